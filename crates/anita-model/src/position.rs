@@ -5,6 +5,7 @@ pub const POSITION_ABS_MAX_M: f64 = 10_000_000.0;
 
 /// A point in the frame of its site: x east, y north, z up, metres. Finite and within [`POSITION_ABS_MAX_M`].
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "the unit is part of the name of every number")]
 pub struct Position {
     x_m: f64,
     y_m: f64,

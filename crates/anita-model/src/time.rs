@@ -39,7 +39,11 @@ impl Timestamp {
     #[expect(clippy::cast_possible_truncation, reason = "the range is checked before the cast")]
     pub fn from_secs_f64(secs: f64) -> Result<Self, InvalidTimestamp> {
         let micros = (secs * 1e6).round();
-        if micros.is_finite() && micros.abs() < 9e17 { Self::from_micros(micros as i64) } else { Err(InvalidTimestamp) }
+        if micros.is_finite() && micros.abs() < 9e17 {
+            Self::from_micros(micros as i64)
+        } else {
+            Err(InvalidTimestamp)
+        }
     }
 
     /// From RFC 3339 text. Any offset is read; finer than microseconds is cut.
