@@ -1,0 +1,39 @@
+//! Who is at the other end, and what they may do and see.
+
+use anita_model::{RoomName, Timestamp};
+
+use crate::{Patterns, Permission, Permissions};
+
+/// Who is at the other end of a connection: what a verified token says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Principal {
+    /// The token's subject.
+    pub subject: String,
+    /// The token's roles, as written.
+    pub roles: Vec<String>,
+    /// What the roles allow.
+    pub permissions: Permissions,
+    /// Which devices are visible.
+    pub devices: Patterns,
+    /// Which rooms are visible.
+    pub rooms: Patterns,
+    /// When the token runs out.
+    pub expires_at: Timestamp,
+}
+
+impl Principal {
+    /// Whether the roles allow it.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.allow(permission)
+    }
+
+    /// Whether the device is visible. One that is not is not there, as far as this principal is concerned.
+    pub fn may_see(&self, device: &str) -> bool {
+        self.devices.allow(device)
+    }
+
+    /// Whether the room may be joined.
+    pub fn may_join(&self, room: &RoomName) -> bool {
+        self.may(Permission::RoomsJoin) && self.rooms.allow(room.as_str())
+    }
+}
