@@ -68,7 +68,7 @@ pub enum InvalidKey {
         len_bytes: usize,
     },
     /// No public key of a kind that is known.
-    #[error("this is no public key in PEM; RSA (RS256), P-256 (ES256) and Ed25519 (EdDSA) are understood")]
+    #[error("this is no public key in PEM; RSA (RS256), P-256 (ES256) and Ed25519 (`EdDSA`) are understood")]
     NotAPublicKey,
 }
 
@@ -96,7 +96,7 @@ impl Key {
         Ok(Self { algorithm: Algorithm::HS256, decoding: DecodingKey::from_secret(secret) })
     }
 
-    /// A public key in PEM; its kind decides the algorithm: RSA → RS256, P-256 → ES256, Ed25519 → EdDSA.
+    /// A public key in PEM; its kind decides the algorithm: RSA → `RS256`, P-256 → `ES256`, Ed25519 → `EdDSA`.
     ///
     /// # Errors
     /// [`InvalidKey::NotAPublicKey`] for anything else.
@@ -246,6 +246,7 @@ impl Verifier {
         validation.required_spec_claims.clear();
         match jsonwebtoken::decode::<Claims>(token, &self.key.decoding, &validation) {
             Ok(data) => Ok(data.claims),
+            #[expect(clippy::wildcard_enum_match_arm, reason = "the library's list of faults is open")]
             Err(error) => Err(match error.kind() {
                 ErrorKind::InvalidSignature => TokenError::Signature,
                 ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => TokenError::Algorithm,

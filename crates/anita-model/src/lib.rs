@@ -12,4 +12,4 @@ mod time;
 pub use fix::{DeviceKind, DeviceStatus, Fix, NoPosition, Report, Sighting};
 pub use name::{DeviceId, InvalidName, RoomName, SiteName, SourceName};
 pub use position::{InvalidPosition, POSITION_ABS_MAX_M, Position};
-pub use time::{InvalidTimestamp, Timestamp};
+pub use time::{InvalidTimestamp, Now, Timestamp};

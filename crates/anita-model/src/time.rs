@@ -85,6 +85,23 @@ impl Timestamp {
     }
 }
 
+/// The present, as the edges hand it in: by the wall clock, which can jump, and by the time since the start, which can't.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// UTC, for everything that is compared with times of devices and tokens.
+    pub wall: Timestamp,
+    /// Since the start of the process, for everything that is a wait: silences, deadlines, rates.
+    pub uptime: Duration,
+}
+
+impl Now {
+    /// The present some time later, by both clocks.
+    #[must_use]
+    pub fn plus(self, later: Duration) -> Self {
+        Self { wall: self.wall.plus(later), uptime: self.uptime.saturating_add(later) }
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`, always six digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

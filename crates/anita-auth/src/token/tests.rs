@@ -20,10 +20,12 @@ fn token(header: &Header, changes: &Value) -> String {
         "sub": "alice", "iss": "anita", "aud": "anita", "exp": now().as_secs() + 60, "roles": ["viewer"],
     });
     for (claim, value) in changes.as_object().unwrap() {
-        match value {
-            Value::Null => claims.as_object_mut().unwrap().remove(claim),
-            value => claims.as_object_mut().unwrap().insert(claim.clone(), value.clone()),
-        };
+        let claims = claims.as_object_mut().unwrap();
+        if value.is_null() {
+            claims.remove(claim);
+        } else {
+            claims.insert(claim.clone(), value.clone());
+        }
     }
     let secret = SECRET.strip_suffix(b"\n").unwrap();
     jsonwebtoken::encode(header, &claims, &EncodingKey::from_secret(secret)).unwrap()

@@ -1,0 +1,100 @@
+//! One device, and when its silence counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anita_model::{DeviceId, DeviceKind, DeviceStatus, Fix, Position, SiteName, Timestamp};
+
+/// A device as it is known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// What people call it.
+    pub name: Option<String>,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// The site it is in.
+    pub site: SiteName,
+    /// Whether it is heard of.
+    pub status: DeviceStatus,
+    /// When it was last heard of, by the wall clock; `None` if never.
+    pub last_seen: Option<Timestamp>,
+    /// Charge of the battery, percent.
+    pub battery_percent: Option<f64>,
+    /// The newest fix, by the device's time.
+    pub live: Option<Arc<Fix>>,
+    /// Where it is mounted or was said to be, while there is no fix.
+    pub mounted_at: Option<Position>,
+    /// The floor that goes with `mounted_at`.
+    pub floor: Option<f64>,
+    /// When it was last heard of, by the uptime.
+    pub(crate) heard_at: Option<Duration>,
+}
+
+impl Device {
+    /// A device that nothing is known of but its id.
+    pub fn new(id: DeviceId, kind: DeviceKind, site: SiteName) -> Self {
+        Self {
+            id,
+            name: None,
+            kind,
+            site,
+            status: DeviceStatus::Disconnected,
+            last_seen: None,
+            battery_percent: None,
+            live: None,
+            mounted_at: None,
+            floor: None,
+            heard_at: None,
+        }
+    }
+
+    /// Where it is, as far as that is known.
+    pub fn position(&self) -> Option<Position> {
+        self.live.as_ref().map(|fix| fix.position).or(self.mounted_at)
+    }
+}
+
+/// How long a device may be silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silences {
+    /// After this it is stale.
+    pub stale_after: Duration,
+    /// After this it is disconnected.
+    pub disconnected_after: Duration,
+}
+
+/// The silences of each kind; `None` where silence means nothing and only the gateway's word counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusPolicy {
+    /// Of tags.
+    pub tags: Option<Silences>,
+    /// Of anchors and gateways: many say nothing for hours and are well.
+    pub infrastructure: Option<Silences>,
+}
+
+impl Default for StatusPolicy {
+    fn default() -> Self {
+        let tags =
+            Silences { stale_after: Duration::from_secs(10), disconnected_after: Duration::from_secs(60) };
+        Self { tags: Some(tags), infrastructure: None }
+    }
+}
+
+impl StatusPolicy {
+    /// The status of a kind of device after this much silence; `None` where silence means nothing.
+    pub fn after_silence(&self, kind: DeviceKind, silence: Duration) -> Option<DeviceStatus> {
+        let silences = match kind {
+            DeviceKind::Tag => self.tags,
+            DeviceKind::Anchor | DeviceKind::Gateway => self.infrastructure,
+        }?;
+        Some(if silence <= silences.stale_after {
+            DeviceStatus::Connected
+        } else if silence <= silences.disconnected_after {
+            DeviceStatus::Stale
+        } else {
+            DeviceStatus::Disconnected
+        })
+    }
+}

@@ -1,0 +1,336 @@
+//! The world: every device, and what a report makes of it.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anita_model::{DeviceId, DeviceKind, DeviceStatus, Fix, Now, Position, Report, Sighting, SiteName};
+
+use crate::device::{Device, StatusPolicy};
+
+/// What the world believes and allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether a device that nobody registered becomes one by its first report.
+    pub auto_register: bool,
+    /// How far ahead of ours a device's clock may be.
+    pub future_max: Duration,
+    /// The most devices.
+    pub devices_max: usize,
+    /// The silences.
+    pub status: StatusPolicy,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            auto_register: true,
+            future_max: Duration::from_secs(5),
+            devices_max: 100_000,
+            status: StatusPolicy::default(),
+        }
+    }
+}
+
+/// Why a report is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The device's time is too far ahead of ours.
+    #[error(
+        "the timestamp is {ahead_ms} ms ahead of the server's clock, more than the {ahead_ms_max} ms allowed"
+    )]
+    Future {
+        /// How far ahead, milliseconds.
+        ahead_ms: u64,
+        /// How far it may be, milliseconds.
+        ahead_ms_max: u64,
+    },
+    /// Nobody registered the device, and `auto_register` is off.
+    #[error("the device is not registered")]
+    UnknownDevice,
+    /// There are as many devices as there may be.
+    #[error("there are {devices_max} devices already, the most that are allowed")]
+    TooManyDevices {
+        /// The limit.
+        devices_max: usize,
+    },
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// A fix that is the newest of its device now.
+    Newest(Arc<Fix>),
+    /// A fix older than the newest: kept for history, not live.
+    Late(Arc<Fix>),
+    /// A fix that is known already.
+    Duplicate,
+    /// A sign of life or a description.
+    Sighted,
+    /// A measurement without a position.
+    NoPosition,
+    /// Not taken.
+    Refused(Refused),
+}
+
+/// What happened to a device. Each carries the device as it is then.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// It is in the registry now.
+    Registered(Device),
+    /// Its status changed.
+    StatusChanged(Device),
+    /// Its name, kind, site or mounting changed.
+    Updated(Device),
+    /// It is out of the registry.
+    Removed(DeviceId),
+}
+
+/// What a client says of a device that it registers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registration {
+    /// Its id.
+    pub device: DeviceId,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// What people call it.
+    pub name: Option<String>,
+    /// Its site.
+    pub site: SiteName,
+    /// Where it is, if that is known.
+    pub position: Option<Position>,
+    /// The floor of that.
+    pub floor: Option<f64>,
+}
+
+/// What a client changes of a device; `None` leaves it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// The new name; an empty one takes it away.
+    pub name: Option<String>,
+    /// The new kind.
+    pub kind: Option<DeviceKind>,
+}
+
+/// Every device.
+#[derive(Debug)]
+pub struct World {
+    policy: Policy,
+    devices: BTreeMap<DeviceId, Device>,
+}
+
+impl World {
+    /// An empty world.
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, devices: BTreeMap::new() }
+    }
+
+    /// Puts back a device that the store remembers; it counts as disconnected until it is heard of.
+    pub fn restore(&mut self, device: Device) {
+        self.devices.insert(device.id.clone(), device);
+    }
+
+    /// Takes a report.
+    pub fn report(&mut self, report: Report, now: Now, events: &mut Vec<Event>) -> Outcome {
+        let outcome = match report {
+            Report::Fix(fix) => self.fix(fix, now, events),
+            Report::Sighting(sighting) => self.sighting(sighting, now, events),
+            Report::NoPosition(failure) => {
+                // The device was heard of all the same, if it is one of ours.
+                if let Some(device) = failure.device.and_then(|id| self.devices.get_mut(&id)) {
+                    hear(device, now, events);
+                }
+                Ok(Outcome::NoPosition)
+            }
+        };
+        outcome.unwrap_or_else(Outcome::Refused)
+    }
+
+    fn fix(&mut self, fix: Fix, now: Now, events: &mut Vec<Event>) -> Result<Outcome, Refused> {
+        let ahead = fix.taken_at.since(now.wall);
+        if ahead > self.policy.future_max {
+            let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+            return Err(Refused::Future {
+                ahead_ms: millis(ahead),
+                ahead_ms_max: millis(self.policy.future_max),
+            });
+        }
+        let device = self.heard(&fix.device, DeviceKind::Tag, &fix.site, now, events)?;
+        if let Some(live) = &device.live {
+            if fix.taken_at < live.taken_at {
+                return Ok(Outcome::Late(Arc::new(fix)));
+            }
+            if fix.taken_at == live.taken_at && fix.position == live.position {
+                return Ok(Outcome::Duplicate);
+            }
+        }
+        if fix.battery_percent.is_some() {
+            device.battery_percent = fix.battery_percent;
+        }
+        if device.site != fix.site {
+            device.site = fix.site.clone();
+            events.push(Event::Updated(device.clone()));
+        }
+        let fix = Arc::new(fix);
+        device.live = Some(Arc::clone(&fix));
+        Ok(Outcome::Newest(fix))
+    }
+
+    fn sighting(
+        &mut self,
+        sighting: Sighting,
+        now: Now,
+        events: &mut Vec<Event>,
+    ) -> Result<Outcome, Refused> {
+        let kind = sighting.kind.unwrap_or(DeviceKind::Tag);
+        let device = self.heard(&sighting.device, kind, &sighting.site, now, events)?;
+        let before = (device.name.clone(), device.kind, device.mounted_at);
+        if sighting.name.is_some() {
+            device.name = sighting.name;
+        }
+        if let Some(kind) = sighting.kind {
+            device.kind = kind;
+        }
+        if sighting.mounted_at.is_some() {
+            device.mounted_at = sighting.mounted_at;
+        }
+        if sighting.battery_percent.is_some() {
+            device.battery_percent = sighting.battery_percent;
+        }
+        if before != (device.name.clone(), device.kind, device.mounted_at) {
+            events.push(Event::Updated(device.clone()));
+        }
+        if sighting.is_present == Some(false) {
+            device.heard_at = None;
+            become_status(device, DeviceStatus::Disconnected, events);
+        }
+        Ok(Outcome::Sighted)
+    }
+
+    /// The device of a report, which is a sign of life; makes it where that is allowed.
+    fn heard(
+        &mut self,
+        id: &DeviceId,
+        kind: DeviceKind,
+        site: &SiteName,
+        now: Now,
+        events: &mut Vec<Event>,
+    ) -> Result<&mut Device, Refused> {
+        if !self.devices.contains_key(id) {
+            if !self.policy.auto_register {
+                return Err(Refused::UnknownDevice);
+            }
+            self.check_room_for_one()?;
+            let device = Device::new(id.clone(), kind, site.clone());
+            events.push(Event::Registered(device.clone()));
+            self.devices.insert(id.clone(), device);
+        }
+        let device = self.devices.get_mut(id).ok_or(Refused::UnknownDevice)?;
+        hear(device, now, events);
+        Ok(device)
+    }
+
+    fn check_room_for_one(&self) -> Result<(), Refused> {
+        let devices_max = self.policy.devices_max;
+        if self.devices.len() >= devices_max { Err(Refused::TooManyDevices { devices_max }) } else { Ok(()) }
+    }
+
+    /// Adds a device, or says anew what an existing one is. Being registered counts as being heard of.
+    ///
+    /// # Errors
+    /// [`Refused::TooManyDevices`].
+    pub fn register(
+        &mut self,
+        registration: Registration,
+        now: Now,
+        events: &mut Vec<Event>,
+    ) -> Result<Device, Refused> {
+        if !self.devices.contains_key(&registration.device) {
+            self.check_room_for_one()?;
+        }
+        let Registration { device: id, kind, name, site, position, floor } = registration;
+        let device = self.devices.entry(id.clone()).or_insert_with(|| Device::new(id, kind, site.clone()));
+        device.kind = kind;
+        device.site = site;
+        if name.is_some() {
+            device.name = name;
+        }
+        if position.is_some() {
+            device.mounted_at = position;
+            device.floor = floor;
+        }
+        device.last_seen = Some(now.wall);
+        device.heard_at = Some(now.uptime);
+        device.status = DeviceStatus::Connected;
+        events.push(Event::Registered(device.clone()));
+        // Said even when the status was the same: clients wait for it after a registration.
+        events.push(Event::StatusChanged(device.clone()));
+        Ok(device.clone())
+    }
+
+    /// Changes what is said of a device. `None` when there is no such device.
+    pub fn update(&mut self, id: &DeviceId, changes: Changes, events: &mut Vec<Event>) -> Option<Device> {
+        let device = self.devices.get_mut(id)?;
+        if let Some(name) = changes.name {
+            device.name = Some(name).filter(|it| !it.is_empty());
+        }
+        if let Some(kind) = changes.kind {
+            device.kind = kind;
+        }
+        events.push(Event::Updated(device.clone()));
+        Some(device.clone())
+    }
+
+    /// Takes a device away. `None` when there is no such device.
+    pub fn remove(&mut self, id: &DeviceId, events: &mut Vec<Event>) -> Option<Device> {
+        let device = self.devices.remove(id)?;
+        events.push(Event::Removed(device.id.clone()));
+        Some(device)
+    }
+
+    /// Lets silence take its effect. Call it a few times a second.
+    pub fn sweep(&mut self, now: Now, events: &mut Vec<Event>) {
+        for device in self.devices.values_mut() {
+            let Some(heard_at) = device.heard_at else { continue };
+            let silence = now.uptime.saturating_sub(heard_at);
+            if let Some(status) = self.policy.status.after_silence(device.kind, silence) {
+                become_status(device, status, events);
+            }
+        }
+    }
+
+    /// A device.
+    pub fn get(&self, id: &str) -> Option<&Device> {
+        self.devices.get(id)
+    }
+
+    /// The devices in the order of their ids, those after a given one.
+    pub fn after<'a>(&'a self, id: Option<&'a str>) -> impl Iterator<Item = &'a Device> {
+        let start = id.map_or(Bound::Unbounded, Bound::Excluded);
+        self.devices.range::<str, _>((start, Bound::Unbounded)).map(|(_id, device)| device)
+    }
+
+    /// How many devices have each status: connected, stale, disconnected.
+    pub fn count_by_status(&self) -> [(DeviceStatus, usize); 3] {
+        [DeviceStatus::Connected, DeviceStatus::Stale, DeviceStatus::Disconnected]
+            .map(|status| (status, self.devices.values().filter(|it| it.status == status).count()))
+    }
+}
+
+/// A sign of life.
+fn hear(device: &mut Device, now: Now, events: &mut Vec<Event>) {
+    device.last_seen = Some(now.wall);
+    device.heard_at = Some(now.uptime);
+    become_status(device, DeviceStatus::Connected, events);
+}
+
+fn become_status(device: &mut Device, status: DeviceStatus, events: &mut Vec<Event>) {
+    if device.status != status {
+        device.status = status;
+        events.push(Event::StatusChanged(device.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+use anita_model::{NoPosition, SourceName, Timestamp};
+use proptest::prelude::*;
+
+use super::*;
+
+fn at(secs: f64) -> Now {
+    let start = Timestamp::parse("2026-03-01T12:00:00Z").unwrap();
+    let now = Now { wall: start, uptime: Duration::ZERO };
+    if secs < 0.0 {
+        return Now { wall: start.minus(Duration::from_secs_f64(-secs)), ..now };
+    }
+    now.plus(Duration::from_secs_f64(secs))
+}
+
+fn id(text: &str) -> DeviceId {
+    DeviceId::parse(text).unwrap()
+}
+
+/// A fix of a tag at `x`, taken and received at these seconds.
+fn fix(device: &str, x: f64, taken_secs: f64, received_secs: f64) -> Report {
+    Report::Fix(Fix {
+        device: id(device),
+        site: SiteName::main(),
+        position: Position::new(x, 0.0, 0.0).unwrap(),
+        accuracy_m: None,
+        floor: None,
+        battery_percent: None,
+        taken_at: at(taken_secs).wall,
+        received_at: at(received_secs).wall,
+        source: SourceName::parse("test").unwrap(),
+    })
+}
+
+/// Short words for events: what happened to whom.
+fn words(events: &[Event]) -> Vec<String> {
+    events
+        .iter()
+        .map(|event| match event {
+            Event::Registered(device) => format!("+{}", device.id),
+            Event::StatusChanged(device) => format!("{} {:?}", device.id, device.status),
+            Event::Updated(device) => format!("~{}", device.id),
+            Event::Removed(id) => format!("-{id}"),
+        })
+        .collect()
+}
+
+fn live_x(world: &World, device: &str) -> f64 {
+    world.get(device).unwrap().live.as_ref().unwrap().position.x_m()
+}
+
+#[test]
+fn the_newest_by_the_devices_time_is_live_whatever_the_order_of_arrival() {
+    let mut world = World::new(Policy::default());
+    let mut events = Vec::new();
+    assert!(matches!(world.report(fix("a", 1.0, 1.0, 1.0), at(1.0), &mut events), Outcome::Newest(_)));
+    assert!(matches!(world.report(fix("a", 3.0, 3.0, 3.1), at(3.1), &mut events), Outcome::Newest(_)));
+    assert!(matches!(world.report(fix("a", 2.0, 2.0, 3.2), at(3.2), &mut events), Outcome::Late(_)));
+    assert_eq!(world.report(fix("a", 3.0, 3.0, 3.3), at(3.3), &mut events), Outcome::Duplicate);
+    assert!((live_x(&world, "a") - 3.0).abs() < 1e-9);
+    assert_eq!(words(&events), ["+a", "a Connected"]);
+    assert_eq!(
+        world.get("a").unwrap().last_seen,
+        Some(at(3.3).wall),
+        "late ones and doubles are signs of life"
+    );
+}
+
+#[test]
+fn a_clock_that_is_ahead_is_believed_for_five_seconds_and_an_old_one_for_ever() {
+    let mut world = World::new(Policy::default());
+    let mut events = Vec::new();
+    assert!(matches!(world.report(fix("a", 0.0, 15.0, 10.0), at(10.0), &mut events), Outcome::Newest(_)));
+    let refused = world.report(fix("b", 0.0, 15.001, 10.0), at(10.0), &mut events);
+    assert_eq!(refused, Outcome::Refused(Refused::Future { ahead_ms: 5_001, ahead_ms_max: 5_000 }));
+    assert!(world.get("b").is_none(), "a refused fix registers nothing");
+    let ancient = world.report(fix("c", 0.0, -1e9, 10.0), at(10.0), &mut events);
+    assert!(matches!(ancient, Outcome::Newest(_)));
+}
+
+#[test]
+fn silence_makes_a_tag_stale_and_then_disconnected_without_any_fix() {
+    let mut world = World::new(Policy::default());
+    let mut events = Vec::new();
+    world.report(fix("a", 0.0, 0.0, 0.0), at(0.0), &mut events);
+    events.clear();
+    for (secs, expected) in [(10.0, ""), (10.1, "a Stale"), (60.0, ""), (60.1, "a Disconnected"), (99.0, "")]
+    {
+        world.sweep(at(secs), &mut events);
+        assert_eq!(words(&events).join(" "), expected, "after {secs} s");
+        events.clear();
+    }
+    world.report(fix("a", 1.0, 100.0, 100.0), at(100.0), &mut events);
+    assert_eq!(words(&events), ["a Connected"]);
+}
+
+#[test]
+fn a_jump_of_the_wall_clock_makes_nobody_stale() {
+    let mut world = World::new(Policy::default());
+    let mut events = Vec::new();
+    world.report(fix("a", 0.0, 0.0, 0.0), at(0.0), &mut events);
+    events.clear();
+    let jumped = Now { wall: at(86_400.0).wall, uptime: Duration::from_secs(1) };
+    world.sweep(jumped, &mut events);
+    assert_eq!(words(&events), [""; 0]);
+}
+
+#[test]
+fn anchors_are_silent_and_well_and_gone_when_the_gateway_says_so() {
+    let mut world = World::new(Policy::default());
+    let mut events = Vec::new();
+    let anchor = |is_present| {
+        Report::Sighting(Sighting {
+            device: id("anchor"),
+            site: SiteName::main(),
+            kind: Some(DeviceKind::Anchor),
+            name: Some("DW0F07".to_owned()),
+            battery_percent: None,
+            mounted_at: Position::new(1.0, 2.0, 3.0).ok(),
+            is_present,
+            received_at: at(0.0).wall,
+            source: SourceName::parse("test").unwrap(),
+        })
+    };
+    world.report(anchor(None), at(0.0), &mut events);
+    world.report(anchor(Some(true)), at(1.0), &mut events);
+    world.sweep(at(1e6), &mut events);
+    assert_eq!(words(&events), ["+anchor", "anchor Connected", "~anchor"]);
+    events.clear();
+    world.report(anchor(Some(false)), at(2.0), &mut events);
+    assert_eq!(words(&events), ["anchor Disconnected"]);
+    assert_eq!(world.get("anchor").unwrap().position(), Position::new(1.0, 2.0, 3.0).ok());
+}
+
+#[test]
+fn without_auto_register_only_registered_devices_report() {
+    let mut world = World::new(Policy { auto_register: false, ..Policy::default() });
+    let mut events = Vec::new();
+    let outcome = world.report(fix("a", 0.0, 0.0, 0.0), at(0.0), &mut events);
+    assert_eq!(outcome, Outcome::Refused(Refused::UnknownDevice));
+    let registration = Registration {
+        device: id("a"),
+        kind: DeviceKind::Tag,
+        name: Some("Cart".to_owned()),
+        site: SiteName::main(),
+        position: None,
+        floor: None,
+    };
+    world.register(registration, at(0.0), &mut events).unwrap();
+    assert_eq!(words(&events), ["+a", "a Connected"]);
+    assert!(matches!(world.report(fix("a", 0.0, 0.0, 0.0), at(0.0), &mut events), Outcome::Newest(_)));
+}
+
+#[test]
+fn the_number_of_devices_is_bounded() {
+    let mut world = World::new(Policy { devices_max: 1, ..Policy::default() });
+    let mut events = Vec::new();
+    world.report(fix("a", 0.0, 0.0, 0.0), at(0.0), &mut events);
+    let outcome = world.report(fix("b", 0.0, 0.0, 0.0), at(0.0), &mut events);
+    assert_eq!(outcome, Outcome::Refused(Refused::TooManyDevices { devices_max: 1 }));
+    assert!(matches!(world.report(fix("a", 0.0, 1.0, 1.0), at(1.0), &mut events), Outcome::Newest(_)));
+}
+
+#[test]
+fn a_measurement_without_a_position_is_a_sign_of_life_of_a_known_device_only() {
+    let mut world = World::new(Policy::default());
+    let mut events = Vec::new();
+    let failure =
+        |device: &str| Report::NoPosition(NoPosition { device: Some(id(device)), reason: "no_solution" });
+    assert_eq!(world.report(failure("a"), at(0.0), &mut events), Outcome::NoPosition);
+    assert!(world.get("a").is_none());
+    world.report(fix("a", 0.0, 0.0, 0.0), at(0.0), &mut events);
+    world.report(failure("a"), at(9.0), &mut events);
+    world.sweep(at(15.0), &mut events);
+    assert_eq!(world.get("a").unwrap().status, DeviceStatus::Connected);
+}
+
+#[test]
+fn a_name_can_be_given_and_taken_and_a_device_removed() {
+    let mut world = World::new(Policy::default());
+    let mut events = Vec::new();
+    world.report(fix("a", 0.0, 0.0, 0.0), at(0.0), &mut events);
+    let named = |name: &str| Changes { name: Some(name.to_owned()), kind: None };
+    assert_eq!(world.update(&id("a"), named("Cart"), &mut events).unwrap().name.as_deref(), Some("Cart"));
+    assert_eq!(world.update(&id("a"), named(""), &mut events).unwrap().name, None);
+    assert!(world.remove(&id("a"), &mut events).is_some());
+    assert!(world.remove(&id("a"), &mut events).is_none());
+    assert!(world.update(&id("a"), named("x"), &mut events).is_none());
+}
+
+proptest! {
+    #[test]
+    fn the_live_fix_is_the_newest_of_all_that_came(times in proptest::collection::vec(0_u32..50, 1..40)) {
+        let mut world = World::new(Policy::default());
+        let mut events = Vec::new();
+        for &secs in &times {
+            world.report(fix("a", f64::from(secs), f64::from(secs), 60.0), at(60.0), &mut events);
+        }
+        let newest = f64::from(*times.iter().max().unwrap());
+        prop_assert!((live_x(&world, "a") - newest).abs() < 1e-9);
+    }
+}
