@@ -1,4 +1,4 @@
-//! Every metric, as a typed field, and the text page that shows them (OpenMetrics 1.0).
+//! Every metric, as a typed field, and the text page that shows them (`OpenMetrics` 1.0).
 //!
 //! Label values come from closed lists or from the configuration, never from clients or devices, so the number of
 //! series is bounded.
@@ -183,7 +183,7 @@ impl Metrics {
         it.register("forbidden", "Actions refused for want of a permission", self.forbidden.clone());
     }
 
-    /// The text page, OpenMetrics 1.0.
+    /// The text page, `OpenMetrics` 1.0.
     pub fn page(&self) -> String {
         let mut page = String::new();
         match encode(&mut page, &self.registry) {

@@ -42,9 +42,9 @@ pub enum OpenError {
         /// Which file.
         path: String,
         /// The file's version.
-        found: usize,
+        found: u32,
         /// The newest version that is known.
-        known: usize,
+        known: u32,
     },
     /// The writer thread could not be started.
     #[error("cannot start the store's thread")]
@@ -114,15 +114,15 @@ impl DeviceStore for SqliteDevices {
 
 fn migrate(connection: &mut Connection, path: &str) -> Result<(), OpenError> {
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-    let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
-    let known = MIGRATIONS.len();
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
     if found > known {
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
     }
-    for (step, sql) in MIGRATIONS.iter().enumerate().skip(found) {
+    for (version, sql) in (1_u32..).zip(MIGRATIONS).skip_while(|(version, _sql)| *version <= found) {
         let transaction = connection.transaction().map_err(sqlite)?;
         transaction.execute_batch(sql).map_err(sqlite)?;
-        transaction.pragma_update(None, "user_version", step + 1).map_err(sqlite)?;
+        transaction.pragma_update(None, "user_version", version).map_err(sqlite)?;
         transaction.commit().map_err(sqlite)?;
     }
     Ok(())

@@ -1,0 +1,220 @@
+//! The registry of connections: one entry for each socket, gone with its guard however the socket ends.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use anita_model::{Now, Timestamp};
+use anita_wire::CloseCode;
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+use crate::ids::ConnectionId;
+
+/// Which door a connection came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `/ws`: joins nothing by itself.
+    Plain,
+    /// `/ws/uwb`: joins the room `uwb` once it is authenticated.
+    Uwb,
+}
+
+impl Endpoint {
+    /// Its path.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Plain => "/ws",
+            Self::Uwb => "/ws/uwb",
+        }
+    }
+}
+
+/// How many bytes of direct messages may wait for one connection.
+const MAIL_BYTES_MAX: usize = 256 * 1024;
+
+/// One connection, as others see it.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its id.
+    pub id: ConnectionId,
+    /// Which door it came through.
+    pub endpoint: Endpoint,
+    /// The address of the other end, if it has one.
+    pub address: Option<IpAddr>,
+    /// Since when.
+    pub since: Now,
+    /// Rung when there is something for it: events, positions, mail, or the end.
+    pub bell: Notify,
+    /// Messages it sent.
+    pub received: AtomicU64,
+    /// Frames it was sent.
+    pub sent: AtomicU64,
+    /// Positions that were replaced before it read them.
+    pub replaced: AtomicU64,
+    /// Whether a fix rings its bell.
+    pub wants_positions: AtomicBool,
+    user: RwLock<Option<String>>,
+    mail: Mutex<Mail>,
+}
+
+#[derive(Debug, Default)]
+struct Mail {
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+    closing: Option<CloseCode>,
+}
+
+impl Peer {
+    /// The user, once it is known.
+    pub fn user(&self) -> Option<String> {
+        self.user.read().clone()
+    }
+
+    /// Says who the user is.
+    pub fn set_user(&self, user: &str) {
+        *self.user.write() = Some(user.to_owned());
+    }
+
+    /// Leaves a frame for it; past the limit of what may wait, it is closed as too slow.
+    pub fn post(&self, frame: Bytes) {
+        let mut mail = self.mail.lock();
+        if mail.bytes + frame.len() > MAIL_BYTES_MAX {
+            mail.closing = Some(CloseCode::OutOfMemory);
+        } else {
+            mail.bytes += frame.len();
+            mail.frames.push_back(frame);
+        }
+        drop(mail);
+        self.bell.notify_one();
+    }
+
+    /// Asks it to end.
+    pub fn close(&self, code: CloseCode) {
+        self.mail.lock().closing.get_or_insert(code);
+        self.bell.notify_one();
+    }
+
+    /// What was left for it, and whether it shall end.
+    pub fn take_mail(&self) -> (VecDeque<Bytes>, Option<CloseCode>) {
+        let mut mail = self.mail.lock();
+        mail.bytes = 0;
+        (std::mem::take(&mut mail.frames), mail.closing)
+    }
+
+    fn info(&self) -> PeerInfo {
+        PeerInfo {
+            id: self.id.to_string(),
+            user: self.user(),
+            endpoint: self.endpoint.path(),
+            address: self.address,
+            since: self.since.wall,
+            received: self.received.load(Ordering::Relaxed),
+            sent: self.sent.load(Ordering::Relaxed),
+            replaced: self.replaced.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// A connection at one moment, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeerInfo {
+    /// Its id.
+    pub id: String,
+    /// Its user, once known.
+    pub user: Option<String>,
+    /// The path it came through.
+    pub endpoint: &'static str,
+    /// The address of the other end.
+    pub address: Option<IpAddr>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Messages it sent.
+    pub received: u64,
+    /// Frames it was sent.
+    pub sent: u64,
+    /// Positions that were replaced before it read them.
+    pub replaced: u64,
+}
+
+/// Every connection.
+#[derive(Debug, Default)]
+pub struct Connections {
+    peers: RwLock<HashMap<ConnectionId, Arc<Peer>>>,
+}
+
+impl Connections {
+    pub(crate) fn add(&self, endpoint: Endpoint, address: Option<IpAddr>, now: Now) -> Arc<Peer> {
+        let peer = Arc::new(Peer {
+            id: ConnectionId::random(),
+            endpoint,
+            address,
+            since: now,
+            bell: Notify::new(),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            replaced: AtomicU64::new(0),
+            wants_positions: AtomicBool::new(false),
+            user: RwLock::new(None),
+            mail: Mutex::default(),
+        });
+        self.peers.write().insert(peer.id.clone(), Arc::clone(&peer));
+        peer
+    }
+
+    pub(crate) fn remove(&self, id: &ConnectionId) {
+        self.peers.write().remove(id);
+    }
+
+    /// A connection.
+    pub fn get(&self, id: &str) -> Option<Arc<Peer>> {
+        self.peers.read().get(id).cloned()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.peers.read().len()
+    }
+
+    /// All of them, at this moment.
+    pub fn list(&self) -> Vec<PeerInfo> {
+        self.peers.read().values().map(|peer| peer.info()).collect()
+    }
+
+    /// Calls a function for each.
+    pub fn for_each(&self, mut call: impl FnMut(&Peer)) {
+        self.peers.read().values().for_each(|peer| call(peer));
+    }
+
+    /// Wakes those that want positions.
+    pub(crate) fn ring_for_positions(&self) {
+        self.for_each(|peer| {
+            if peer.wants_positions.load(Ordering::Relaxed) {
+                peer.bell.notify_one();
+            }
+        });
+    }
+}
+
+/// Holds a connection's place in the hub. Dropping it takes the connection out of the registry and of every room,
+/// however its task ends: at its end, by an error, or by a panic.
+#[derive(Debug)]
+pub struct Registration {
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) hub: Arc<crate::Hub>,
+}
+
+impl Registration {
+    /// The connection.
+    pub fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.hub.forget(&self.peer);
+    }
+}

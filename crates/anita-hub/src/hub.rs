@@ -1,0 +1,438 @@
+//! The hub itself: reports in, answers and room messages out.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anita_auth::Principal;
+use anita_metrics::{Metrics, StatusLabels};
+use anita_model::{DeviceId, DeviceKind, DeviceStatus, Now, Report, RoomName, Timestamp};
+use anita_store::{DeviceRecord, DeviceStore, History, HistoryPage, HistoryQuery, StoreError};
+use anita_wire::message::{self, ServerPayload};
+use anita_wire::{ErrorCode, Numbered, Outgoing, Refusal, Time};
+use anita_world::{Changes, Device, Event, Outcome, Policy, Refused, Registration as NewDevice, World};
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+
+use crate::board::Board;
+use crate::connections::{Connections, Endpoint, Peer, Registration};
+use crate::ids::ConnectionId;
+use crate::payload;
+use crate::rooms::{RoomLimits, Rooms};
+
+/// What a hub is made with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HubSettings {
+    /// What the world believes and allows.
+    pub policy: Policy,
+    /// What rooms may hold.
+    pub rooms: RoomLimits,
+}
+
+/// Why the hub did not do what it was asked, although the request was good.
+#[derive(Debug, thiserror::Error)]
+pub enum HubFault {
+    /// The store refused.
+    #[error("the store refused")]
+    Store(#[from] StoreError),
+}
+
+/// What became of one item of a report.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReportOutcome {
+    /// Taken: live, late, known already, or a sign of life.
+    Accepted,
+    /// Not taken, and why.
+    Refused(Refusal),
+}
+
+/// Which devices a list is about. `None` lets all pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceFilter {
+    /// The kinds.
+    pub kinds: Option<Vec<DeviceKind>>,
+    /// The statuses.
+    pub statuses: Option<Vec<DeviceStatus>>,
+}
+
+impl DeviceFilter {
+    fn matches(&self, device: &Device) -> bool {
+        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&device.kind))
+            && self.statuses.as_ref().is_none_or(|statuses| statuses.contains(&device.status))
+    }
+}
+
+/// A page of a list of devices, in the order of their ids.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DevicePage {
+    /// The devices.
+    pub devices: Vec<message::Device>,
+    /// How many there are on all pages.
+    pub total: usize,
+    /// The last id of this page, if there is another page.
+    pub next: Option<String>,
+}
+
+/// Who is connected, who hears what, and the newest of every device.
+#[derive(Debug)]
+pub struct Hub {
+    world: Mutex<World>,
+    board: RwLock<Board>,
+    rooms: Rooms,
+    connections: Connections,
+    devices: Arc<dyn DeviceStore>,
+    history: Arc<dyn History>,
+    metrics: Arc<Metrics>,
+    /// The latest uptime that anybody came with, microseconds: for what ends without a clock at hand.
+    uptime_us: AtomicU64,
+}
+
+impl Hub {
+    /// A hub whose world knows the devices of the store.
+    ///
+    /// # Errors
+    /// [`HubFault::Store`] when the store can't be read.
+    pub async fn open(
+        settings: HubSettings,
+        devices: Arc<dyn DeviceStore>,
+        history: Arc<dyn History>,
+        metrics: Arc<Metrics>,
+        now: Now,
+    ) -> Result<Arc<Self>, HubFault> {
+        let mut world = World::new(settings.policy);
+        for record in devices.load().await? {
+            world.restore(restored(record));
+        }
+        Ok(Arc::new(Self {
+            world: Mutex::new(world),
+            board: RwLock::default(),
+            rooms: Rooms::new(settings.rooms, now),
+            connections: Connections::default(),
+            devices,
+            history,
+            metrics,
+            uptime_us: AtomicU64::new(0),
+        }))
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The rooms.
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    /// The connections.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// Looks at the newest of every device.
+    pub fn with_board<T>(&self, look: impl FnOnce(&Board) -> T) -> T {
+        look(&self.board.read())
+    }
+
+    // --- connections
+
+    /// Enters a connection into the registry. It is out again when the guard is dropped.
+    pub fn connect(self: &Arc<Self>, endpoint: Endpoint, address: Option<IpAddr>, now: Now) -> Registration {
+        self.saw(now);
+        let peer = self.connections.add(endpoint, address, now);
+        self.metrics.connections.inc();
+        self.metrics.connections_opened.inc();
+        Registration { peer, hub: Arc::clone(self) }
+    }
+
+    pub(crate) fn forget(&self, peer: &Peer) {
+        let uptime = Duration::from_micros(self.uptime_us.load(Ordering::Relaxed));
+        self.rooms.leave_all(&peer.id, uptime);
+        self.connections.remove(&peer.id);
+        self.metrics.connections.dec();
+    }
+
+    fn saw(&self, now: Now) {
+        self.uptime_us
+            .fetch_max(u64::try_from(now.uptime.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    // --- reports
+
+    /// Takes what a source reports. Live delivery comes first; then what has to be kept is kept, and only then is
+    /// anything acknowledged. One outcome for each report, in order.
+    ///
+    /// # Errors
+    /// [`HubFault::Store`] when the fixes could not be kept: then none of them counts as acknowledged.
+    pub async fn report(&self, reports: Vec<Report>, now: Now) -> Result<Vec<ReportOutcome>, HubFault> {
+        let mut events = Vec::new();
+        let mut kept = Vec::with_capacity(reports.len());
+        let mut outcomes = Vec::with_capacity(reports.len());
+        let mut has_newest = false;
+        {
+            let mut world = self.world.lock();
+            let mut board = self.board.write();
+            for report in reports {
+                let source = source_of(&report);
+                let outcome = world.report(report, now, &mut events);
+                self.metrics.count_fix(source.as_deref().unwrap_or("unknown"), outcome_word(&outcome));
+                outcomes.push(match outcome {
+                    Outcome::Newest(fix) => {
+                        board.set(Arc::clone(&fix));
+                        has_newest = true;
+                        kept.push(fix);
+                        ReportOutcome::Accepted
+                    }
+                    Outcome::Late(fix) => {
+                        kept.push(fix);
+                        ReportOutcome::Accepted
+                    }
+                    Outcome::Duplicate | Outcome::Sighted | Outcome::NoPosition => ReportOutcome::Accepted,
+                    Outcome::Refused(refused) => ReportOutcome::Refused(refusal(refused)),
+                });
+            }
+        }
+        if has_newest {
+            self.connections.ring_for_positions();
+        }
+        self.tell(&events, now);
+        if !kept.is_empty() {
+            self.history.append(kept).await?;
+        }
+        self.save(events).await?;
+        Ok(outcomes)
+    }
+
+    /// Lets time pass: silences, rooms that nobody uses. Call it a few times a second.
+    pub fn sweep(&self, now: Now) {
+        self.saw(now);
+        let mut events = Vec::new();
+        self.world.lock().sweep(now, &mut events);
+        self.tell(&events, now);
+        self.rooms.sweep(now.uptime);
+    }
+
+    /// Brings the gauges up to date; called before the metrics are shown.
+    pub fn refresh_gauges(&self) {
+        self.metrics.rooms.set(i64::try_from(self.rooms.occupied().len()).unwrap_or(i64::MAX));
+        for (status, count) in self.world.lock().count_by_status() {
+            let status = match status {
+                DeviceStatus::Connected => "connected",
+                DeviceStatus::Stale => "stale",
+                DeviceStatus::Disconnected => "disconnected",
+            };
+            let gauge = self.metrics.devices.get_or_create(&StatusLabels { status });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    // --- devices
+
+    /// A page of devices that a principal may see.
+    pub fn devices(
+        &self,
+        principal: &Principal,
+        filter: &DeviceFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> DevicePage {
+        let world = self.world.lock();
+        let is_shown = |device: &&Device| filter.matches(device) && principal.may_see(device.id.as_str());
+        let total = world.after(None).filter(is_shown).count();
+        let mut shown = world.after(after).filter(is_shown);
+        let devices: Vec<message::Device> = shown.by_ref().take(limit).map(payload::device).collect();
+        let next = shown.next().and(devices.last()).map(|last| last.id.clone());
+        DevicePage { devices, total, next }
+    }
+
+    /// A device, if there is one that the principal may see.
+    pub fn device(&self, principal: &Principal, id: &DeviceId) -> Option<Device> {
+        self.world.lock().get(id.as_str()).filter(|_device| principal.may_see(id.as_str())).cloned()
+    }
+
+    /// Adds a device or says anew what it is; done when it is kept.
+    ///
+    /// # Errors
+    /// The refusal for the client, or a fault of the store.
+    pub async fn register(&self, device: NewDevice, now: Now) -> Result<Result<Device, Refusal>, HubFault> {
+        let mut events = Vec::new();
+        let registered = match self.world.lock().register(device, now, &mut events) {
+            Ok(device) => device,
+            Err(refused) => return Ok(Err(refusal(refused))),
+        };
+        self.tell(&events, now);
+        self.save(events).await?;
+        Ok(Ok(registered))
+    }
+
+    /// Changes what is said of a device; done when it is kept. `None` when there is no such device.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub async fn update(
+        &self,
+        id: &DeviceId,
+        changes: Changes,
+        now: Now,
+    ) -> Result<Option<Device>, HubFault> {
+        let mut events = Vec::new();
+        let device = self.world.lock().update(id, changes, &mut events);
+        self.tell(&events, now);
+        self.save(events).await?;
+        Ok(device)
+    }
+
+    /// Takes a device away with its history; done when that is kept. Says whether there was one.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub async fn remove(&self, id: &DeviceId, now: Now) -> Result<bool, HubFault> {
+        let mut events = Vec::new();
+        let was_there = {
+            let mut world = self.world.lock();
+            let mut board = self.board.write();
+            board.remove(id.as_str());
+            world.remove(id, &mut events).is_some()
+        };
+        self.tell(&events, now);
+        self.history.forget(id.clone()).await?;
+        self.save(events).await?;
+        Ok(was_there)
+    }
+
+    /// A page of a device's past locations.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, HubFault> {
+        Ok(self.history.page(query).await?)
+    }
+
+    // --- rooms
+
+    /// Says a numbered message in a room. Returns the epoch and the number, or `None` when nobody is in such a room.
+    pub fn publish<P: ServerPayload>(
+        &self,
+        room: &RoomName,
+        payload: &P,
+        device: Option<&DeviceId>,
+        from: Option<&ConnectionId>,
+        at: Timestamp,
+    ) -> Option<(Arc<str>, u64)> {
+        self.rooms.publish(room, device.cloned(), from, at, |epoch, seq| {
+            let numbered = Numbered { room: room.as_str(), epoch, seq };
+            anita_ws::frame::text(&Outgoing::numbered(payload, numbered).to_text())
+        })
+    }
+
+    /// Says a frame of an application's own type in a room.
+    pub(crate) fn publish_custom(
+        &self,
+        room: &RoomName,
+        name: &str,
+        payload: &serde_json::Value,
+        at: Timestamp,
+    ) -> Option<(Arc<str>, u64)> {
+        self.rooms.publish(room, None, None, at, |epoch, seq| -> Bytes {
+            let numbered = Numbered { room: room.as_str(), epoch, seq };
+            anita_ws::frame::text(&anita_wire::encode(name, payload, None, Some(numbered)))
+        })
+    }
+
+    /// Says in the room `uwb` what happened to devices.
+    fn tell(&self, events: &[Event], now: Now) {
+        let uwb = RoomName::uwb();
+        for event in events {
+            match event {
+                // A registration is heard of by the status that comes with it.
+                Event::Registered(_device) => {}
+                Event::StatusChanged(device) => {
+                    let status = message::DeviceStatus {
+                        device_id: device.id.to_string(),
+                        status: device.status.into(),
+                        last_seen: device.last_seen.map(Time),
+                        battery: device.battery_percent,
+                    };
+                    self.publish(&uwb, &status, Some(&device.id), None, now.wall);
+                }
+                Event::Updated(device) => {
+                    let updated = message::DeviceUpdated { device: payload::device(device) };
+                    self.publish(&uwb, &updated, Some(&device.id), None, now.wall);
+                }
+                Event::Removed(id) => {
+                    let removed = message::DeviceRemoved { device_id: id.to_string() };
+                    self.publish(&uwb, &removed, Some(id), None, now.wall);
+                }
+            }
+        }
+    }
+
+    /// Keeps what the registry has to remember of events.
+    async fn save(&self, events: Vec<Event>) -> Result<(), HubFault> {
+        for event in events {
+            let saved = match event {
+                Event::Registered(device) | Event::Updated(device) => {
+                    self.devices.save(record(&device)).await
+                }
+                Event::Removed(id) => self.devices.remove(id).await,
+                Event::StatusChanged(_device) => Ok(()),
+            };
+            if let Err(error) = saved {
+                self.metrics.store_errors.inc();
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn source_of(report: &Report) -> Option<String> {
+    match report {
+        Report::Fix(fix) => Some(fix.source.to_string()),
+        Report::Sighting(sighting) => Some(sighting.source.to_string()),
+        Report::NoPosition(_failure) => None,
+    }
+}
+
+fn outcome_word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Newest(_) => "newest",
+        Outcome::Late(_) => "late",
+        Outcome::Duplicate => "duplicate",
+        Outcome::Sighted => "sighted",
+        Outcome::NoPosition => "no_position",
+        Outcome::Refused(Refused::Future { .. }) => "refused_future",
+        Outcome::Refused(Refused::UnknownDevice) => "refused_unknown_device",
+        Outcome::Refused(Refused::TooManyDevices { .. }) => "refused_too_many_devices",
+    }
+}
+
+fn refusal(refused: Refused) -> Refusal {
+    let code = match refused {
+        Refused::Future { .. } => ErrorCode::OutOfRange,
+        Refused::UnknownDevice => ErrorCode::NotFound,
+        Refused::TooManyDevices { .. } => ErrorCode::LimitReached,
+    };
+    Refusal::saying(code, format!("{refused}."))
+}
+
+fn record(device: &Device) -> DeviceRecord {
+    DeviceRecord {
+        id: device.id.clone(),
+        name: device.name.clone(),
+        kind: device.kind,
+        site: device.site.clone(),
+        mounted_at: device.mounted_at,
+        floor: device.floor,
+    }
+}
+
+fn restored(record: DeviceRecord) -> Device {
+    let mut device = Device::new(record.id, record.kind, record.site);
+    device.name = record.name;
+    device.mounted_at = record.mounted_at;
+    device.floor = record.floor;
+    device
+}

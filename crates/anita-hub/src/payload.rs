@@ -1,0 +1,56 @@
+//! What the world knows, as payloads of the wire.
+
+use anita_model::{Fix, SiteName};
+use anita_wire::message::{Device, HistoryEntry, Location};
+use anita_wire::{Metres, Place, Time};
+
+/// A site as messages say it: absent while it is the default.
+fn site_text(site: &SiteName) -> Option<String> {
+    Some(site).filter(|&site| *site != SiteName::main()).map(ToString::to_string)
+}
+
+/// The `uwb.location` of a fix.
+pub fn location(fix: &Fix) -> Location {
+    Location {
+        device_id: fix.device.to_string(),
+        location: fix.position.into(),
+        accuracy: fix.accuracy_m.map(Metres),
+        floor: fix.floor,
+        battery: fix.battery_percent,
+        site: site_text(&fix.site),
+        timestamp: Time(fix.taken_at),
+        received_at: Time(fix.received_at),
+    }
+}
+
+/// A device as `uwb.device_list` shows it.
+pub fn device(device: &anita_world::Device) -> Device {
+    let live = device.live.as_deref();
+    Device {
+        id: device.id.to_string(),
+        name: device.name.clone(),
+        kind: device.kind.into(),
+        status: device.status.into(),
+        last_seen: device.last_seen.map(Time),
+        location: device.position().map(Place::from),
+        accuracy: live.and_then(|fix| fix.accuracy_m).map(Metres),
+        floor: live.map_or(device.floor, |fix| fix.floor),
+        battery: device.battery_percent,
+        site: site_text(&device.site),
+        source: live.map(|fix| fix.source.to_string()),
+        timestamp: live.map(|fix| Time(fix.taken_at)),
+        received_at: live.map(|fix| Time(fix.received_at)),
+    }
+}
+
+/// A past fix as `uwb.location_history` shows it.
+pub fn history_entry(fix: &Fix) -> HistoryEntry {
+    HistoryEntry {
+        timestamp: Time(fix.taken_at),
+        received_at: Time(fix.received_at),
+        location: fix.position.into(),
+        accuracy: fix.accuracy_m.map(Metres),
+        floor: fix.floor,
+        source: Some(fix.source.to_string()),
+    }
+}

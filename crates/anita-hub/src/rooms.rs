@@ -1,0 +1,312 @@
+//! Rooms: who is in them, and the ring of their latest numbered messages.
+//!
+//! A message is kept once, whoever hears it; a member holds the number up to which it has heard. A member that falls
+//! behind the ring is told which numbers it lost.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anita_model::{DeviceId, Now, RoomName, Timestamp};
+use anita_wire::request::Since;
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::connections::Peer;
+use crate::ids::{ConnectionId, random_token};
+
+/// What rooms may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomLimits {
+    /// Rooms in all.
+    pub rooms_max: usize,
+    /// Rooms that one connection may be in.
+    pub rooms_per_connection_max: usize,
+    /// Members of one room.
+    pub members_max: usize,
+    /// Messages that a room keeps for those who come back.
+    pub ring_messages_max: usize,
+    /// Bytes that a room keeps for those who come back.
+    pub ring_bytes_max: usize,
+    /// How long the numbering of a room that nobody is in is kept, so that its only member can come back.
+    pub linger: Duration,
+}
+
+impl Default for RoomLimits {
+    fn default() -> Self {
+        Self {
+            rooms_max: 10_000,
+            rooms_per_connection_max: 64,
+            members_max: 100_000,
+            ring_messages_max: 1_000,
+            ring_bytes_max: 1024 * 1024,
+            linger: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A numbered message of a room.
+#[derive(Debug)]
+pub struct RoomEvent {
+    /// Its number.
+    pub seq: u64,
+    /// The complete WebSocket frame.
+    pub frame: Bytes,
+    /// The device it tells of: only those who may see the device hear it.
+    pub device: Option<DeviceId>,
+    /// Who said it, and does not hear it.
+    pub from: Option<ConnectionId>,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+#[derive(Debug)]
+struct Member {
+    peer: Arc<Peer>,
+    since: Timestamp,
+}
+
+#[derive(Debug)]
+struct Room {
+    epoch: Arc<str>,
+    seq: u64,
+    ring: VecDeque<Arc<RoomEvent>>,
+    ring_bytes: usize,
+    /// In the order they came: the key counts up.
+    members: BTreeMap<u64, Member>,
+    places: HashMap<ConnectionId, u64>,
+    joins: u64,
+    /// Since when nobody is in it, by the uptime.
+    empty_since: Option<Duration>,
+}
+
+impl Room {
+    fn new(now: Now) -> Self {
+        Self {
+            epoch: random_token(6).into(),
+            seq: 0,
+            ring: VecDeque::new(),
+            ring_bytes: 0,
+            members: BTreeMap::new(),
+            places: HashMap::new(),
+            joins: 0,
+            empty_since: Some(now.uptime),
+        }
+    }
+
+    fn leave(&mut self, connection: &ConnectionId, uptime: Duration) -> bool {
+        let was_in = self.places.remove(connection).map(|place| self.members.remove(&place)).is_some();
+        if was_in && self.members.is_empty() {
+            self.empty_since = Some(uptime);
+        }
+        was_in
+    }
+
+    fn push(&mut self, event: RoomEvent, limits: &RoomLimits) {
+        self.ring_bytes += event.frame.len();
+        self.ring.push_back(Arc::new(event));
+        while self.ring.len() > limits.ring_messages_max || self.ring_bytes > limits.ring_bytes_max {
+            match self.ring.pop_front() {
+                Some(oldest) => self.ring_bytes -= oldest.frame.len(),
+                None => break,
+            }
+        }
+    }
+}
+
+/// Why a room could not be joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JoinRefused {
+    /// The room is full.
+    #[error("the room has {members_max} members, the most that are allowed")]
+    Full {
+        /// The limit.
+        members_max: usize,
+    },
+    /// There are as many rooms as there may be.
+    #[error("there are {rooms_max} rooms, the most that are allowed")]
+    TooManyRooms {
+        /// The limit.
+        rooms_max: usize,
+    },
+}
+
+/// What a client is told when it joins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// The epoch of the numbering.
+    pub epoch: Arc<str>,
+    /// The last number given so far.
+    pub seq: u64,
+    /// The number up to which the client has heard: where its live messages begin.
+    pub heard_seq: u64,
+    /// With `since`: whether everything that was missed follows.
+    pub recovered: Option<bool>,
+}
+
+/// What a member hears next.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// The numbers that were lost, first and last, if any.
+    pub gap: Option<(u64, u64)>,
+    /// The epoch of the numbering.
+    pub epoch: Arc<str>,
+    /// The messages after those, in order.
+    pub events: Vec<Arc<RoomEvent>>,
+}
+
+/// All rooms.
+#[derive(Debug)]
+pub struct Rooms {
+    limits: RoomLimits,
+    rooms: Mutex<HashMap<RoomName, Room>>,
+}
+
+impl Rooms {
+    /// No rooms but `uwb`, which is always there.
+    pub fn new(limits: RoomLimits, now: Now) -> Self {
+        Self { limits, rooms: Mutex::new(HashMap::from([(RoomName::uwb(), Room::new(now))])) }
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &RoomLimits {
+        &self.limits
+    }
+
+    /// Puts a connection into a room; one that is in it already stays where it is.
+    ///
+    /// # Errors
+    /// [`JoinRefused`].
+    pub fn join(
+        &self,
+        name: &RoomName,
+        peer: &Arc<Peer>,
+        since: Option<&Since>,
+        now: Now,
+    ) -> Result<Joined, JoinRefused> {
+        let mut rooms = self.rooms.lock();
+        if !rooms.contains_key(name) {
+            self.make_room_for_one(&mut rooms)?;
+        }
+        let room = rooms.entry(name.clone()).or_insert_with(|| Room::new(now));
+        if !room.places.contains_key(&peer.id) {
+            if room.members.len() >= self.limits.members_max {
+                return Err(JoinRefused::Full { members_max: self.limits.members_max });
+            }
+            room.joins += 1;
+            room.places.insert(peer.id.clone(), room.joins);
+            room.members.insert(room.joins, Member { peer: Arc::clone(peer), since: now.wall });
+            room.empty_since = None;
+        }
+        let recovered = since.map(|since| {
+            let oldest_kept = room.ring.front().map_or(room.seq + 1, |event| event.seq);
+            *since.epoch == *room.epoch && since.seq <= room.seq && since.seq + 1 >= oldest_kept
+        });
+        let heard_seq = match (since, recovered) {
+            (Some(since), Some(true)) => since.seq,
+            _ => room.seq,
+        };
+        Ok(Joined { epoch: Arc::clone(&room.epoch), seq: room.seq, heard_seq, recovered })
+    }
+
+    /// Where there are too many rooms, one that nobody is in makes place.
+    fn make_room_for_one(&self, rooms: &mut HashMap<RoomName, Room>) -> Result<(), JoinRefused> {
+        if rooms.len() < self.limits.rooms_max {
+            return Ok(());
+        }
+        let longest_empty = rooms
+            .iter()
+            .filter(|(name, room)| room.members.is_empty() && **name != RoomName::uwb())
+            .min_by_key(|(_name, room)| room.empty_since)
+            .map(|(name, _room)| name.clone());
+        match longest_empty {
+            Some(name) => {
+                rooms.remove(&name);
+                Ok(())
+            }
+            None => Err(JoinRefused::TooManyRooms { rooms_max: self.limits.rooms_max }),
+        }
+    }
+
+    /// Takes a connection out of a room. Says whether it was in it.
+    pub fn leave(&self, name: &RoomName, connection: &ConnectionId, uptime: Duration) -> bool {
+        let mut rooms = self.rooms.lock();
+        let was_in = rooms.get_mut(name).is_some_and(|room| room.leave(connection, uptime));
+        forget_unused(&mut rooms, uptime, self.limits.linger);
+        was_in
+    }
+
+    /// Takes a connection out of every room.
+    pub fn leave_all(&self, connection: &ConnectionId, uptime: Duration) {
+        let mut rooms = self.rooms.lock();
+        for room in rooms.values_mut() {
+            room.leave(connection, uptime);
+        }
+        forget_unused(&mut rooms, uptime, self.limits.linger);
+    }
+
+    /// Forgets rooms that nobody has been in for the linger time.
+    pub fn sweep(&self, uptime: Duration) {
+        forget_unused(&mut self.rooms.lock(), uptime, self.limits.linger);
+    }
+
+    /// Says something in a room. The function gets the epoch and the number, and makes the frame. Returns them, or
+    /// `None` when there is no such room.
+    pub fn publish(
+        &self,
+        name: &RoomName,
+        device: Option<DeviceId>,
+        from: Option<&ConnectionId>,
+        at: Timestamp,
+        frame: impl FnOnce(&str, u64) -> Bytes,
+    ) -> Option<(Arc<str>, u64)> {
+        let mut rooms = self.rooms.lock();
+        let room = rooms.get_mut(name)?;
+        room.seq += 1;
+        let frame = frame(&room.epoch, room.seq);
+        let event = RoomEvent { seq: room.seq, frame, device, from: from.cloned(), at };
+        room.push(event, &self.limits);
+        for member in room.members.values() {
+            member.peer.bell.notify_one();
+        }
+        Some((Arc::clone(&room.epoch), room.seq))
+    }
+
+    /// What a member has not heard yet after a number, at most so many messages.
+    pub fn heard_after(&self, name: &RoomName, seq: u64, events_max: usize) -> Heard {
+        let rooms = self.rooms.lock();
+        let Some(room) = rooms.get(name) else { return Heard::default() };
+        let oldest_kept = room.ring.front().map_or(room.seq + 1, |event| event.seq);
+        let gap = (seq + 1 < oldest_kept).then(|| (seq + 1, oldest_kept - 1));
+        let first = room.ring.partition_point(|event| event.seq <= seq);
+        let events = room.ring.range(first..).take(events_max).cloned().collect();
+        Heard { gap, epoch: Arc::clone(&room.epoch), events }
+    }
+
+    /// The members of a room in the order they came, at most so many, and how many there are.
+    pub fn members(&self, name: &RoomName, members_max: usize) -> (Vec<(Arc<Peer>, Timestamp)>, usize) {
+        let rooms = self.rooms.lock();
+        let Some(room) = rooms.get(name) else { return (Vec::new(), 0) };
+        let members = room.members.values().take(members_max);
+        (members.map(|member| (Arc::clone(&member.peer), member.since)).collect(), room.members.len())
+    }
+
+    /// The rooms with somebody in them, and how many.
+    pub fn occupied(&self) -> Vec<(RoomName, usize)> {
+        let rooms = self.rooms.lock();
+        let occupied = rooms.iter().filter(|(_name, room)| !room.members.is_empty());
+        occupied.map(|(name, room)| (name.clone(), room.members.len())).collect()
+    }
+}
+
+/// A room that nobody is in is forgotten: at once if nothing was ever said in it, else after the linger time.
+fn forget_unused(rooms: &mut HashMap<RoomName, Room>, uptime: Duration, linger: Duration) {
+    rooms.retain(|name, room| {
+        let is_unused =
+            room.empty_since.is_some_and(|since| room.seq == 0 || uptime.saturating_sub(since) >= linger);
+        !is_unused || *name == RoomName::uwb()
+    });
+}
+
+#[cfg(test)]
+mod tests;

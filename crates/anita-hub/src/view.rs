@@ -1,0 +1,100 @@
+//! A view: which devices a connection wants to hear of, in which form, how often. The room `uwb` is one, and so is
+//! position tracking. A view holds a watermark, the version of the board up to which it has seen everything.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anita_auth::Principal;
+use anita_model::DeviceId;
+
+use crate::board::{Board, Live};
+
+/// Which devices a view is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ViewFilter {
+    /// All that the principal may see.
+    All,
+    /// These, as far as the principal may see them.
+    Devices(HashSet<DeviceId>),
+}
+
+/// How the positions of a view are said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One `uwb.location` a fix.
+    Single,
+    /// One `uwb.position_update` for all that changed.
+    Batch,
+}
+
+/// Which devices a connection wants to hear of, in which form, how often.
+#[derive(Debug, Clone)]
+pub struct View {
+    filter: ViewFilter,
+    form: Form,
+    /// The time between two updates; `None` delivers at once.
+    interval: Option<Duration>,
+    /// When the next update is due, by the uptime.
+    due_at: Duration,
+    watermark: u64,
+}
+
+impl View {
+    /// A view that delivers each newest fix at once, from a version on.
+    pub fn immediate(filter: ViewFilter, since_version: u64) -> Self {
+        Self { filter, form: Form::Single, interval: None, due_at: Duration::ZERO, watermark: since_version }
+    }
+
+    /// A view that delivers what changed once an interval; its first update holds all that is known.
+    pub fn periodic(filter: ViewFilter, interval: Duration, uptime: Duration) -> Self {
+        Self { filter, form: Form::Batch, interval: Some(interval), due_at: uptime, watermark: 0 }
+    }
+
+    /// How its positions are said.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// When something may be due: `None` for a view that is woken by what happens.
+    pub fn due_at(&self) -> Option<Duration> {
+        self.interval.map(|_interval| self.due_at)
+    }
+
+    /// What is due now for a principal: at most so many fixes, the oldest first. The watermark moves past them; what
+    /// is left over comes with the next call, unless it is replaced by something newer until then.
+    pub fn take_due(
+        &mut self,
+        board: &Board,
+        principal: &Principal,
+        uptime: Duration,
+        fixes_max: usize,
+    ) -> Vec<Arc<Live>> {
+        if let Some(interval) = self.interval {
+            if uptime < self.due_at {
+                return Vec::new();
+            }
+            // Whatever was missed is missed: the next one is an interval after this one, not after the last.
+            self.due_at = uptime.saturating_add(interval);
+        }
+        let mut due = Vec::new();
+        for live in board.newer_than(self.watermark) {
+            if due.len() == fixes_max {
+                return due;
+            }
+            self.watermark = live.version;
+            if self.shows(&live.fix.device, principal) {
+                due.push(Arc::clone(live));
+            }
+        }
+        due
+    }
+
+    fn shows(&self, device: &DeviceId, principal: &Principal) -> bool {
+        let is_wanted = match &self.filter {
+            ViewFilter::All => true,
+            ViewFilter::Devices(devices) => devices.contains(device),
+        };
+        is_wanted && principal.may_see(device.as_str())
+    }
+}
