@@ -1,0 +1,270 @@
+//! The client's bytes in, messages out (RFC 6455 sections 5 and 8.1). Pure: where the bytes come from is the caller's
+//! business.
+
+use std::mem;
+
+use bytes::{Buf, BytesMut};
+
+use crate::header::Header;
+use crate::utf8::Utf8Check;
+use crate::{Limits, Message, Opcode, Text, Violation, close, mask};
+
+/// Up to so many bytes that follow a big message are moved, so that they do not keep its memory.
+const REMAINDER_MOVED_BYTES_MAX: usize = 16 * 1024;
+
+/// From this size on a message is big in the sense of [`REMAINDER_MOVED_BYTES_MAX`].
+const BIG_MESSAGE_BYTES_MIN: usize = 64 * 1024;
+
+/// An incremental decoder of what one client sends after the handshake.
+///
+/// Append bytes to [`buffer_mut`](Self::buffer_mut), then call [`next_message`](Self::next_message) until it gives
+/// `None`. It does not matter how the bytes are split. A violation is found with the first byte that shows it: a wrong
+/// length in the header, invalid text also inside a frame whose end has not come yet.
+///
+/// The payload of a message that came in one frame is not copied. Between frames the decoder owns no memory.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: Limits,
+    /// Begins with a frame's header, or with its payload when the state says so.
+    input: BytesMut,
+    state: State,
+    /// The data message whose last fragment has not come yet.
+    fragmented: Option<Fragmented>,
+    /// Of the text message under way, if it did not come as a whole. A message that ends inside a character is refused,
+    /// so that each one finds the check at its beginning.
+    text_check: Utf8Check,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Header,
+    Payload {
+        header: Header,
+        /// The bytes at the beginning of the input that are unmasked and checked.
+        ready_bytes: usize,
+    },
+    /// The client has sent a close frame: nothing may follow it.
+    Closed,
+    Violated(Violation),
+}
+
+#[derive(Debug)]
+struct Fragmented {
+    kind: Kind,
+    payload: BytesMut,
+    frame_count: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Binary,
+}
+
+/// What one step of decoding came to.
+enum Step {
+    Continue,
+    NeedInput,
+    Message(Message),
+}
+
+// === impl Decoder ===
+
+impl Decoder {
+    /// A decoder that stands right after the handshake. It allocates nothing.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            input: BytesMut::new(),
+            state: State::Header,
+            fragmented: None,
+            text_check: Utf8Check::default(),
+        }
+    }
+
+    /// The input that was not decoded yet: append the client's bytes to it, and change nothing else.
+    pub fn buffer_mut(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// The bytes of memory that the decoder holds: undecoded input and the fragments of one message. 0 between frames.
+    pub fn held_bytes(&self) -> usize {
+        self.input.capacity() + self.fragmented.as_ref().map_or(0, |message| message.payload.capacity())
+    }
+
+    /// The next message or control frame, or `None` if more input is needed.
+    ///
+    /// After a close frame there is none any more, and the input is discarded.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Violation`], and the same at each call after it; the input is discarded.
+    pub fn next_message(&mut self) -> Result<Option<Message>, Violation> {
+        loop {
+            match self.step() {
+                Ok(Step::Continue) => {}
+                Ok(Step::Message(message)) => return Ok(Some(message)),
+                Ok(Step::NeedInput) => {
+                    if self.input.is_empty() {
+                        self.input = BytesMut::new();
+                    }
+                    return Ok(None);
+                }
+                Err(violation) => {
+                    self.input = BytesMut::new();
+                    self.fragmented = None;
+                    self.state = State::Violated(violation);
+                    return Err(violation);
+                }
+            }
+        }
+    }
+
+    /// How much of the payload under way is missing, in bytes. 0 between frames.
+    pub(crate) fn missing_bytes(&self) -> usize {
+        match self.state {
+            State::Payload { header, .. } => header.payload_bytes.saturating_sub(self.input.len()),
+            State::Header | State::Closed | State::Violated(_) => 0,
+        }
+    }
+
+    fn step(&mut self) -> Result<Step, Violation> {
+        match self.state {
+            State::Header => self.begin_frame(),
+            State::Payload { header, ready_bytes } => self.continue_frame(header, ready_bytes),
+            State::Closed => {
+                self.input = BytesMut::new();
+                Ok(Step::NeedInput)
+            }
+            State::Violated(violation) => Err(violation),
+        }
+    }
+
+    fn begin_frame(&mut self) -> Result<Step, Violation> {
+        let Some((header, header_bytes)) = Header::parse(&self.input)? else { return Ok(Step::NeedInput) };
+        self.admit(&header)?;
+        self.input.advance(header_bytes);
+        self.state = State::Payload { header, ready_bytes: 0 };
+        Ok(Step::Continue)
+    }
+
+    /// Whether the frame may follow the ones before it, and is within the limits.
+    fn admit(&self, header: &Header) -> Result<(), Violation> {
+        let (bytes_before, frames_before) = match (header.opcode, &self.fragmented) {
+            (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => return Ok(()),
+            (Opcode::Continuation, None) => return Err(Violation::UnexpectedContinuation),
+            (Opcode::Continuation, Some(message)) => (message.payload.len(), message.frame_count),
+            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(Violation::ExpectedContinuation),
+            (Opcode::Text | Opcode::Binary, None) => (0, 0),
+        };
+        let Limits { message_bytes_max, fragment_count_max, .. } = self.limits;
+        if header.payload_bytes > message_bytes_max.saturating_sub(bytes_before) {
+            return Err(Violation::MessageTooBig { bytes_max: message_bytes_max });
+        }
+        if frames_before >= fragment_count_max.max(1) {
+            return Err(Violation::TooManyFragments { count_max: fragment_count_max });
+        }
+        Ok(())
+    }
+
+    /// Unmasks and checks what has come of the payload.
+    fn continue_frame(&mut self, header: Header, ready_bytes: usize) -> Result<Step, Violation> {
+        let here_bytes = header.payload_bytes.min(self.input.len());
+        let is_complete = here_bytes == header.payload_bytes;
+        // A whole message is checked once, when it becomes a `Text`. Everything else is checked as it comes, and again
+        // then: the price of refusing at the first wrong byte.
+        let is_whole_message =
+            is_complete && ready_bytes == 0 && header.is_final && header.opcode == Opcode::Text;
+        let is_checked_now = self.is_text(header.opcode) && !is_whole_message;
+
+        let fresh = self.input.get_mut(ready_bytes..here_bytes).unwrap_or_default();
+        mask::apply(mask::key_at(header.mask, ready_bytes), fresh);
+        if is_checked_now {
+            self.text_check.push(fresh).map_err(|_invalid| Violation::NotUtf8)?;
+        }
+        if !is_complete {
+            self.state = State::Payload { header, ready_bytes: here_bytes };
+            return Ok(Step::NeedInput);
+        }
+        let payload = self.split_payload(header.payload_bytes);
+        self.state = State::Header;
+        self.end_frame(header, payload)
+    }
+
+    /// Whether a frame of this opcode carries text, on its own or as a part of the message under way.
+    fn is_text(&self, opcode: Opcode) -> bool {
+        match opcode {
+            Opcode::Text => true,
+            Opcode::Continuation => {
+                self.fragmented.as_ref().is_some_and(|message| message.kind == Kind::Text)
+            }
+            Opcode::Binary | Opcode::Close | Opcode::Ping | Opcode::Pong => false,
+        }
+    }
+
+    /// Takes a complete payload off the input.
+    fn split_payload(&mut self, payload_bytes: usize) -> BytesMut {
+        if self.input.len() == payload_bytes {
+            return mem::take(&mut self.input);
+        }
+        if payload_bytes == 0 {
+            return BytesMut::new();
+        }
+        let payload = self.input.split_to(payload_bytes);
+        if payload_bytes >= BIG_MESSAGE_BYTES_MIN && self.input.len() <= REMAINDER_MOVED_BYTES_MAX {
+            self.input = BytesMut::from(self.input.as_ref());
+        }
+        payload
+    }
+
+    fn end_frame(&mut self, header: Header, payload: BytesMut) -> Result<Step, Violation> {
+        match header.opcode {
+            Opcode::Text => self.end_data(Kind::Text, header, payload),
+            Opcode::Binary => self.end_data(Kind::Binary, header, payload),
+            Opcode::Continuation => self.end_continuation(header, &payload),
+            Opcode::Ping => Ok(Step::Message(Message::Ping(payload.freeze()))),
+            Opcode::Pong => Ok(Step::Message(Message::Pong(payload.freeze()))),
+            Opcode::Close => {
+                let frame = close::parse(payload.freeze())?;
+                self.fragmented = None;
+                self.state = State::Closed;
+                Ok(Step::Message(Message::Close(frame)))
+            }
+        }
+    }
+
+    /// The first frame of a message.
+    fn end_data(&mut self, kind: Kind, header: Header, payload: BytesMut) -> Result<Step, Violation> {
+        if header.is_final {
+            return finish(kind, payload);
+        }
+        // A copy, because the fragment may lie in memory that it shares with the frames after it.
+        let payload = BytesMut::from(payload.as_ref());
+        self.fragmented = Some(Fragmented { kind, payload, frame_count: 1 });
+        Ok(Step::Continue)
+    }
+
+    fn end_continuation(&mut self, header: Header, payload: &[u8]) -> Result<Step, Violation> {
+        let Some(mut message) = self.fragmented.take() else { return Err(Violation::UnexpectedContinuation) };
+        message.payload.extend_from_slice(payload);
+        message.frame_count += 1;
+        if header.is_final {
+            return finish(message.kind, message.payload);
+        }
+        self.fragmented = Some(message);
+        Ok(Step::Continue)
+    }
+}
+
+/// Makes a message of its whole payload.
+fn finish(kind: Kind, payload: BytesMut) -> Result<Step, Violation> {
+    let payload = payload.freeze();
+    let message = match kind {
+        Kind::Text => Message::Text(Text::try_from(payload).map_err(|_error| Violation::NotUtf8)?),
+        Kind::Binary => Message::Binary(payload),
+    };
+    Ok(Step::Message(message))
+}
+
+#[cfg(test)]
+mod tests;
