@@ -63,31 +63,40 @@ impl View {
 
     /// What is due now for a principal: at most so many fixes, the oldest first. The watermark moves past them; what
     /// is left over comes with the next call, unless it is replaced by something newer until then.
+    ///
+    /// The second value is how many fixes were replaced unseen since the last call: of a view that delivers at once,
+    /// for one who sees everything. A view with a rate skips by design, and that is not counted.
     pub fn take_due(
         &mut self,
         board: &Board,
         principal: &Principal,
         uptime: Duration,
         fixes_max: usize,
-    ) -> Vec<Arc<Live>> {
+    ) -> (Vec<Arc<Live>>, u64) {
         if let Some(interval) = self.interval {
             if uptime < self.due_at {
-                return Vec::new();
+                return (Vec::new(), 0);
             }
-            // Whatever was missed is missed: the next one is an interval after this one, not after the last.
-            self.due_at = uptime.saturating_add(interval);
+            // The next one keeps the beat, unless that is past already: what was missed is not made up for.
+            let on_beat = self.due_at.saturating_add(interval);
+            self.due_at = if on_beat > uptime { on_beat } else { uptime.saturating_add(interval) };
         }
         let mut due = Vec::new();
+        let (before, mut walked) = (self.watermark, 0);
         for live in board.newer_than(self.watermark) {
             if due.len() == fixes_max {
-                return due;
+                break;
             }
+            walked += 1;
             self.watermark = live.version;
             if self.shows(&live.fix.device, principal) {
                 due.push(Arc::clone(live));
             }
         }
-        due
+        let sees_all =
+            self.interval.is_none() && self.filter == ViewFilter::All && principal.devices.allow_all();
+        let replaced = if sees_all { (self.watermark - before).saturating_sub(walked) } else { 0 };
+        (due, replaced)
     }
 
     fn shows(&self, device: &DeviceId, principal: &Principal) -> bool {

@@ -1,0 +1,51 @@
+//! How many requests a client may make: a token bucket that holds one second's worth.
+
+use std::time::Duration;
+
+/// A token bucket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    per_second: f64,
+    tokens: f64,
+    filled_at: Duration,
+}
+
+impl Budget {
+    /// A full one.
+    pub(crate) fn new(per_second: u32, uptime: Duration) -> Self {
+        Self { per_second: f64::from(per_second), tokens: f64::from(per_second), filled_at: uptime }
+    }
+
+    /// Takes one token.
+    ///
+    /// # Errors
+    /// When there is none: how long until there is.
+    pub(crate) fn take(&mut self, uptime: Duration) -> Result<(), Duration> {
+        let gained = uptime.saturating_sub(self.filled_at).as_secs_f64() * self.per_second;
+        self.tokens = (self.tokens + gained).min(self.per_second);
+        self.filled_at = uptime;
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            Ok(())
+        } else {
+            Err(Duration::from_secs_f64((1.0 - self.tokens) / self.per_second.max(f64::MIN_POSITIVE)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holds_as_many_requests_as_are_allowed() {
+        let mut budget = Budget::new(10, Duration::ZERO);
+        assert_eq!((0..20).filter(|_| budget.take(Duration::ZERO).is_ok()).count(), 10);
+        let wait = budget.take(Duration::ZERO).unwrap_err();
+        assert!(wait <= Duration::from_millis(100));
+        assert!(budget.take(Duration::from_millis(101)).is_ok());
+        assert!(budget.take(Duration::from_millis(101)).is_err());
+        let later = Duration::from_secs(100);
+        assert_eq!((0..20).filter(|_| budget.take(later).is_ok()).count(), 10, "it does not save up");
+    }
+}

@@ -1,0 +1,81 @@
+//! What all conversations share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anita_auth::{Principal, Verifier};
+use anita_hub::Hub;
+use anita_wire::limits;
+
+use crate::extension::Extensions;
+
+/// The settings of conversations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SessionSettings {
+    /// How long a client may take to authenticate.
+    pub auth_deadline: Duration,
+    /// The time between two heartbeats. A peer that is silent for more than two of them is gone.
+    pub heartbeat_interval: Duration,
+    /// The largest message, bytes.
+    pub message_bytes_max: usize,
+    /// Requests a second of a client that may not report locations.
+    pub viewer_requests_per_second: u32,
+    /// Requests a second of a client that may report locations.
+    pub publisher_requests_per_second: u32,
+    /// After so many requests in a row that were refused as too many, the client is closed.
+    pub rate_refusals_max: u32,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            auth_deadline: Duration::from_secs(10),
+            heartbeat_interval: Duration::from_secs(25),
+            message_bytes_max: limits::MESSAGE_BYTES_MAX_DEFAULT,
+            viewer_requests_per_second: 50,
+            publisher_requests_per_second: 1_000,
+            rate_refusals_max: 1_000,
+        }
+    }
+}
+
+/// What all conversations share.
+#[derive(Debug)]
+pub struct Context {
+    /// The hub.
+    pub hub: Arc<Hub>,
+    /// Who turns tokens into principals.
+    pub verifier: Arc<Verifier>,
+    /// The settings.
+    pub settings: SessionSettings,
+    /// The application's own message types.
+    pub extensions: Extensions,
+}
+
+/// What a client brought when it connected.
+#[derive(Clone, PartialEq)]
+pub enum Credentials {
+    /// Nothing: it has to send `authenticate`.
+    None,
+    /// A token: in the header, the query or the subprotocol.
+    Token(String),
+    /// The session of a page, verified when it was made.
+    Session(Box<Principal>),
+    /// It may not be here at all: the page is of a foreign origin.
+    ForeignOrigin,
+    /// There is no such endpoint.
+    NoSuchEndpoint,
+}
+
+impl std::fmt::Debug for Credentials {
+    /// Never prints a token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Token(_) => "Token",
+            Self::Session(_) => "Session",
+            Self::ForeignOrigin => "ForeignOrigin",
+            Self::NoSuchEndpoint => "NoSuchEndpoint",
+        })
+    }
+}

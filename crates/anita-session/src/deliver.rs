@@ -1,0 +1,131 @@
+//! What a session hears without having asked: numbered messages of its rooms, then positions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anita_hub::{Form, Live, RoomEvent, View, ViewFilter};
+use anita_metrics::LaneLabels;
+use anita_model::{Now, RoomName};
+use anita_wire::message::{PositionUpdate, RoomGap};
+use anita_wire::{Outgoing, Place, Time};
+
+use crate::session::Session;
+
+/// How many messages of one room are taken at once; the rest follows when these are written.
+const EVENTS_AT_ONCE: usize = 256;
+
+/// How many single locations are taken at once; the rest follows, by then perhaps replaced by newer ones.
+const LOCATIONS_AT_ONCE: usize = 512;
+
+/// How many positions one `uwb.position_update` holds at most; more go into the next one.
+const POSITIONS_PER_UPDATE: usize = 1_000;
+
+impl Session {
+    /// Takes what is new since the watermarks, as much as is good at once. Events go before positions.
+    pub(crate) fn deliver(&mut self, now: Now) {
+        self.has_more = false;
+        let rooms: Vec<RoomName> = self.rooms.keys().cloned().collect();
+        for room in rooms {
+            self.deliver_events(&room, now);
+        }
+        if let Some(mut view) = self.locations.take() {
+            self.deliver_locations(&mut view, now);
+            self.locations = Some(view);
+        }
+        if let Some(mut view) = self.tracking.take() {
+            self.deliver_updates(&mut view, now);
+            self.tracking = Some(view);
+        }
+    }
+
+    fn deliver_events(&mut self, room: &RoomName, now: Now) {
+        let Some(&heard_seq) = self.rooms.get(room) else { return };
+        let heard = self.context.hub.rooms().heard_after(room, heard_seq, EVENTS_AT_ONCE);
+        self.has_more |= heard.events.len() == EVENTS_AT_ONCE;
+        let gap_end = heard.gap.map(|(_first, last)| last);
+        if let Some((from_seq, to_seq)) = heard.gap {
+            self.context.hub.metrics().events_lost.inc_by(to_seq - from_seq + 1);
+            let gap = RoomGap { room: room.to_string(), epoch: heard.epoch.to_string(), from_seq, to_seq };
+            self.say(&gap);
+        }
+        let last_seq = heard.events.last().map(|event| event.seq).or(gap_end);
+        for event in heard.events {
+            if self.may_hear(&event) {
+                self.observe_age("event", now.wall.since(event.at));
+                self.out.push(event.frame.clone());
+            }
+        }
+        if let Some(last_seq) = last_seq {
+            self.rooms.insert(room.clone(), last_seq);
+        }
+    }
+
+    fn may_hear(&self, event: &RoomEvent) -> bool {
+        let is_own = event.from.as_ref() == Some(&self.peer().id);
+        let is_visible = match (&event.device, self.principal()) {
+            (None, _) => true,
+            (Some(device), Ok(principal)) => principal.may_see(device.as_str()),
+            (Some(_), Err(_)) => false,
+        };
+        !is_own && is_visible
+    }
+
+    /// The room `uwb`: each newest fix as one `uwb.location`, its frame shared by all who hear it.
+    fn deliver_locations(&mut self, view: &mut View, now: Now) {
+        let due = self.take_due(view, now, LOCATIONS_AT_ONCE);
+        self.has_more |= due.len() == LOCATIONS_AT_ONCE;
+        for live in due {
+            self.observe_age("position", now.wall.since(live.fix.received_at));
+            self.out.push(live.frame());
+        }
+    }
+
+    /// Tracking: what changed since the last update, in one message or a few.
+    fn deliver_updates(&mut self, view: &mut View, now: Now) {
+        debug_assert_eq!(view.form(), Form::Batch, "tracking is said in batches");
+        let due = self.take_due(view, now, usize::MAX);
+        for chunk in due.chunks(POSITIONS_PER_UPDATE) {
+            let positions: BTreeMap<String, Place> =
+                chunk.iter().map(|live| (live.fix.device.to_string(), live.fix.position.into())).collect();
+            self.say(&PositionUpdate { positions, timestamp: Time(now.wall) });
+        }
+    }
+
+    fn take_due(&self, view: &mut View, now: Now, fixes_max: usize) -> Vec<Arc<Live>> {
+        let Ok(principal) = self.principal() else { return Vec::new() };
+        let (due, replaced) =
+            self.context.hub.with_board(|board| view.take_due(board, principal, now.uptime, fixes_max));
+        if replaced > 0 {
+            self.context.hub.metrics().positions_replaced.inc_by(replaced);
+            self.peer().replaced.fetch_add(replaced, Ordering::Relaxed);
+        }
+        due
+    }
+
+    fn observe_age(&self, lane: &'static str, age: std::time::Duration) {
+        let metrics = self.context.hub.metrics();
+        metrics.count_frame(lane);
+        metrics.delivery_age_seconds.get_or_create(&LaneLabels { lane }).observe(age.as_secs_f64());
+    }
+
+    /// Says something that nobody asked for.
+    pub(crate) fn say<P: anita_wire::message::ServerPayload>(&mut self, payload: &P) {
+        self.out.push(anita_ws::frame::text(&Outgoing::push(payload).to_text()));
+    }
+
+    /// From now on every newest fix is heard.
+    pub(crate) fn hear_locations(&mut self) {
+        if self.locations.is_none() {
+            let version = self.context.hub.with_board(anita_hub::Board::version);
+            self.locations = Some(View::immediate(ViewFilter::All, version));
+            self.peer().wants_positions.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// And from now on no more.
+    pub(crate) fn stop_hearing_locations(&mut self) {
+        self.locations = None;
+        self.peer().wants_positions.store(false, Ordering::Relaxed);
+    }
+}

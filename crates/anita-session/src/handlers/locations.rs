@@ -1,0 +1,83 @@
+//! Reports of locations, the same by WebSocket and by REST.
+
+use anita_auth::Principal;
+use anita_hub::{Hub, ReportOutcome};
+use anita_model::{Fix, Now, Report, SiteName, SourceName};
+use anita_wire::message::{LocationsReported, RefusedItem};
+use anita_wire::request::{LocationItem, ReportLocation};
+use anita_wire::{ErrorCode, Refusal, RequestId};
+use bytes::Bytes;
+
+use crate::handlers::{Refused, answer};
+use crate::session::Session;
+
+/// Takes the items of a report for a principal; each is accepted or refused by itself.
+///
+/// # Errors
+/// When the store is away: then nothing is acknowledged, and the whole report can be sent again.
+pub async fn report(
+    hub: &Hub,
+    principal: &Principal,
+    source: &SourceName,
+    items: Vec<Result<LocationItem, Refusal>>,
+    now: Now,
+) -> Result<LocationsReported, Refused> {
+    let mut refused = Vec::new();
+    let mut refuse = |index: usize, refusal: Refusal| {
+        refused.push(RefusedItem { index, code: refusal.code, message: refusal.message });
+    };
+    let (mut indexes, mut reports) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+    for (index, item) in items.into_iter().enumerate() {
+        match item.and_then(|item| fix(principal, source, item, now)) {
+            Ok(fix) => {
+                indexes.push(index);
+                reports.push(Report::Fix(fix));
+            }
+            Err(refusal) => refuse(index, refusal),
+        }
+    }
+    let mut accepted = 0;
+    for (index, outcome) in indexes.into_iter().zip(hub.report(reports, now).await?) {
+        match outcome {
+            ReportOutcome::Accepted => accepted += 1,
+            ReportOutcome::Refused(refusal) => refuse(index, refusal),
+        }
+    }
+    refused.sort_by_key(|item| item.index);
+    Ok(LocationsReported { accepted, refused })
+}
+
+/// The fix of an item.
+fn fix(principal: &Principal, source: &SourceName, item: LocationItem, now: Now) -> Result<Fix, Refusal> {
+    if !principal.may_see(item.device_id.as_str()) {
+        let message = format!("There is no device {:?}, or this token may not see it.", item.device_id);
+        return Err(Refusal::saying(ErrorCode::NotFound, message));
+    }
+    let position = item.location.position();
+    let position = position
+        .map_err(|invalid| Refusal::saying(ErrorCode::OutOfRange, format!("location: {invalid}.")))?;
+    Ok(Fix {
+        device: item.device_id,
+        site: item.site.unwrap_or_else(SiteName::main),
+        position,
+        accuracy_m: item.accuracy,
+        floor: item.floor,
+        battery_percent: item.battery,
+        taken_at: item.timestamp.map_or(now.wall, |time| time.0),
+        received_at: now.wall,
+        source: source.clone(),
+    })
+}
+
+impl Session {
+    pub(crate) async fn report_location(
+        &mut self,
+        payload: ReportLocation,
+        id: Option<&RequestId>,
+        now: Now,
+    ) -> Result<Bytes, Refused> {
+        let hub = &self.context.hub;
+        let reported = report(hub, self.principal()?, &self.source, payload.items, now).await?;
+        Ok(answer(&reported, id))
+    }
+}

@@ -1,0 +1,37 @@
+//! `authenticate` on a live socket.
+
+use anita_model::Now;
+use anita_wire::message::TokenRefreshed;
+use anita_wire::request::Authenticate;
+use anita_wire::{ErrorCode, Refusal, RequestId, Time};
+use bytes::Bytes;
+
+use crate::handlers::{Refused, answer};
+use crate::session::{Session, permission_names, token_refusal};
+
+impl Session {
+    /// Takes a fresh token of the same subject. What it no longer allows ends at once. A bad one changes nothing: the
+    /// socket goes on until the old token runs out.
+    pub(crate) fn refresh(
+        &mut self,
+        payload: &Authenticate,
+        id: Option<&RequestId>,
+        now: Now,
+    ) -> Result<Bytes, Refused> {
+        let fresh = match self.context.verifier.verify(&payload.token, now.wall) {
+            Ok(fresh) => fresh,
+            Err(error) => return Err(token_refusal(error).into()),
+        };
+        if fresh.subject != self.principal()?.subject {
+            let message = "The token is of another subject; open another connection for it.";
+            return Err(Refusal::saying(ErrorCode::Conflict, message).into());
+        }
+        let refreshed = TokenRefreshed {
+            expires_at: Time(fresh.expires_at),
+            roles: fresh.roles.clone(),
+            permissions: permission_names(&fresh),
+        };
+        self.become_principal(fresh, now);
+        Ok(answer(&refreshed, id))
+    }
+}

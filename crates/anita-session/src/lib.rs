@@ -1,0 +1,22 @@
+//! One conversation with one client: a message goes in, frames come out, and perhaps an end.
+//!
+//! A [`Session`] has no socket, no clock and no task: whoever owns the socket hands it what was heard and the time,
+//! and takes what it wants to say. Its router is [`router`]: one exhaustive match from a request to its permission,
+//! and one to its handler.
+
+mod budget;
+mod context;
+mod deliver;
+mod extension;
+mod handlers;
+mod router;
+mod session;
+
+pub use context::{Context, Credentials, SessionSettings};
+pub use extension::{Caller, ExtensionError, Extensions};
+pub use handlers::locations::report;
+pub use handlers::{Refused, device_filter, history_page};
+pub use session::{Closing, Delivery, Session};
+
+#[cfg(test)]
+mod tests;

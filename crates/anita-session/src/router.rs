@@ -1,0 +1,118 @@
+//! The router: a request's permission and its handler, each an exhaustive match. A request without one of them does
+//! not build.
+
+use anita_auth::Permission;
+use anita_model::Now;
+use anita_wire::message::Pong;
+use anita_wire::{ErrorCode, Incoming, Refusal, Request, RequestId, Time};
+use bytes::Bytes;
+
+use crate::extension::Caller;
+use crate::handlers::{Refused, answer};
+use crate::session::Session;
+
+/// What a request needs; `None` where being authenticated is enough.
+pub(crate) fn permission(request: &Request) -> Option<Permission> {
+    match request {
+        Request::Authenticate(_)
+        | Request::Ping(_)
+        | Request::LeaveRoom(_)
+        | Request::StopPositionTracking(_) => None,
+        Request::JoinRoom(_) => Some(Permission::RoomsJoin),
+        Request::GetRoomMembers(_) => Some(Permission::RoomsMembers),
+        Request::SendToRoom(_) => Some(Permission::RoomsSend),
+        Request::GetActiveDevices(_) | Request::GetDeviceLocation(_) | Request::StartPositionTracking(_) => {
+            Some(Permission::DevicesRead)
+        }
+        Request::RegisterDevice(_) | Request::UpdateDevice(_) | Request::RemoveDevice(_) => {
+            Some(Permission::DevicesWrite)
+        }
+        Request::ReportLocation(_) => Some(Permission::LocationsReport),
+        Request::GetLocationHistory(_) => Some(Permission::HistoryRead),
+    }
+}
+
+impl Session {
+    /// Reads a request, asks for its permission, and calls its handler. The answer is a complete frame.
+    pub(crate) async fn route(&mut self, incoming: &Incoming<'_>, now: Now) -> Result<Bytes, Refused> {
+        let Some(request) = Request::decode(&incoming.name, incoming.payload) else {
+            return self.route_extension(incoming, now).await;
+        };
+        // A request that is not allowed is refused as such, whatever its payload.
+        let request = match request {
+            Ok(request) => request,
+            Err(refusal) => {
+                self.context.hub.metrics().count_message("invalid");
+                return Err(refusal.into());
+            }
+        };
+        self.context.hub.metrics().count_message(request.type_name());
+        if let Some(permission) = permission(&request) {
+            self.require(permission, request.type_name())?;
+        }
+        let id = incoming.id.as_ref();
+        match request {
+            Request::Authenticate(payload) => self.refresh(&payload, id, now),
+            Request::Ping(_) => Ok(answer(&Pong { server_time: Time(now.wall) }, id)),
+            Request::JoinRoom(payload) => self.join_room(&payload, id, now),
+            Request::LeaveRoom(payload) => self.leave_room(&payload, id, now),
+            Request::GetRoomMembers(payload) => self.room_members(&payload, id),
+            Request::SendToRoom(payload) => self.send_to_room(payload, id, now),
+            Request::GetActiveDevices(payload) => self.device_list(&payload, id),
+            Request::GetDeviceLocation(payload) => self.device_location(&payload, id),
+            Request::RegisterDevice(payload) => self.register_device(payload, id, now).await,
+            Request::UpdateDevice(payload) => self.update_device(payload, id, now).await,
+            Request::RemoveDevice(payload) => self.remove_device(&payload, id, now).await,
+            Request::StartPositionTracking(payload) => self.start_tracking(payload, id, now),
+            Request::StopPositionTracking(_) => Ok(self.stop_tracking(id)),
+            Request::ReportLocation(payload) => self.report_location(payload, id, now).await,
+            Request::GetLocationHistory(payload) => self.location_history(&payload, id).await,
+        }
+    }
+
+    /// The same for an application's own types.
+    async fn route_extension(&mut self, incoming: &Incoming<'_>, now: Now) -> Result<Bytes, Refused> {
+        if !self.context.extensions.has(&incoming.name) {
+            self.context.hub.metrics().count_message("unknown");
+            let name: String = incoming.name.chars().take(64).collect();
+            let refusal =
+                Refusal::saying(ErrorCode::UnknownType, format!("There is no message of type {name:?}."));
+            return Err(refusal.into());
+        }
+        self.context.hub.metrics().count_message("domain");
+        if let Some(permission) = self.context.extensions.permission(&incoming.name) {
+            self.require(permission, &incoming.name)?;
+        }
+        let caller = Caller {
+            principal: self.principal()?.clone(),
+            client_id: self.client_id().to_owned(),
+            now,
+            manager: anita_hub::WebSocketManager::new(std::sync::Arc::clone(&self.context.hub)),
+        };
+        let called = self.context.extensions.call(&incoming.name, caller, incoming.payload);
+        let (answer_type, pending) = called.ok_or(ErrorCode::UnknownType)?;
+        Ok(custom(answer_type, &pending.await?, incoming.id.as_ref()))
+    }
+
+    /// Refuses, and leaves an audit line, when the principal lacks a permission.
+    fn require(&self, permission: Permission, action: &str) -> Result<(), Refused> {
+        let principal = self.principal()?;
+        if principal.may(permission) {
+            return Ok(());
+        }
+        self.audit_forbidden(action, permission.as_str());
+        let message =
+            format!("This token does not allow `{action}`: it needs the permission {}.", permission.as_str());
+        let details = serde_json::json!({ "permission": permission.as_str() });
+        Err(Refusal::saying(ErrorCode::Forbidden, message).with_details(details).into())
+    }
+}
+
+fn custom(name: &str, payload: &serde_json::Value, id: Option<&RequestId>) -> Bytes {
+    anita_ws::frame::text(&anita_wire::encode(name, payload, id, None))
+}
+
+/// The frame of a refusal.
+pub(crate) fn refusal_frame(refusal: &Refusal, id: Option<&RequestId>) -> Bytes {
+    answer(&anita_wire::message::Error::from(refusal), id)
+}

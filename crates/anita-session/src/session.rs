@@ -1,0 +1,492 @@
+//! The conversation: who is at the other end, what it is in, what it is owed, and when it ends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anita_auth::{LEEWAY, Permission, Principal, TokenError};
+use anita_hub::{Endpoint, Peer, Registration, View};
+use anita_model::{Now, RoomName, SourceName};
+use anita_wire::limits::{
+    DEVICES_PER_PAGE_MAX, HISTORY_PER_PAGE_MAX, LOCATIONS_PER_REPORT_MAX, MESSAGE_BYTES_BEFORE_AUTH_MAX,
+};
+use anita_wire::message::{AuthRequired, Connection, Heartbeat, Limits, Reconnect, RoomLeft};
+use anita_wire::request::Authenticate;
+use anita_wire::{
+    CloseCode, CloseReason, ErrorCode, Incoming, Refusal, Request, RequestId, SUBPROTOCOL, Time,
+};
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+use crate::budget::Budget;
+use crate::context::{Context, Credentials};
+use crate::handlers::{Refused, answer};
+use crate::router::refusal_frame;
+
+/// The four ways to bring a token, as `system.auth_required` names them.
+const AUTH_METHODS: [&str; 5] =
+    ["authorization_header", "query_token", "subprotocol_token", "authenticate_message", "session_cookie"];
+
+/// Whether what is new may be handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// The peer has read what it has.
+    Open,
+    /// The peer has not: what is new waits where it is, replaced by what is newer.
+    Held,
+}
+
+/// How a conversation ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    /// The close code.
+    pub code: CloseCode,
+    /// The reason.
+    pub reason: CloseReason,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Nobody is known yet; until the deadline, by the uptime.
+    Waiting { deadline: Duration },
+    /// Somebody is.
+    Live(Box<Principal>),
+}
+
+/// One conversation with one client.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) context: Arc<Context>,
+    registration: Registration,
+    phase: Phase,
+    /// The rooms it is in, and up to which number it has heard each.
+    pub(crate) rooms: BTreeMap<RoomName, u64>,
+    /// The view of the room `uwb`.
+    pub(crate) locations: Option<View>,
+    /// The view of position tracking.
+    pub(crate) tracking: Option<View>,
+    /// Whether there is more to deliver than was taken at once.
+    pub(crate) has_more: bool,
+    /// Complete frames that wait to be written.
+    pub(crate) out: Vec<Bytes>,
+    /// What fixes of this connection name as their source.
+    pub(crate) source: SourceName,
+    budget: Budget,
+    rate_refusals: u32,
+    heard_at: Duration,
+    heartbeat_at: Duration,
+    /// When the token and its leeway run out, by the uptime: a jump of the wall clock ends nobody.
+    expires_at: Duration,
+    closing: Option<Closing>,
+}
+
+impl Session {
+    /// Begins a conversation with what the client brought.
+    pub fn open(
+        context: Arc<Context>,
+        registration: Registration,
+        credentials: Credentials,
+        source: SourceName,
+        now: Now,
+    ) -> Self {
+        let settings = context.settings;
+        let mut session = Self {
+            registration,
+            phase: Phase::Waiting { deadline: now.uptime.saturating_add(settings.auth_deadline) },
+            rooms: BTreeMap::new(),
+            locations: None,
+            tracking: None,
+            has_more: false,
+            out: Vec::new(),
+            source,
+            budget: Budget::new(settings.viewer_requests_per_second, now.uptime),
+            rate_refusals: 0,
+            heard_at: now.uptime,
+            heartbeat_at: now.uptime.saturating_add(settings.heartbeat_interval),
+            expires_at: Duration::MAX,
+            closing: None,
+            context,
+        };
+        match credentials {
+            Credentials::Token(token) => session.authenticate(&token, None, now),
+            Credentials::Session(principal) => session.welcome(*principal, None, now),
+            Credentials::None => session.ask_for_token(),
+            Credentials::ForeignOrigin => {
+                let message = "A page of this origin may not connect with a session cookie.";
+                session.refuse_and_close(
+                    &Refusal::saying(ErrorCode::Forbidden, message),
+                    None,
+                    CloseCode::Forbidden,
+                );
+            }
+            Credentials::NoSuchEndpoint => {
+                let message = "There is no WebSocket at this path; use /ws or /ws/uwb.";
+                session.refuse_and_close(
+                    &Refusal::saying(ErrorCode::NotFound, message),
+                    None,
+                    CloseCode::NoSuchEndpoint,
+                );
+            }
+        }
+        session
+    }
+
+    // --- what the owner of the socket asks
+
+    /// The id of the connection.
+    pub fn client_id(&self) -> &str {
+        self.peer().id.as_str()
+    }
+
+    /// The connection as others see it; its bell rings when [`Session::on_wake`] has something to do.
+    pub fn peer(&self) -> &Arc<Peer> {
+        self.registration.peer()
+    }
+
+    /// The frames that wait to be written, in order.
+    pub fn take_frames(&mut self) -> Vec<Bytes> {
+        self.peer().sent.fetch_add(self.out.len() as u64, Ordering::Relaxed);
+        std::mem::take(&mut self.out)
+    }
+
+    /// Whether, and how, the conversation is over. What waits to be written goes before the close frame.
+    pub fn closing(&self) -> Option<&Closing> {
+        self.closing.as_ref()
+    }
+
+    /// When [`Session::on_wake`] is due even if nothing happens, by the uptime.
+    pub fn wake_at(&self) -> Duration {
+        if self.has_more {
+            return Duration::ZERO;
+        }
+        match &self.phase {
+            Phase::Waiting { deadline } => *deadline,
+            Phase::Live(_) => {
+                let tracking = self.tracking.as_ref().and_then(View::due_at).unwrap_or(Duration::MAX);
+                self.heartbeat_at.min(self.silent_at()).min(self.expires_at).min(tracking)
+            }
+        }
+    }
+
+    /// When the peer has been silent for strictly more than two heartbeat intervals, by the uptime.
+    fn silent_at(&self) -> Duration {
+        let silence_max = self.context.settings.heartbeat_interval.saturating_mul(2);
+        self.heard_at.saturating_add(silence_max).saturating_add(Duration::from_millis(1))
+    }
+
+    // --- what happens
+
+    /// Any frame of the peer is a sign of life.
+    pub fn on_heard(&mut self, now: Now) {
+        self.heard_at = now.uptime;
+    }
+
+    /// Takes a text message.
+    pub async fn on_text(&mut self, text: &str, now: Now) {
+        if self.closing.is_some() {
+            return;
+        }
+        self.on_heard(now);
+        self.peer().received.fetch_add(1, Ordering::Relaxed);
+        if let Phase::Waiting { .. } = self.phase {
+            self.on_text_before_auth(text, now);
+            return;
+        }
+        if let Err(wait) = self.budget.take(now.uptime) {
+            self.refuse_rate(wait);
+            return;
+        }
+        self.rate_refusals = 0;
+        let incoming = match Incoming::decode(text) {
+            Ok(incoming) => incoming,
+            Err(refusal) => {
+                self.context.hub.metrics().count_message("invalid");
+                self.refuse(&refusal, None);
+                return;
+            }
+        };
+        // A panic in a handler costs its request. The session's own state is only changed by whole statements of
+        // handlers, and dropped with the socket at the worst.
+        let routed = std::panic::AssertUnwindSafe(self.route(&incoming, now)).catch_unwind().await;
+        match routed {
+            Ok(Ok(frame)) => self.out.push(frame),
+            Ok(Err(Refused(refusal))) => self.refuse(&refusal, incoming.id.as_ref()),
+            Err(_panic) => {
+                tracing::error!(r#type = %incoming.name, "a handler panicked; its request is refused");
+                self.refuse(&ErrorCode::Internal.into(), incoming.id.as_ref());
+            }
+        }
+    }
+
+    /// A binary message: the protocol has none.
+    pub fn on_binary(&mut self) {
+        let message = "Binary messages are not understood; send JSON as text.";
+        self.refuse_and_close(
+            &Refusal::saying(ErrorCode::InvalidMessage, message),
+            None,
+            CloseCode::Unsupported,
+        );
+    }
+
+    /// Lets time pass, and takes what others left: mail, events, positions.
+    pub fn on_wake(&mut self, now: Now, delivery: Delivery) {
+        if self.closing.is_some() {
+            return;
+        }
+        let (mail, ending) = self.peer().take_mail();
+        self.out.extend(mail);
+        if let Some(code) = ending {
+            self.close(code);
+            return;
+        }
+        match &self.phase {
+            Phase::Waiting { deadline } if now.uptime >= *deadline => {
+                let message = "No `authenticate` came in time.";
+                let refusal = Refusal::saying(ErrorCode::Unauthenticated, message);
+                self.refuse_and_close(&refusal, None, CloseCode::AuthenticationDeadline);
+            }
+            Phase::Waiting { .. } => {}
+            Phase::Live(_) if now.uptime >= self.expires_at => {
+                self.refuse_and_close(&ErrorCode::TokenExpired.into(), None, CloseCode::TokenExpired);
+            }
+            Phase::Live(_) => self.on_wake_live(now, delivery),
+        }
+    }
+
+    fn on_wake_live(&mut self, now: Now, delivery: Delivery) {
+        if now.uptime >= self.silent_at() {
+            self.close(CloseCode::Silence);
+            return;
+        }
+        if now.uptime >= self.heartbeat_at {
+            let interval = self.context.settings.heartbeat_interval;
+            self.heartbeat_at = now.uptime.saturating_add(interval);
+            self.say(&Heartbeat { server_time: Time(now.wall), uptime_seconds: now.uptime.as_secs_f64() });
+            self.out.push(anita_ws::frame::ping(&[]));
+        }
+        match delivery {
+            Delivery::Open => self.deliver(now),
+            Delivery::Held => self.has_more = false,
+        }
+    }
+
+    /// The server stops: says when to come back, and ends.
+    pub fn on_drain(&mut self, retry_after: Duration) {
+        if self.closing.is_some() {
+            return;
+        }
+        let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+        if matches!(self.phase, Phase::Live(_)) {
+            self.say(&Reconnect { retry_after_ms, message: "The server restarts.".to_owned() });
+        }
+        let reason =
+            CloseReason { retry_after_ms: Some(retry_after_ms), ..CloseReason::of(CloseCode::Restart) };
+        self.end(Closing { code: CloseCode::Restart, reason });
+    }
+
+    // --- authentication
+
+    fn ask_for_token(&mut self) {
+        let deadline_secs = self.context.settings.auth_deadline.as_secs_f64();
+        self.say(&AuthRequired {
+            auth_methods: AUTH_METHODS.map(str::to_owned).to_vec(),
+            message: format!(
+                "Send {{\"type\":\"authenticate\",\"payload\":{{\"token\":\"…\"}}}} within {deadline_secs} s."
+            ),
+        });
+    }
+
+    /// Until somebody is known, only a small `authenticate` is listened to.
+    fn on_text_before_auth(&mut self, text: &str, now: Now) {
+        if text.len() > MESSAGE_BYTES_BEFORE_AUTH_MAX {
+            self.refuse_and_close(&ErrorCode::TooLarge.into(), None, CloseCode::TooBig);
+            return;
+        }
+        let incoming = match Incoming::decode(text) {
+            Ok(incoming) => incoming,
+            Err(refusal) => return self.refuse_and_close(&refusal, None, CloseCode::Misuse),
+        };
+        let id = incoming.id.as_ref();
+        match Request::decode(&incoming.name, incoming.payload) {
+            Some(Ok(Request::Authenticate(Authenticate { token }))) => self.authenticate(&token, id, now),
+            Some(Err(refusal)) if incoming.name == "authenticate" => {
+                self.refuse_and_close(&refusal, id, CloseCode::Misuse);
+            }
+            _ => {
+                let message = "The first message has to be `authenticate`, or the token has to come with the connection.";
+                let refusal = Refusal::saying(ErrorCode::Unauthenticated, message);
+                self.refuse_and_close(&refusal, id, CloseCode::Misuse);
+            }
+        }
+    }
+
+    fn authenticate(&mut self, token: &str, id: Option<&RequestId>, now: Now) {
+        match self.context.verifier.verify(token, now.wall) {
+            Ok(principal) => self.welcome(principal, id, now),
+            Err(error) => {
+                let refusal = token_refusal(error);
+                let code = refusal.code.closes().unwrap_or(CloseCode::BadToken);
+                tracing::info!(target: "anita::audit", action = "authenticate", outcome = "refused", reason = %error,
+                    client = self.client_id(), address = ?self.peer().address, "a token was refused");
+                self.refuse_and_close(&refusal, id, code);
+            }
+        }
+    }
+
+    /// Somebody is known: checks the endpoint, says the hello, joins what the endpoint joins.
+    fn welcome(&mut self, principal: Principal, id: Option<&RequestId>, now: Now) {
+        let uwb = RoomName::uwb();
+        let may_join = principal.may_join(&uwb);
+        let is_uwb = self.peer().endpoint == Endpoint::Uwb;
+        if is_uwb && !may_join && !principal.may(Permission::EndpointsOpen) {
+            let message = "This token does not allow the room \"uwb\", which /ws/uwb needs.";
+            self.become_principal(principal, now);
+            self.audit_forbidden("open /ws/uwb", "uwb");
+            self.refuse_and_close(&Refusal::saying(ErrorCode::Forbidden, message), id, CloseCode::Forbidden);
+            return;
+        }
+        self.become_principal(principal, now);
+        if let Ok(hello) = self.hello() {
+            self.out.push(answer(&hello, id));
+        }
+        if is_uwb
+            && may_join
+            && let Err(Refused(refusal)) = self.join(&uwb, None, now)
+        {
+            self.refuse(&refusal, None);
+        }
+    }
+
+    fn hello(&self) -> Result<Connection, Refused> {
+        let principal = self.principal()?;
+        let settings = &self.context.settings;
+        Ok(Connection {
+            client_id: self.client_id().to_owned(),
+            status: "authenticated".to_owned(),
+            user_id: principal.subject.clone(),
+            roles: principal.roles.clone(),
+            permissions: permission_names(principal),
+            expires_at: Time(principal.expires_at),
+            heartbeat_interval_secs: settings.heartbeat_interval.as_secs_f64(),
+            protocol: SUBPROTOCOL.to_owned(),
+            limits: Limits {
+                message_bytes: settings.message_bytes_max,
+                requests_per_second: self.requests_per_second(principal),
+                rooms: self.context.hub.rooms().limits().rooms_per_connection_max,
+                locations_per_report: LOCATIONS_PER_REPORT_MAX,
+                devices_per_page: DEVICES_PER_PAGE_MAX,
+                history_per_page: HISTORY_PER_PAGE_MAX,
+            },
+        })
+    }
+
+    fn requests_per_second(&self, principal: &Principal) -> u32 {
+        let settings = &self.context.settings;
+        if principal.may(Permission::LocationsReport) {
+            settings.publisher_requests_per_second
+        } else {
+            settings.viewer_requests_per_second
+        }
+    }
+
+    /// From now on this principal is at the other end. What it may not do any more ends.
+    pub(crate) fn become_principal(&mut self, principal: Principal, now: Now) {
+        self.peer().set_user(&principal.subject);
+        let is_first = matches!(self.phase, Phase::Waiting { .. });
+        let per_second = self.requests_per_second(&principal);
+        if is_first {
+            self.heartbeat_at = now.uptime.saturating_add(self.context.settings.heartbeat_interval);
+        }
+        self.budget = Budget::new(per_second, now.uptime);
+        self.expires_at = now.uptime.saturating_add(principal.expires_at.plus(LEEWAY).since(now.wall));
+        if !principal.may(Permission::DevicesRead) {
+            self.tracking = None;
+        }
+        let lost: Vec<RoomName> =
+            self.rooms.keys().filter(|room| !principal.may_join(room)).cloned().collect();
+        self.phase = Phase::Live(Box::new(principal));
+        for room in lost {
+            self.leave(&room, now);
+            self.say(&RoomLeft { room: room.to_string() });
+        }
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn principal(&self) -> Result<&Principal, Refused> {
+        match &self.phase {
+            Phase::Live(principal) => Ok(principal),
+            Phase::Waiting { .. } => Err(ErrorCode::Unauthenticated.into()),
+        }
+    }
+
+    // --- saying no
+
+    /// Answers with an `error`; the socket goes on.
+    pub(crate) fn refuse(&mut self, refusal: &Refusal, id: Option<&RequestId>) {
+        let metrics = self.context.hub.metrics();
+        metrics.count_error(refusal.code.as_str());
+        if refusal.code == ErrorCode::Forbidden {
+            metrics.forbidden.inc();
+        }
+        self.out.push(refusal_frame(refusal, id));
+    }
+
+    fn refuse_rate(&mut self, wait: Duration) {
+        self.rate_refusals += 1;
+        let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        let refusal = Refusal::new(ErrorCode::RateLimited).with_retry_after_ms(retry_after_ms);
+        self.refuse(&refusal, None);
+        if self.rate_refusals > self.context.settings.rate_refusals_max {
+            let reason = CloseReason {
+                retry_after_ms: Some(retry_after_ms),
+                ..CloseReason::of(CloseCode::RateLimited)
+            };
+            self.end(Closing { code: CloseCode::RateLimited, reason });
+        }
+    }
+
+    fn refuse_and_close(&mut self, refusal: &Refusal, id: Option<&RequestId>, code: CloseCode) {
+        self.refuse(refusal, id);
+        self.end(Closing { code, reason: CloseReason::after(refusal.code) });
+    }
+
+    fn close(&mut self, code: CloseCode) {
+        self.end(Closing { code, reason: CloseReason::of(code) });
+    }
+
+    fn end(&mut self, closing: Closing) {
+        self.closing.get_or_insert(closing);
+    }
+
+    pub(crate) fn audit_forbidden(&self, action: &str, needed: &str) {
+        let subject = self.principal().map(|principal| principal.subject.as_str()).unwrap_or_default();
+        tracing::warn!(target: "anita::audit", action, needed, subject, outcome = "forbidden",
+            client = self.client_id(), address = ?self.peer().address, "an action was refused");
+    }
+}
+
+/// What a client is told of a token that is not accepted: which check failed, and nothing of the key.
+pub(crate) fn token_refusal(error: TokenError) -> Refusal {
+    let code = match error {
+        TokenError::Expired => ErrorCode::TokenExpired,
+        TokenError::TooLong
+        | TokenError::Malformed
+        | TokenError::Algorithm
+        | TokenError::Signature
+        | TokenError::Issuer
+        | TokenError::Audience
+        | TokenError::Subject
+        | TokenError::NotYet
+        | TokenError::Patterns => ErrorCode::InvalidToken,
+    };
+    let text = error.to_string();
+    let mut sentence = text.chars();
+    let sentence: String = sentence.next().into_iter().flat_map(char::to_uppercase).chain(sentence).collect();
+    Refusal::saying(code, format!("{sentence}."))
+}
+
+/// The names of a principal's permissions.
+pub(crate) fn permission_names(principal: &Principal) -> Vec<String> {
+    principal.permissions.iter().map(|permission| permission.as_str().to_owned()).collect()
+}
