@@ -139,6 +139,18 @@ impl RoomName {
     }
 }
 
+impl SourceName {
+    /// What clients report over their sockets: `websocket`.
+    pub fn websocket() -> Self {
+        Self("websocket".into())
+    }
+
+    /// What is reported by `POST /api/v1/locations`: `http`.
+    pub fn http() -> Self {
+        Self("http".into())
+    }
+}
+
 impl SiteName {
     /// The site of whoever names none: `main`.
     pub fn main() -> Self {

@@ -61,8 +61,6 @@ pub enum Credentials {
     Token(String),
     /// The session of a page, verified when it was made.
     Session(Box<Principal>),
-    /// It may not be here at all: the page is of a foreign origin.
-    ForeignOrigin,
     /// There is no such endpoint.
     NoSuchEndpoint,
 }
@@ -74,7 +72,6 @@ impl std::fmt::Debug for Credentials {
             Self::None => "None",
             Self::Token(_) => "Token",
             Self::Session(_) => "Session",
-            Self::ForeignOrigin => "ForeignOrigin",
             Self::NoSuchEndpoint => "NoSuchEndpoint",
         })
     }

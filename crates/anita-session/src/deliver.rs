@@ -7,16 +7,16 @@ use std::sync::atomic::Ordering;
 use anita_hub::{Form, Live, RoomEvent, View, ViewFilter};
 use anita_metrics::LaneLabels;
 use anita_model::{Now, RoomName};
-use anita_wire::message::{PositionUpdate, RoomGap};
+use anita_wire::message::{PositionUpdate, RoomAdvanced, RoomGap};
 use anita_wire::{Outgoing, Place, Time};
 
-use crate::session::Session;
+use crate::session::{Heard, Session};
 
 /// How many messages of one room are taken at once; the rest follows when these are written.
 const EVENTS_AT_ONCE: usize = 256;
 
 /// How many single locations are taken at once; the rest follows, by then perhaps replaced by newer ones.
-const LOCATIONS_AT_ONCE: usize = 512;
+const LOCATIONS_AT_ONCE: usize = 128;
 
 /// How many positions one `uwb.position_update` holds at most; more go into the next one.
 const POSITIONS_PER_UPDATE: usize = 1_000;
@@ -40,25 +40,28 @@ impl Session {
     }
 
     fn deliver_events(&mut self, room: &RoomName, now: Now) {
-        let Some(&heard_seq) = self.rooms.get(room) else { return };
-        let heard = self.context.hub.rooms().heard_after(room, heard_seq, EVENTS_AT_ONCE);
-        self.has_more |= heard.events.len() == EVENTS_AT_ONCE;
-        let gap_end = heard.gap.map(|(_first, last)| last);
-        if let Some((from_seq, to_seq)) = heard.gap {
+        let Some(mut heard) = self.rooms.get(room).copied() else { return };
+        let new = self.context.hub.rooms().heard_after(room, heard.seq, EVENTS_AT_ONCE);
+        self.has_more |= new.events.len() == EVENTS_AT_ONCE;
+        if let Some((from_seq, to_seq)) = new.gap {
             self.context.hub.metrics().events_lost.inc_by(to_seq - from_seq + 1);
-            let gap = RoomGap { room: room.to_string(), epoch: heard.epoch.to_string(), from_seq, to_seq };
-            self.say(&gap);
+            self.say(&RoomGap { room: room.to_string(), epoch: new.epoch.to_string(), from_seq, to_seq });
+            heard = Heard::up_to(to_seq);
         }
-        let last_seq = heard.events.last().map(|event| event.seq).or(gap_end);
-        for event in heard.events {
-            if self.may_hear(&event) {
-                self.observe_age("event", now.wall.since(event.at));
-                self.out.push(event.frame.clone());
+        for event in new.events {
+            heard.seq = event.seq;
+            if !self.may_hear(&event) {
+                continue;
             }
+            if event.seq > heard.told_seq + 1 {
+                let seq = event.seq - 1;
+                self.say(&RoomAdvanced { room: room.to_string(), epoch: new.epoch.to_string(), seq });
+            }
+            heard.told_seq = event.seq;
+            self.observe_age("event", now.wall.since(event.at));
+            self.out.push(event.frame.clone());
         }
-        if let Some(last_seq) = last_seq {
-            self.rooms.insert(room.clone(), last_seq);
-        }
+        self.rooms.insert(room.clone(), heard);
     }
 
     fn may_hear(&self, event: &RoomEvent) -> bool {

@@ -11,7 +11,7 @@ use anita_wire::message::ServerPayload;
 use anita_wire::{ErrorCode, Outgoing, Refusal, RequestId};
 use bytes::Bytes;
 
-pub use devices::{device_filter, history_page};
+pub use devices::{device_list, history_page};
 
 /// When to try again after a fault of the store, milliseconds.
 const STORE_RETRY_AFTER_MS: u64 = 1_000;

@@ -15,8 +15,8 @@ mod session;
 pub use context::{Context, Credentials, SessionSettings};
 pub use extension::{Caller, ExtensionError, Extensions};
 pub use handlers::locations::report;
-pub use handlers::{Refused, device_filter, history_page};
-pub use session::{Closing, Delivery, Session};
+pub use handlers::{Refused, device_list, history_page};
+pub use session::{Closing, Delivery, Session, token_refusal};
 
 #[cfg(test)]
 mod tests;

@@ -89,8 +89,8 @@ impl Session {
             now,
             manager: anita_hub::WebSocketManager::new(std::sync::Arc::clone(&self.context.hub)),
         };
-        let called = self.context.extensions.call(&incoming.name, caller, incoming.payload);
-        let (answer_type, pending) = called.ok_or(ErrorCode::UnknownType)?;
+        let answering = self.context.extensions.call(&incoming.name, caller, incoming.payload);
+        let (answer_type, pending) = answering.ok_or(ErrorCode::UnknownType)?;
         Ok(custom(answer_type, &pending.await?, incoming.id.as_ref()))
     }
 

@@ -46,6 +46,22 @@ pub struct Closing {
     pub reason: CloseReason,
 }
 
+/// How far a client has heard a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// The last number that was looked at.
+    pub(crate) seq: u64,
+    /// The last number that the client knows of. Those between the two were not for it.
+    pub(crate) told_seq: u64,
+}
+
+impl Heard {
+    /// Everything up to a number, and told so.
+    pub(crate) fn up_to(seq: u64) -> Self {
+        Self { seq, told_seq: seq }
+    }
+}
+
 #[derive(Debug)]
 enum Phase {
     /// Nobody is known yet; until the deadline, by the uptime.
@@ -61,7 +77,7 @@ pub struct Session {
     registration: Registration,
     phase: Phase,
     /// The rooms it is in, and up to which number it has heard each.
-    pub(crate) rooms: BTreeMap<RoomName, u64>,
+    pub(crate) rooms: BTreeMap<RoomName, Heard>,
     /// The view of the room `uwb`.
     pub(crate) locations: Option<View>,
     /// The view of position tracking.
@@ -112,14 +128,6 @@ impl Session {
             Credentials::Token(token) => session.authenticate(&token, None, now),
             Credentials::Session(principal) => session.welcome(*principal, None, now),
             Credentials::None => session.ask_for_token(),
-            Credentials::ForeignOrigin => {
-                let message = "A page of this origin may not connect with a session cookie.";
-                session.refuse_and_close(
-                    &Refusal::saying(ErrorCode::Forbidden, message),
-                    None,
-                    CloseCode::Forbidden,
-                );
-            }
             Credentials::NoSuchEndpoint => {
                 let message = "There is no WebSocket at this path; use /ws or /ws/uwb.";
                 session.refuse_and_close(
@@ -467,7 +475,7 @@ impl Session {
 }
 
 /// What a client is told of a token that is not accepted: which check failed, and nothing of the key.
-pub(crate) fn token_refusal(error: TokenError) -> Refusal {
+pub fn token_refusal(error: TokenError) -> Refusal {
     let code = match error {
         TokenError::Expired => ErrorCode::TokenExpired,
         TokenError::TooLong

@@ -98,7 +98,8 @@ impl CloseCode {
     pub fn advice_of(number: u16) -> Advice {
         match Self::ALL.iter().find(|known| known.number() == number) {
             Some(known) => known.advice(),
-            None if (4500..=4999).contains(&number) || (1002..=1010).contains(&number) => Advice::StayAway,
+            // RFC 6455 §7.4.1: the faults of a client. 1005 and 1006 stand for "no code", and are never sent.
+            None if matches!(number, 4500..=4999 | 1008 | 1010) => Advice::StayAway,
             None => Advice::ComeBack,
         }
     }
@@ -146,7 +147,10 @@ mod tests {
         }
         assert_eq!(CloseCode::advice_of(4499), Advice::ComeBack);
         assert_eq!(CloseCode::advice_of(4999), Advice::StayAway);
-        assert_eq!(CloseCode::advice_of(1014), Advice::ComeBack);
+        for (number, advice) in [(1014, Advice::ComeBack), (1006, Advice::ComeBack), (1008, Advice::StayAway)]
+        {
+            assert_eq!(CloseCode::advice_of(number), advice, "{number}");
+        }
     }
 
     #[test]

@@ -67,9 +67,7 @@ impl<'a> Incoming<'a> {
     /// `invalid_json` for what is not one JSON value, has a key twice, or is nested too deep; `invalid_message` for
     /// JSON that is no envelope.
     pub fn decode(text: &'a str) -> Result<Self, Refusal> {
-        strict::check(text).map_err(|error| {
-            Refusal::saying(ErrorCode::InvalidJson, format!("The message is not valid JSON: {error}."))
-        })?;
+        check_json(text)?;
         if !text.trim_start().starts_with('{') {
             return Err(ErrorCode::InvalidMessage.into());
         }
@@ -84,6 +82,15 @@ impl<'a> Incoming<'a> {
             id: envelope.id.map(RequestId::parse).transpose()?,
         })
     }
+}
+
+/// Refuses what is not one JSON value, has a key twice in an object, or is nested too deep.
+///
+/// # Errors
+/// `invalid_json`, with the place.
+pub fn check_json(text: &str) -> Result<(), Refusal> {
+    strict::check(text)
+        .map_err(|error| Refusal::saying(ErrorCode::InvalidJson, format!("This is not valid JSON: {error}.")))
 }
 
 /// Where a numbered message stands in its room.

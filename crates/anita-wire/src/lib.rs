@@ -19,7 +19,7 @@ mod scalar;
 mod strict;
 
 pub use close::{Advice, CloseCode, CloseReason};
-pub use envelope::{Incoming, Numbered, Outgoing, RequestId, encode};
+pub use envelope::{Incoming, Numbered, Outgoing, RequestId, check_json, encode};
 pub use error::{ErrorCode, Refusal};
 pub use request::Request;
 pub use scalar::{Kind, Metres, Place, Point, Status, Time};

@@ -219,6 +219,18 @@ pub struct RoomGap {
     pub to_seq: u64,
 }
 
+/// The numbers of a room up to this one were not for this client: it may not see them, or said them itself. Comes
+/// before the next message that is for it, so that a number that is missing always means a loss.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct RoomAdvanced {
+    /// Which room.
+    pub room: String,
+    /// The epoch of its numbering.
+    pub epoch: String,
+    /// The last number that was not for this client.
+    pub seq: u64,
+}
+
 /// A device as the registry knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Device {
@@ -445,6 +457,7 @@ messages! {
     "room.sent" RoomSent;
     "room.message" RoomMessage;
     "room.gap" RoomGap;
+    "room.advanced" RoomAdvanced;
     "uwb.device_list" DeviceList;
     "uwb.location" Location;
     "uwb.position_update" PositionUpdate;

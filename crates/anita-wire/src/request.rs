@@ -286,7 +286,10 @@ impl<T: for<'de> Deserialize<'de>> Payload for T {
 
 impl ReportLocation {
     /// Reads one item or a list of them; the list form is known by its key `locations`.
-    fn decode(payload: &str) -> Result<Self, Refusal> {
+    ///
+    /// # Errors
+    /// `invalid_payload` for what is neither, `too_large` for too many.
+    pub fn decode(payload: &str) -> Result<Self, Refusal> {
         #[derive(Deserialize)]
         struct Many<'a> {
             #[serde(borrow, default)]

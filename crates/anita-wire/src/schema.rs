@@ -1,4 +1,12 @@
-//! The JSON Schemas of all messages, from the types themselves.
+//! The JSON Schemas of all messages, from the types themselves; and the documents that are made of them.
+
+mod asyncapi;
+mod catalogue;
+mod document;
+
+pub use asyncapi::asyncapi;
+pub use catalogue::{Catalogue, MessageEntry, RequestEntry};
+pub use document::document;
 
 use std::collections::BTreeMap;
 

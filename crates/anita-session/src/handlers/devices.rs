@@ -56,15 +56,25 @@ fn no_such_device(device: &DeviceId) -> Refused {
     .into()
 }
 
-/// Which devices a list asks for: connected and stale ones, unless it says otherwise.
-pub fn device_filter(payload: &GetActiveDevices) -> DeviceFilter {
+/// A page of devices, for a principal: connected and stale ones, unless the request says otherwise.
+///
+/// # Errors
+/// The refusal of a limit that makes no sense.
+pub fn device_list(
+    hub: &Hub,
+    principal: &Principal,
+    payload: &GetActiveDevices,
+) -> Result<DeviceList, Refused> {
+    let limit = page_limit(payload.limit, DEVICES_PER_PAGE_MAX, DEVICES_PER_PAGE_MAX)?;
     let statuses = payload.status.as_ref().map_or_else(
         || vec![DeviceStatus::Connected, DeviceStatus::Stale],
         |statuses| statuses.iter().map(|&status| status.into()).collect(),
     );
     let kinds =
         payload.kinds.as_ref().map(|kinds| kinds.iter().map(|&kind| DeviceKind::from(kind)).collect());
-    DeviceFilter { kinds, statuses: Some(statuses) }
+    let filter = DeviceFilter { kinds, statuses: Some(statuses) };
+    let page = hub.devices(principal, &filter, payload.after.as_deref(), limit);
+    Ok(DeviceList { devices: page.devices, total: page.total, next: page.next })
 }
 
 /// A page of a device's past locations, for a principal.
@@ -108,10 +118,7 @@ impl Session {
         payload: &GetActiveDevices,
         id: Option<&RequestId>,
     ) -> Result<Bytes, Refused> {
-        let limit = page_limit(payload.limit, DEVICES_PER_PAGE_MAX, DEVICES_PER_PAGE_MAX)?;
-        let filter = device_filter(payload);
-        let page = self.context.hub.devices(self.principal()?, &filter, payload.after.as_deref(), limit);
-        Ok(answer(&DeviceList { devices: page.devices, total: page.total, next: page.next }, id))
+        Ok(answer(&device_list(&self.context.hub, self.principal()?, payload)?, id))
     }
 
     pub(crate) fn device_location(

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use crate::handlers::{Refused, answer};
-use crate::session::Session;
+use crate::session::{Heard, Session};
 
 /// The most members that one `room.members` names.
 const MEMBERS_SHOWN_MAX: usize = 1_000;
@@ -50,7 +50,7 @@ impl Session {
             };
             Refused(Refusal::saying(code, format!("{refused}.")))
         })?;
-        self.rooms.insert(room.clone(), joined.heard_seq);
+        self.rooms.insert(room.clone(), Heard::up_to(joined.heard_seq));
         if *room == RoomName::uwb() {
             self.hear_locations();
         }

@@ -1,0 +1,181 @@
+//! The accept loop: one listener for TLS and, where it is allowed, plain text; HTTP/1.1 with limits and deadlines.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+use crate::caller::Wire;
+use crate::rest;
+use crate::server::{Plaintext, Server, SocketPlace};
+use crate::stream::Stream;
+use crate::tls::{Certificates, TlsError};
+
+/// How long to wait after an accept that failed: out of file descriptors, for example, which is not mended by asking
+/// again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The first byte of a TLS connection: a handshake record (RFC 8446 §5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// What somebody hears who speaks plain HTTP where only TLS is spoken.
+const PLAIN_REFUSED: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
+    This port speaks TLS: use https:// and wss://.\n";
+
+/// The largest head of a request, bytes: room for a token in the query and one in a header.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// Why the server can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The certificate can't be used.
+    #[error("the certificate cannot be used")]
+    Tls(#[from] TlsError),
+    /// The listener has no address.
+    #[error("the listener has no address")]
+    Listener(#[source] std::io::Error),
+    /// Neither TLS nor plain text is possible.
+    #[error(
+        "no certificate, and plaintext does not allow {listen} without one; the ways out: name cert_file and key_file \
+         under [server.tls], or set self_signed = true there, or listen on loopback with plaintext = \"loopback\", or \
+         put a proxy in front with plaintext = \"trusted_proxy\" and its address in trusted_proxies"
+    )]
+    NoWayIn {
+        /// Where it would listen.
+        listen: SocketAddr,
+    },
+}
+
+/// Serves until the server drains. Checks first that somebody can come in at all.
+///
+/// # Errors
+/// [`ServeError`], before anything is accepted.
+pub async fn serve(
+    server: Arc<Server>,
+    listener: TcpListener,
+    certificates: Option<Certificates>,
+) -> Result<(), ServeError> {
+    let listen = listener.local_addr().map_err(ServeError::Listener)?;
+    let is_plain_possible = match server.settings.plaintext {
+        Plaintext::Never => false,
+        Plaintext::Loopback => listen.ip().is_loopback(),
+        Plaintext::TrustedProxy(_) => true,
+    };
+    if certificates.is_none() && !is_plain_possible {
+        return Err(ServeError::NoWayIn { listen });
+    }
+    let tls = match certificates {
+        Some(certificates) => {
+            let acceptor = TlsAcceptor::from(certificates.server_config()?);
+            server.tasks.spawn(certificates.keep_fresh(server.draining.clone()));
+            Some(acceptor)
+        }
+        None => None,
+    };
+    let router = rest::router(Arc::clone(&server));
+    while let Some(accepted) = server.draining.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((stream, address)) => {
+                let Some(place) = server.take_socket() else {
+                    server.context.hub.metrics().connections_refused.inc();
+                    continue;
+                };
+                let (server_of_task, router, tls) = (Arc::clone(&server), router.clone(), tls.clone());
+                server.tasks.spawn(connection(server_of_task, router, tls, stream, address, place));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn connection(
+    server: Arc<Server>,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    stream: TcpStream,
+    address: SocketAddr,
+    place: SocketPlace,
+) {
+    let address = address.ip().to_canonical();
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, %address, "a connection was gone before it began");
+        return;
+    }
+    let handshake = tokio::time::timeout(server.settings.tls_deadline, secure(&server, tls, stream, address));
+    let Ok(Some(stream)) = handshake.await else {
+        tracing::debug!(%address, "a connection did not get through its handshake");
+        return;
+    };
+    let wire = Wire { address, is_tls: matches!(stream, Stream::Tls(_)) };
+    // Held by the service, which the connection keeps alive until its end; an upgrade takes it along.
+    let place = Arc::new(place);
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(wire);
+        request.extensions_mut().insert(Arc::clone(&place));
+        let router = router.clone();
+        async move {
+            Ok::<_, Infallible>(
+                router.oneshot(request.map(axum::body::Body::new)).await.unwrap_or_else(no_error),
+            )
+        }
+    });
+    let http = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(server.settings.header_deadline)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(http);
+    let finished = tokio::select! {
+        ended = &mut http => ended,
+        () = server.draining.cancelled() => {
+            http.as_mut().graceful_shutdown();
+            http.await
+        }
+    };
+    if let Err(error) = finished {
+        tracing::debug!(%error, %address, "an HTTP connection ended badly");
+    }
+}
+
+fn no_error(never: Infallible) -> axum::response::Response {
+    match never {}
+}
+
+/// Begins TLS where the peer speaks it, and lets plain text through where it is allowed.
+async fn secure(
+    server: &Server,
+    tls: Option<TlsAcceptor>,
+    stream: TcpStream,
+    address: IpAddr,
+) -> Option<Stream> {
+    let mut first = [0];
+    let speaks_tls = stream.peek(&mut first).await.ok()? > 0 && first == [TLS_HANDSHAKE];
+    if let Some(acceptor) = tls.filter(|_acceptor| speaks_tls) {
+        return acceptor.accept(stream).await.ok().map(|stream| Stream::Tls(Box::new(stream)));
+    }
+    let is_allowed = match &server.settings.plaintext {
+        Plaintext::Never => false,
+        Plaintext::Loopback => address.is_loopback(),
+        Plaintext::TrustedProxy(proxies) => proxies.contains(&address),
+    };
+    if is_allowed {
+        return Some(Stream::Plain(stream));
+    }
+    // A courtesy: whether it is heard makes no difference.
+    let mut stream = stream;
+    tokio::io::AsyncWriteExt::write_all(&mut stream, PLAIN_REFUSED).await.ok();
+    None
+}

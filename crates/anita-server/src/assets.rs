@@ -1,0 +1,87 @@
+//! The dashboard and the JavaScript client, embedded as `cargo xtask` built them; where they are not built, a page that
+//! says how.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+/// What pages may load and do: only what comes from here.
+pub(crate) const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+     font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
+     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+#[derive(RustEmbed)]
+#[folder = "../../dashboard/dist"]
+#[allow_missing = true]
+struct Dashboard;
+
+#[derive(RustEmbed)]
+#[folder = "../../sdk/dist"]
+#[include = "anita.js"]
+#[allow_missing = true]
+struct Sdk;
+
+const NOT_BUILT: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>ANITA</title>\
+     <h1>The server runs; its dashboard was not built</h1>\
+     <p>Build both with one command, in the folder of the sources: <code>cargo xtask demo</code>. It needs Node 20.\
+     <p>Everything else is here: <a href=/api/v1>the REST interface</a>, <a href=/schema/>the messages</a>, \
+     <a href=/readyz>the state</a>.</html>";
+
+/// The dashboard's files; any other path of a page shows the dashboard itself.
+pub(crate) async fn dashboard(uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    if let Some(file) = Dashboard::get(path) {
+        return file_response(path, &file, &headers);
+    }
+    let is_page = !path.contains('.') && !path.starts_with("assets/") && !path.starts_with("api/");
+    match Dashboard::get("index.html") {
+        Some(index) if is_page => file_response("index.html", &index, &headers),
+        None if path.is_empty() => html(StatusCode::OK, NOT_BUILT),
+        _ => (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response(),
+    }
+}
+
+/// `/sdk/anita.js`: the client as a plain ES module.
+pub(crate) async fn sdk(headers: HeaderMap) -> Response {
+    match Sdk::get("anita.js") {
+        Some(file) => file_response("anita.js", &file, &headers),
+        None => html(StatusCode::NOT_FOUND, NOT_BUILT),
+    }
+}
+
+fn html(status: StatusCode, page: &'static str) -> Response {
+    (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
+}
+
+fn file_response(path: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
+    let hash = file.metadata.sha256_hash();
+    let etag: String =
+        hash.iter().take(16).fold(String::from("\""), |text, byte| format!("{text}{byte:02x}")) + "\"";
+    let is_known = headers.get(header::IF_NONE_MATCH).is_some_and(|it| it.as_bytes() == etag.as_bytes());
+    // The names of files under assets/ hold a hash of their content, so they never change.
+    let cache = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let mut response = if is_known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(header::CONTENT_TYPE, content_type(path))], file.data.to_vec()).into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    response
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_name, ending)| ending) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("json" | "webmanifest") => "application/json",
+        Some("woff2") => "font/woff2",
+        _ => "application/octet-stream",
+    }
+}

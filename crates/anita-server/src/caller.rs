@@ -1,0 +1,127 @@
+//! Who makes an HTTP request: from which address, over what, and with which token or session.
+
+use std::net::IpAddr;
+
+use anita_auth::{Permission, Principal};
+use anita_wire::ErrorCode;
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderMap, Method, header};
+
+use crate::origin::{self, Origin};
+use crate::page_session::COOKIE;
+use crate::problem::Problem;
+use crate::server::{Plaintext, Server};
+
+/// What is known of the connection under a request; the accept loop adds it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wire {
+    /// The address of the other end.
+    pub(crate) address: IpAddr,
+    /// Whether it speaks TLS with us.
+    pub(crate) is_tls: bool,
+}
+
+impl Wire {
+    /// The address of the client: what a trusted proxy says, else that of the other end.
+    pub(crate) fn client_address(self, server: &Server, headers: &HeaderMap) -> IpAddr {
+        let Plaintext::TrustedProxy(proxies) = &server.settings.plaintext else { return self.address };
+        if !proxies.contains(&self.address) {
+            return self.address;
+        }
+        // The last entry is the proxy's own; those before it are the client's words.
+        let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
+        let last = forwarded.and_then(|it| it.to_str().ok()).and_then(|it| it.rsplit(',').next());
+        last.and_then(|it| it.trim().parse().ok()).unwrap_or(self.address)
+    }
+
+    /// The schemes that a page of our own origin may have.
+    pub(crate) fn schemes(self, server: &Server) -> &'static [&'static str] {
+        match (self.is_tls, &server.settings.plaintext) {
+            (true, _) => &["https"],
+            // The proxy speaks TLS with the page.
+            (false, Plaintext::TrustedProxy(_)) => &["https", "http"],
+            (false, Plaintext::Never | Plaintext::Loopback) => &["http"],
+        }
+    }
+}
+
+/// The value of our cookie, if the request has it.
+pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+}
+
+/// The token of an `Authorization: Bearer` header.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Somebody with a valid token or session.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// Who.
+    pub(crate) principal: Principal,
+}
+
+impl Caller {
+    /// Refuses who lacks a permission.
+    pub(crate) fn require(&self, permission: Permission) -> Result<(), Problem> {
+        if self.principal.may(permission) {
+            return Ok(());
+        }
+        tracing::warn!(target: "anita::audit", subject = self.principal.subject, needed = permission.as_str(),
+            outcome = "forbidden", "a request was refused");
+        let message = format!("This needs the permission {}.", permission.as_str());
+        Err(Problem::saying(ErrorCode::Forbidden, message))
+    }
+}
+
+impl FromRequestParts<std::sync::Arc<Server>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &std::sync::Arc<Server>) -> Result<Self, Problem> {
+        let now = server.clock.now().wall;
+        if let Some(token) = bearer(&parts.headers) {
+            let principal = server.context.verifier.verify(token, now).map_err(token_problem)?;
+            return Ok(Self { principal });
+        }
+        let wire = wire_of(parts)?;
+        if let Some(id) = cookie(&parts.headers) {
+            let origin =
+                origin::judge(&parts.headers, wire.schemes(server), &server.settings.allowed_origins);
+            // Browsers leave the Origin away only where nothing is changed.
+            let is_safe = parts.method == Method::GET || parts.method == Method::HEAD;
+            let is_ours = origin == Origin::Allowed || (origin == Origin::Absent && is_safe);
+            if !is_ours {
+                return Err(Problem::saying(
+                    ErrorCode::Forbidden,
+                    "A page of this origin may not use the session.",
+                ));
+            }
+            if let Some(principal) = server.pages.principal(id, now) {
+                return Ok(Self { principal });
+            }
+        }
+        Err(ErrorCode::Unauthenticated.into())
+    }
+}
+
+/// What the accept loop said of the connection.
+pub(crate) fn wire_of(parts: &Parts) -> Result<Wire, Problem> {
+    parts.extensions.get().copied().ok_or_else(|| {
+        tracing::error!("a request came without its connection");
+        ErrorCode::Internal.into()
+    })
+}
+
+/// A token that is not accepted, as a problem.
+pub(crate) fn token_problem(error: anita_auth::TokenError) -> Problem {
+    Problem(anita_session::token_refusal(error))
+}

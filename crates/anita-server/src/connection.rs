@@ -1,0 +1,176 @@
+//! The loop of one connection: what can wake it is a closed list, and every branch of it is cancel safe.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anita_hub::Endpoint;
+use anita_model::SourceName;
+use anita_session::{Credentials, Delivery, Session};
+use anita_ws::{Close, Event, Limits, Message, Reading, Socket, SocketError};
+use bytes::Bytes;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use rand::Rng;
+
+use crate::server::Server;
+use crate::stream::Stream;
+
+/// What may wait to be written before the session is asked for more, bytes.
+const DELIVERY_BYTES_MAX: usize = 32 * 1024;
+
+/// What may wait to be written before the peer's messages are no longer read, bytes.
+const QUEUE_BYTES_MAX: usize = 256 * 1024;
+
+/// How many fragments one message may have.
+const FRAGMENT_COUNT_MAX: usize = 1_024;
+
+/// What a client brought to the handshake.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) credentials: Credentials,
+    /// The page's session, whose end ends the connection.
+    pub(crate) page: Option<String>,
+    pub(crate) address: IpAddr,
+}
+
+/// What woke the loop.
+enum Wake {
+    Socket(Result<Event, SocketError>),
+    Bell,
+    Due,
+    Draining,
+}
+
+/// Waits for the upgrade and runs the conversation to its end.
+pub(crate) async fn run(server: Arc<Server>, on_upgrade: OnUpgrade, opening: Opening) {
+    let upgraded = match on_upgrade.await {
+        Ok(upgraded) => upgraded,
+        Err(error) => {
+            tracing::debug!(%error, address = %opening.address, "the upgrade did not happen");
+            return;
+        }
+    };
+    let Some((stream, leftover)) = taken_apart(upgraded) else { return };
+    let limits = Limits {
+        message_bytes_max: server.context.settings.message_bytes_max,
+        fragment_count_max: FRAGMENT_COUNT_MAX,
+        queue_bytes_max: QUEUE_BYTES_MAX,
+    };
+    let socket = Socket::new(stream, leftover, limits);
+    let session = begin(&server, opening);
+    converse(&server, socket, session).await;
+}
+
+/// The connection's own stream, without what HTTP needed around it, and what was read beyond the request.
+fn taken_apart(upgraded: Upgraded) -> Option<(Stream, Bytes)> {
+    match upgraded.downcast::<TokioIo<Stream>>() {
+        Ok(parts) => Some((parts.io.into_inner(), parts.read_buf)),
+        Err(_other) => {
+            tracing::error!("an upgraded connection is not one of ours");
+            None
+        }
+    }
+}
+
+fn begin(server: &Arc<Server>, opening: Opening) -> Box<Session> {
+    let now = server.clock.now();
+    let registration = server.context.hub.connect(opening.endpoint, Some(opening.address), now);
+    if let Some(page) = &opening.page {
+        server.pages.attach(page, registration.peer());
+    }
+    let context = Arc::clone(&server.context);
+    Box::new(Session::open(context, registration, opening.credentials, SourceName::websocket(), now))
+}
+
+async fn converse(server: &Server, mut socket: Socket<Stream>, mut session: Box<Session>) {
+    let peer = Arc::clone(session.peer());
+    loop {
+        for frame in session.take_frames() {
+            socket.queue(frame);
+        }
+        if let Some(closing) = session.closing() {
+            let (code, reason) = (closing.code, closing.reason.to_text());
+            count_close(server, code.reason_code());
+            // Out of every room before the close handshake, which may take a while.
+            drop(session);
+            socket.close(code.number(), &reason, Close::AfterFlush, server.settings.close_deadline).await;
+            return;
+        }
+        let reading = if socket.has_room() { Reading::Active } else { Reading::Paused };
+        let due = tokio::time::sleep_until(server.clock.instant_of(session.wake_at()));
+        let wake = tokio::select! {
+            event = socket.next(reading) => Wake::Socket(event),
+            () = peer.bell.notified() => Wake::Bell,
+            () = due => Wake::Due,
+            () = server.draining.cancelled() => Wake::Draining,
+        };
+        match wake {
+            Wake::Socket(Ok(Event::Message(message))) => {
+                if let Some(close) = heard(server, &mut session, message).await {
+                    drop(session);
+                    answer_close(server, socket, close).await;
+                    return;
+                }
+            }
+            Wake::Socket(Ok(Event::Flushed)) | Wake::Bell | Wake::Due => {}
+            Wake::Socket(Err(error)) => {
+                drop(session);
+                gone(server, socket, &error).await;
+                return;
+            }
+            Wake::Draining => session.on_drain(drain_delay(server)),
+        }
+        let delivery =
+            if socket.queued_bytes() < DELIVERY_BYTES_MAX { Delivery::Open } else { Delivery::Held };
+        session.on_wake(server.clock.now(), delivery);
+    }
+}
+
+/// Hands a message to the session. A close of the peer is returned.
+async fn heard(server: &Server, session: &mut Session, message: Message) -> Option<Option<u16>> {
+    let now = server.clock.now();
+    match message {
+        Message::Text(text) => Box::pin(session.on_text(text.as_str(), now)).await,
+        Message::Binary(_bytes) => session.on_binary(),
+        Message::Ping(_) | Message::Pong(_) => session.on_heard(now),
+        Message::Close(close) => return Some(close.map(|close| close.code)),
+    }
+    None
+}
+
+/// The peer said goodbye: it hears the same code.
+async fn answer_close(server: &Server, socket: Socket<Stream>, code: Option<u16>) {
+    count_close(server, "by_peer");
+    let code = code.unwrap_or(anita_ws::close::NORMAL);
+    socket.close(code, "", Close::Now, server.settings.close_deadline).await;
+}
+
+/// The peer vanished, or broke the protocol.
+async fn gone(server: &Server, socket: Socket<Stream>, error: &SocketError) {
+    match error {
+        SocketError::Gone | SocketError::Io(_) => {
+            count_close(server, "gone");
+            tracing::debug!(%error, "a connection is gone");
+        }
+        SocketError::Violation(violation) => {
+            count_close(server, "violation");
+            tracing::debug!(%violation, "a peer broke the protocol");
+            let code = violation.close_code();
+            let known = anita_wire::CloseCode::ALL.iter().find(|it| it.number() == code).copied();
+            let reason = known.map(|it| anita_wire::CloseReason::of(it).to_text()).unwrap_or_default();
+            socket.close(code, &reason, Close::AfterFlush, server.settings.close_deadline).await;
+        }
+    }
+}
+
+fn count_close(server: &Server, code: &'static str) {
+    server.context.hub.metrics().closes.get_or_create(&anita_metrics::CodeLabels { code }).inc();
+}
+
+/// Each client comes back at another moment, so that the next server is not overrun.
+fn drain_delay(server: &Server) -> Duration {
+    let spread_ms = u64::try_from(server.settings.drain_spread.as_millis()).unwrap_or(u64::MAX).max(1);
+    Duration::from_millis(rand::rng().random_range(0..spread_ms))
+}

@@ -1,0 +1,26 @@
+//! The edge of ANITA: it accepts connections, speaks TLS and HTTP, upgrades to WebSockets, and moves frames between a
+//! socket and its session. It decides nothing about devices, rooms or rights.
+
+mod accept;
+mod assets;
+mod caller;
+mod clock;
+mod connection;
+mod endpoint;
+mod openapi;
+mod origin;
+mod page_session;
+mod problem;
+mod public;
+mod rest;
+mod server;
+mod stream;
+mod tls;
+
+pub use accept::{ServeError, serve};
+pub use clock::Clock;
+pub use page_session::PageSessions;
+pub use server::{
+    Bounds, Plaintext, Server, ServerSettings, SiteMap, SourceReport, SourceReports, ZoneShape,
+};
+pub use tls::{Certificates, TlsError, fingerprint_of};

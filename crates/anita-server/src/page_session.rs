@@ -1,0 +1,74 @@
+//! Sessions of pages: a random cookie that stands for a verified token, kept in memory until the token runs out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use anita_auth::{LEEWAY, Principal};
+use anita_hub::{Peer, random_token};
+use anita_model::Timestamp;
+use anita_wire::CloseCode;
+use parking_lot::Mutex;
+
+/// The cookie's name.
+pub(crate) const COOKIE: &str = "anita_session";
+
+/// The most sessions at once.
+const SESSIONS_MAX: usize = 10_000;
+
+#[derive(Debug)]
+struct Page {
+    principal: Principal,
+    /// The sockets that were opened with it; they end with it.
+    peers: Vec<Weak<Peer>>,
+}
+
+/// The sessions of pages.
+#[derive(Debug, Default)]
+pub struct PageSessions {
+    pages: Mutex<HashMap<String, Page>>,
+}
+
+impl PageSessions {
+    /// Begins a session. `None` when there are as many as there may be.
+    pub(crate) fn begin(&self, principal: Principal, now: Timestamp) -> Option<String> {
+        let mut pages = self.pages.lock();
+        if pages.len() >= SESSIONS_MAX {
+            pages.retain(|_id, page| is_alive(&page.principal, now));
+        }
+        if pages.len() >= SESSIONS_MAX {
+            return None;
+        }
+        let id = random_token(32);
+        pages.insert(id.clone(), Page { principal, peers: Vec::new() });
+        Some(id)
+    }
+
+    /// Whose session it is.
+    pub(crate) fn principal(&self, id: &str, now: Timestamp) -> Option<Principal> {
+        let mut pages = self.pages.lock();
+        let is_over = pages.get(id).is_some_and(|page| !is_alive(&page.principal, now));
+        if is_over {
+            pages.remove(id);
+        }
+        pages.get(id).map(|page| page.principal.clone())
+    }
+
+    /// Remembers a socket of a session.
+    pub(crate) fn attach(&self, id: &str, peer: &Arc<Peer>) {
+        if let Some(page) = self.pages.lock().get_mut(id) {
+            page.peers.retain(|peer| peer.strong_count() > 0);
+            page.peers.push(Arc::downgrade(peer));
+        }
+    }
+
+    /// Ends a session and its sockets.
+    pub(crate) fn end(&self, id: &str) {
+        if let Some(page) = self.pages.lock().remove(id) {
+            page.peers.iter().filter_map(Weak::upgrade).for_each(|peer| peer.close(CloseCode::LoggedOut));
+        }
+    }
+}
+
+fn is_alive(principal: &Principal, now: Timestamp) -> bool {
+    now < principal.expires_at.plus(LEEWAY)
+}

@@ -1,0 +1,66 @@
+//! Refusals of HTTP requests: problem+json (RFC 9457), with the same codes as the socket's `error`.
+
+use std::time::Duration;
+
+use anita_wire::{ErrorCode, Refusal};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+/// A refused HTTP request.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Problem(pub(crate) Refusal);
+
+impl Problem {
+    /// With a sentence of its own.
+    pub(crate) fn saying(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self(Refusal::saying(code, message))
+    }
+
+    /// Too many, or too much to do: come back after a while.
+    pub(crate) fn busy(code: ErrorCode, message: &str, retry_after: Duration) -> Self {
+        let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+        Self(Refusal::saying(code, message).with_retry_after_ms(retry_after_ms))
+    }
+}
+
+impl From<anita_session::Refused> for Problem {
+    fn from(refused: anita_session::Refused) -> Self {
+        Self(refused.0)
+    }
+}
+
+impl From<ErrorCode> for Problem {
+    fn from(code: ErrorCode) -> Self {
+        Self(code.into())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self(refusal) = self;
+        let status =
+            StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = json!({
+            "type": format!("/schema/errors#{}", refusal.code.as_str()),
+            "title": refusal.code.message(),
+            "status": status.as_u16(),
+            "detail": refusal.message,
+            "code": refusal.code.as_str(),
+            "retryable": refusal.code.is_retryable(),
+            "retry_after_ms": refusal.retry_after_ms,
+            "remedy": refusal.code.remedy(),
+            "details": refusal.details,
+        });
+        let mut response = (status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(retry_after_ms) = refusal.retry_after_ms {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after_ms.div_ceil(1_000)));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

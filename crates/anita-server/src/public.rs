@@ -1,0 +1,130 @@
+//! What needs no token: health, metrics for those nearby, schemas and documentation.
+
+use std::sync::Arc;
+
+use anita_auth::Permission;
+use anita_metrics::{MalformedLabels, SourceLabels};
+use anita_wire::ErrorCode;
+use axum::Json;
+use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::caller::{Caller, wire_of};
+use crate::openapi::{self, ROUTES};
+use crate::problem::Problem;
+use crate::server::Server;
+
+/// `/healthz`: the process answers.
+pub(crate) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// `/readyz`: whether new clients are welcome, and how the sources are.
+pub(crate) async fn readyz(State(server): State<Arc<Server>>) -> Response {
+    let is_ready = server.is_ready();
+    let sources: Vec<Value> = server
+        .sources
+        .reports()
+        .into_iter()
+        .map(|source| json!({ "name": source.name, "state": source.state, "restarts": source.restarts }))
+        .collect();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": is_ready, "sources": sources }))).into_response()
+}
+
+/// `/metrics`: open on loopback and for the configured addresses, else with a token.
+pub(crate) async fn metrics(
+    State(server): State<Arc<Server>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (mut parts, _body) = request.into_parts();
+    let wire = wire_of(&parts)?;
+    let address = wire.client_address(&server, &parts.headers);
+    if !address.is_loopback() && !server.settings.metrics_addresses.contains(&address) {
+        let caller = Caller::from_request_parts(&mut parts, &server).await?;
+        caller.require(Permission::MetricsRead)?;
+    }
+    let metrics = server.context.hub.metrics();
+    server.context.hub.refresh_gauges();
+    for source in server.sources.reports() {
+        let labels = SourceLabels { source: source.name.clone() };
+        metrics.source_connected.get_or_create(&labels).set(i64::from(source.state == "connected"));
+        metrics
+            .source_restarts
+            .get_or_create(&labels)
+            .set(i64::try_from(source.restarts).unwrap_or(i64::MAX));
+        for (reason, count) in source.malformed {
+            let labels = MalformedLabels { source: source.name.clone(), reason };
+            metrics.source_malformed.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+    Ok(([(header::CONTENT_TYPE, anita_metrics::CONTENT_TYPE)], metrics.page()).into_response())
+}
+
+/// `/schema/`: the names of everything below it.
+pub(crate) async fn schema_index() -> Json<Value> {
+    let schemas = anita_wire::schema::Schemas::all();
+    Json(json!({
+        "protocol": anita_wire::SUBPROTOCOL,
+        "documents": ["/schema/asyncapi.json", "/schema/errors"],
+        "requests": schemas.requests.iter().map(|(name, it)| json!({ "type": name, "schema": format!("/schema/{name}.json"), "answer": it.answer })).collect::<Vec<_>>(),
+        "messages": schemas.messages.keys().map(|name| json!({ "type": name, "schema": format!("/schema/{name}.json") })).collect::<Vec<_>>(),
+    }))
+}
+
+/// `/schema/{type}.json`: the schema of one payload; `/schema/errors`: the registry of codes.
+pub(crate) async fn schema(Path(name): Path<String>) -> Result<Response, Problem> {
+    if name == "errors" {
+        return Ok(Json(registry()).into_response());
+    }
+    if name == "asyncapi.json" {
+        return Ok(Json(anita_wire::schema::asyncapi()).into_response());
+    }
+    let schemas = anita_wire::schema::Schemas::all();
+    let name = name.strip_suffix(".json").unwrap_or(&name);
+    let request = schemas.requests.get(name).map(|request| &request.payload);
+    let found = request.or_else(|| schemas.messages.get(name)).ok_or(ErrorCode::NotFound)?;
+    Ok(([(header::CONTENT_TYPE, "application/schema+json")], Json(found)).into_response())
+}
+
+/// Every error code and close code.
+fn registry() -> Value {
+    let errors = anita_wire::ErrorCode::ALL.iter().map(|code| {
+        json!({
+            "code": code.as_str(), "retryable": code.is_retryable(), "http_status": code.http_status(),
+            "message": code.message(), "remedy": code.remedy(),
+        })
+    });
+    let closes = anita_wire::CloseCode::ALL.iter().map(|code| {
+        json!({ "number": code.number(), "code": code.reason_code(), "advice": code.advice(), "meaning": code.meaning() })
+    });
+    json!({ "errors": errors.collect::<Vec<_>>(), "close_codes": closes.collect::<Vec<_>>() })
+}
+
+/// `/api/v1/openapi.json`.
+pub(crate) async fn openapi() -> Json<Value> {
+    Json(openapi::document())
+}
+
+/// `/api/v1`: the REST interface on one page, for people.
+pub(crate) async fn api_page() -> Response {
+    let mut page = String::from(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>ANITA: REST</title><h1>REST interface</h1>\
+         <p>For programs: <a href=/api/v1/openapi.json>OpenAPI 3.1</a>. The socket is described by \
+         <a href=/schema/asyncapi.json>AsyncAPI 3.0</a> and <a href=/schema/>JSON Schemas</a>.<dl>",
+    );
+    for route in ROUTES {
+        let needs =
+            route.permission.map_or(if route.is_public { "no token" } else { "a token" }, Permission::as_str);
+        page += &format!(
+            "<dt><code>{} {}</code><dd>{} Needs: {needs}.",
+            route.method.to_uppercase(),
+            route.path,
+            route.summary
+        );
+    }
+    page += "</dl></html>";
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
+}

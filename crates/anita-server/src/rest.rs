@@ -1,0 +1,298 @@
+//! REST: the table of all routes, and the handlers of `/api/v1`.
+
+use std::sync::Arc;
+
+use anita_auth::{LEEWAY, Permission};
+use anita_model::SourceName;
+use anita_wire::message::LocationsReported;
+use anita_wire::request::{GetActiveDevices, GetLocationHistory, ReportLocation, decode_payload};
+use anita_wire::{ErrorCode, Refusal, Time};
+use axum::Json;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, delete, get, post};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::caller::{Caller, Wire, bearer, cookie, token_problem};
+use crate::origin::{self, Origin};
+use crate::page_session::COOKIE;
+use crate::problem::Problem;
+use crate::server::Server;
+use crate::{assets, endpoint, public};
+
+/// Every route.
+pub(crate) fn router(server: Arc<Server>) -> Router {
+    let body_bytes_max = server.settings.body_bytes_max;
+    Router::new()
+        .route("/ws", any(endpoint::upgrade))
+        .route("/ws/{*path}", any(endpoint::upgrade))
+        .route("/api/v1/session", post(begin_session).get(show_session).delete(end_session))
+        .route("/api/v1/locations", post(report_locations))
+        .route("/api/v1/devices", get(list_devices))
+        .route("/api/v1/devices/{id}", get(show_device))
+        .route("/api/v1/history/{id}", get(show_history))
+        .route("/api/v1/site", get(show_site))
+        .route("/api/v1/connections", get(list_connections))
+        .route("/api/v1/connections/{id}", delete(close_connection))
+        .route("/api/v1/openapi.json", get(public::openapi))
+        .route("/api/v1", get(public::api_page))
+        .route("/healthz", get(public::healthz))
+        .route("/readyz", get(public::readyz))
+        .route("/metrics", get(public::metrics))
+        .route("/schema", get(public::schema_index))
+        .route("/schema/", get(public::schema_index))
+        .route("/schema/{name}", get(public::schema))
+        .route("/sdk/anita.js", get(assets::sdk))
+        .fallback(assets::dashboard)
+        .layer(DefaultBodyLimit::max(body_bytes_max))
+        .layer(middleware::from_fn(with_security_headers))
+        .with_state(server)
+}
+
+/// The headers that every answer has. Pages get their CSP here as well.
+async fn with_security_headers(request: Request, next: Next) -> Response {
+    const HEADERS: [(&str, &str); 6] = [
+        ("content-security-policy", assets::CSP),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ];
+    let is_tls = request.extensions().get::<Wire>().is_some_and(|wire| wire.is_tls);
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+    }
+    if is_tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+// --- the page's session
+
+/// `POST /api/v1/session`: a token becomes a session cookie.
+async fn begin_session(State(server): State<Arc<Server>>, request: Request) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let wire = crate::caller::wire_of(&parts)?;
+    let origin = origin::judge(&parts.headers, wire.schemes(&server), &server.settings.allowed_origins);
+    if origin == Origin::Foreign {
+        return Err(Problem::saying(ErrorCode::Forbidden, "A page of this origin may not sign in here."));
+    }
+    let body = axum::body::to_bytes(body, anita_auth::TOKEN_BYTES_MAX + 1_024);
+    let body = body.await.map_err(|_too_long| Problem::from(ErrorCode::TooLarge))?;
+    let token = match bearer(&parts.headers) {
+        Some(token) => token.to_owned(),
+        None => {
+            let text =
+                std::str::from_utf8(&body).map_err(|_not_text| Problem::from(ErrorCode::InvalidJson))?;
+            decode_payload::<anita_wire::request::Authenticate>(text).map_err(Problem)?.token
+        }
+    };
+    let now = server.clock.now().wall;
+    let principal = server.context.verifier.verify(&token, now).map_err(token_problem)?;
+    let max_age_secs = principal.expires_at.plus(LEEWAY).since(now).as_secs();
+    let shown = session_json(&principal);
+    let begun = server.pages.begin(principal, now);
+    let id = begun.ok_or_else(|| Problem::from(ErrorCode::Unavailable))?;
+    let secure = if wire.is_tls { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_secs}{secure}");
+    Ok(([(header::SET_COOKIE, cookie)], Json(shown)).into_response())
+}
+
+fn session_json(principal: &anita_auth::Principal) -> Value {
+    json!({
+        "user_id": principal.subject,
+        "roles": principal.roles,
+        "permissions": principal.permissions.iter().map(Permission::as_str).collect::<Vec<_>>(),
+        "expires_at": Time(principal.expires_at),
+    })
+}
+
+/// `GET /api/v1/session`: who is signed in.
+async fn show_session(caller: Caller) -> Json<Value> {
+    Json(session_json(&caller.principal))
+}
+
+/// `DELETE /api/v1/session`: the session and its sockets end.
+async fn end_session(State(server): State<Arc<Server>>, _caller: Caller, headers: HeaderMap) -> Response {
+    if let Some(id) = cookie(&headers) {
+        server.pages.end(id);
+    }
+    let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()
+}
+
+// --- locations and devices
+
+/// `POST /api/v1/locations`: one item, a list of them, `{"locations": […]}`, or one a line (NDJSON).
+async fn report_locations(
+    State(server): State<Arc<Server>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<LocationsReported>, Problem> {
+    caller.require(Permission::LocationsReport)?;
+    let text = std::str::from_utf8(&body)
+        .map_err(|_not_text| Problem::saying(ErrorCode::InvalidJson, "The body is not UTF-8."))?;
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let report = if content_type.starts_with("application/x-ndjson")
+        || content_type.starts_with("application/ndjson")
+    {
+        ndjson(text)?
+    } else {
+        items(text)?
+    };
+    let (hub, now) = (&server.context.hub, server.clock.now());
+    let reported =
+        anita_session::report(hub, &caller.principal, &SourceName::http(), report.items, now).await?;
+    Ok(Json(reported))
+}
+
+fn items(text: &str) -> Result<ReportLocation, Problem> {
+    anita_wire::check_json(text).map_err(Problem)?;
+    if text.trim_start().starts_with('[') {
+        let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
+            Problem::saying(ErrorCode::InvalidJson, format!("The body is not valid JSON: {error}."))
+        })?;
+        return ReportLocation::from_items(&items).map_err(Problem);
+    }
+    ReportLocation::decode(text).map_err(Problem)
+}
+
+fn ndjson(text: &str) -> Result<ReportLocation, Problem> {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let limit = anita_wire::limits::LOCATIONS_PER_REPORT_MAX;
+    if lines.len() > limit {
+        let message = format!("{} locations in one report, at most {limit} are allowed.", lines.len());
+        return Err(Problem::saying(ErrorCode::TooLarge, message));
+    }
+    let item = |line: &&str| -> Result<_, Refusal> {
+        anita_wire::check_json(line)?;
+        decode_payload(line)
+    };
+    Ok(ReportLocation { items: lines.iter().map(item).collect() })
+}
+
+/// Reads a query string as the payload of a request: numbers and lists as the socket would have them.
+fn query_payload<T: serde::de::DeserializeOwned>(
+    query: Option<&str>,
+    more: &[(&str, &str)],
+    lists: &[&str],
+) -> Result<T, Problem> {
+    let mut payload = serde_json::Map::new();
+    for (name, value) in more {
+        payload.insert((*name).to_owned(), Value::from(*value));
+    }
+    for (name, value) in url_pairs(query.unwrap_or_default()) {
+        let value = if lists.contains(&name.as_str()) {
+            Value::from(value.split(',').map(str::to_owned).collect::<Vec<_>>())
+        } else if name == "limit" {
+            value.parse::<u32>().map_or_else(|_not_a_number| Value::from(value), Value::from)
+        } else {
+            Value::from(value)
+        };
+        payload.insert(name, value);
+    }
+    decode_payload(&Value::Object(payload).to_string()).map_err(Problem)
+}
+
+/// The pairs of a query string, unescaped.
+fn url_pairs(query: &str) -> Vec<(String, String)> {
+    serde_urlencoded::from_str(query).unwrap_or_default()
+}
+
+/// `GET /api/v1/devices`: the same as `get_active_devices`.
+async fn list_devices(
+    State(server): State<Arc<Server>>,
+    caller: Caller,
+    axum::extract::RawQuery(query): axum::extract::RawQuery,
+) -> Result<Json<anita_wire::message::DeviceList>, Problem> {
+    caller.require(Permission::DevicesRead)?;
+    let payload: GetActiveDevices = query_payload(query.as_deref(), &[], &["kinds", "status"])?;
+    Ok(Json(anita_session::device_list(&server.context.hub, &caller.principal, &payload)?))
+}
+
+/// `GET /api/v1/devices/{id}`: one device.
+async fn show_device(
+    State(server): State<Arc<Server>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<anita_wire::message::Device>, Problem> {
+    caller.require(Permission::DevicesRead)?;
+    let id = anita_model::DeviceId::parse(&id)
+        .map_err(|invalid| Problem::saying(ErrorCode::NotFound, format!("{invalid}.")))?;
+    let device = server.context.hub.device(&caller.principal, &id);
+    device.map(|device| Json(anita_hub::device(&device))).ok_or_else(|| ErrorCode::NotFound.into())
+}
+
+/// `GET /api/v1/history/{id}`: the same as `get_location_history`.
+async fn show_history(
+    State(server): State<Arc<Server>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    axum::extract::RawQuery(query): axum::extract::RawQuery,
+) -> Result<Json<anita_wire::message::LocationHistory>, Problem> {
+    caller.require(Permission::HistoryRead)?;
+    let payload: GetLocationHistory = query_payload(query.as_deref(), &[("device_id", &id)], &[])?;
+    Ok(Json(anita_session::history_page(&server.context.hub, &caller.principal, &payload).await?))
+}
+
+/// `GET /api/v1/site`: the floor plan.
+async fn show_site(State(server): State<Arc<Server>>, caller: Caller) -> Result<Response, Problem> {
+    caller.require(Permission::DevicesRead)?;
+    Ok(Json(&server.site).into_response())
+}
+
+// --- connections
+
+#[derive(Serialize)]
+struct ShownConnection {
+    client_id: String,
+    user_id: Option<String>,
+    endpoint: &'static str,
+    address: Option<String>,
+    since: Time,
+    received: u64,
+    sent: u64,
+    replaced: u64,
+}
+
+/// `GET /api/v1/connections`: who is connected.
+async fn list_connections(State(server): State<Arc<Server>>, caller: Caller) -> Result<Response, Problem> {
+    caller.require(Permission::ConnectionsManage)?;
+    let shown = server.context.hub.connections().list().into_iter().map(|peer| ShownConnection {
+        client_id: peer.id,
+        user_id: peer.user,
+        endpoint: peer.endpoint,
+        address: peer.address.map(|address| address.to_string()),
+        since: Time(peer.since),
+        received: peer.received,
+        sent: peer.sent,
+        replaced: peer.replaced,
+    });
+    let shown: Vec<ShownConnection> = shown.collect();
+    Ok(Json(json!({ "total": shown.len(), "connections": shown })).into_response())
+}
+
+/// `DELETE /api/v1/connections/{id}`: ends one; its client is told to stay away.
+async fn close_connection(
+    State(server): State<Arc<Server>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    caller.require(Permission::ConnectionsManage)?;
+    let was_there = anita_hub::WebSocketManager::new(Arc::clone(&server.context.hub)).disconnect(&id);
+    if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(ErrorCode::NotFound.into()) }
+}
