@@ -1,0 +1,157 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { AnitaClient, type Device } from '../src/index.js';
+import { FakeSocket } from './fake-socket.js';
+
+const place = (x: number) => ({ x, y: 0, z: 0 });
+const at = (second: number) => `2026-01-01T00:00:0${second}.000000Z`;
+const device = (id: string, more: Partial<Device> = {}): Device => ({
+  id,
+  kind: 'tag',
+  status: 'connected',
+  last_seen: null,
+  location: null,
+  ...more,
+});
+const fix = (device_id: string, x: number, second: number, more: object = {}) => ({
+  device_id,
+  location: place(x),
+  timestamp: at(second),
+  received_at: at(second),
+  ...more,
+});
+const turn = () => new Promise((resolve) => setTimeout(resolve));
+
+let anita: AnitaClient;
+
+async function connect(): Promise<FakeSocket> {
+  await turn();
+  FakeSocket.last.welcome();
+  await turn();
+  return FakeSocket.last;
+}
+
+function list(socket: FakeSocket, devices: Device[], next?: string): void {
+  const { id } = socket.heard('get_active_devices').at(-1)!;
+  socket.tell('uwb.device_list', { devices, total: devices.length, ...(next !== undefined && { next }) }, { id });
+}
+
+beforeEach(() => {
+  FakeSocket.all = [];
+  anita = new AnitaClient('wss://plant.test/ws/uwb', { WebSocket: FakeSocket, random: () => 0 });
+  void anita.connect();
+});
+afterEach(() => anita.close());
+
+describe('the map of devices', () => {
+  test('is not asked for before its first use', async () => {
+    const socket = await connect();
+    expect(socket.heard('get_active_devices')).toEqual([]);
+    expect(anita.devices.size).toBe(0);
+    expect(socket.heard('get_active_devices')).toHaveLength(1);
+  });
+
+  test('is filled from all pages', async () => {
+    const { devices } = anita;
+    const socket = await connect();
+    list(socket, [device('a'), device('b')], 'b');
+    await turn();
+    expect(socket.heard('get_active_devices').map(({ payload }) => payload)).toEqual([{}, { after: 'b' }]);
+    list(socket, [device('c')]);
+    await turn();
+    expect([...devices.keys()]).toEqual(['a', 'b', 'c']);
+    expect(socket.heard('get_active_devices')).toHaveLength(2);
+  });
+
+  test('follows locations, status, registrations, changes and removals', async () => {
+    const { devices } = anita;
+    const socket = await connect();
+    list(socket, [device('a', { name: 'Forklift', battery: 80, floor: 2, accuracy: 0.5 })]);
+    const before = devices.get('a');
+    socket.tell('uwb.location', fix('a', 1, 1, { accuracy: 0.1 }));
+    expect(devices.get('a')).toEqual(
+      device('a', {
+        name: 'Forklift',
+        battery: 80,
+        accuracy: 0.1,
+        location: place(1),
+        timestamp: at(1),
+        received_at: at(1),
+        last_seen: at(1),
+      }),
+    );
+    expect(devices.get('a')).not.toBe(before);
+    socket.tell('uwb.position_update', { positions: { a: place(2), new: place(3) }, timestamp: at(2) });
+    expect(devices.get('a')).toMatchObject({ location: place(2), name: 'Forklift', timestamp: at(1) });
+    expect(devices.get('new')).toMatchObject({ id: 'new', kind: 'tag', location: place(3) });
+    socket.tell('device.status', { device_id: 'a', status: 'stale', battery: 79 });
+    expect(devices.get('a')).toMatchObject({ status: 'stale', battery: 79, location: place(2) });
+    socket.tell('device.updated', { device: device('a', { name: 'Crane' }) });
+    expect(devices.get('a')).toEqual(device('a', { name: 'Crane' }));
+    socket.tell('uwb.device_registered', { device_id: 'r', initial_location: place(9) });
+    expect(devices.get('r')).toMatchObject({ location: place(9) });
+    socket.tell('device.removed', { device_id: 'a' });
+    expect([...devices.keys()]).toEqual(['new', 'r']);
+  });
+
+  test('an older location does not replace a newer one, from wherever it comes', async () => {
+    const { devices } = anita;
+    const socket = await connect();
+    socket.tell('uwb.location', fix('a', 5, 5));
+    list(socket, [device('a', { name: 'named', location: place(4), timestamp: at(4), received_at: at(4) })]);
+    expect(devices.get('a')).toMatchObject({ name: 'named', location: place(5), timestamp: at(5) });
+    socket.tell('uwb.location', fix('a', 3, 3));
+    expect(devices.get('a')).toMatchObject({ location: place(5) });
+  });
+
+  test('is read anew after a reconnect and after a gap; what is gone goes, what came meanwhile stays', async () => {
+    const { devices } = anita;
+    let socket = await connect();
+    list(socket, [device('a'), device('b')]);
+    await turn();
+    socket.fire('close', { code: 1006 });
+    await turn();
+    expect([...devices.keys()]).toEqual(['a', 'b']);
+    socket = await connect();
+    socket.tell('uwb.location', fix('c', 1, 1));
+    list(socket, [device('b')]);
+    await turn();
+    expect([...devices.keys()]).toEqual(['b', 'c']);
+    socket.tell('room.gap', { room: 'uwb', epoch: 'e', from_seq: 1, to_seq: 2 });
+    expect(socket.heard('get_active_devices')).toHaveLength(2);
+  });
+
+  test('a list that was overtaken by a newer one is not read to its end', async () => {
+    void anita.devices.size;
+    const socket = await connect();
+    const [first] = socket.heard('get_active_devices');
+    socket.tell('room.gap', { room: 'uwb', epoch: 'e', from_seq: 1, to_seq: 2 });
+    socket.tell('uwb.device_list', { devices: [device('a')], total: 1, next: 'a' }, { id: first!.id });
+    await turn();
+    expect(socket.heard('get_active_devices').map(({ payload }) => payload)).toEqual([{}, {}]);
+  });
+
+  test('tells what changed once a turn', async () => {
+    const changes: string[][] = [];
+    anita.devices.on('change', (ids) => changes.push([...ids]));
+    const socket = await connect();
+    list(socket, [device('a'), device('b')]);
+    socket.tell('uwb.location', fix('a', 1, 1));
+    await turn();
+    socket.tell('uwb.location', fix('b', 1, 2));
+    await turn();
+    expect(changes).toEqual([['a', 'b'], ['b']]);
+  });
+
+  test('a refused list is not asked for again; a busy server is', async () => {
+    expect(anita.devices.size).toBe(0);
+    const socket = await connect();
+    const [first] = socket.heard('get_active_devices');
+    const busy = { code: 'unavailable', message: 'later', retryable: true, retry_after_ms: 5 };
+    socket.tell('error', busy, { id: first!.id });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const [, second] = socket.heard('get_active_devices');
+    socket.tell('error', { code: 'forbidden', message: 'no', retryable: false }, { id: second!.id });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(socket.heard('get_active_devices')).toHaveLength(2);
+  });
+});
