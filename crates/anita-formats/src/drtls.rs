@@ -92,7 +92,11 @@ fn location(device: DeviceId, payload: &[u8], origin: &Origin) -> Result<Report,
         json::coordinates(json::object(position, "`position`")?, "position", 1.0)?
     };
     Ok(match coordinates {
-        Coordinates::None => Report::NoPosition(NoPosition { device: Some(device), reason: "no_solution" }),
+        Coordinates::None => Report::NoPosition(NoPosition {
+            device: Some(device),
+            reason: "no_solution",
+            source: origin.source.clone(),
+        }),
         Coordinates::At(position) => Report::Fix(Fix {
             device,
             site: origin.site.clone(),

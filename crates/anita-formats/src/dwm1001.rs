@@ -53,7 +53,11 @@ pub fn decode(line: &str, tag_id: Option<&DeviceId>, origin: &Origin) -> Result<
         }
     };
     let Some([x_m, y_m, z_m]) = solution.coordinates_m else {
-        return Ok(Some(Report::NoPosition(NoPosition { device: Some(device), reason: "no_solution" })));
+        return Ok(Some(Report::NoPosition(NoPosition {
+            device: Some(device),
+            reason: "no_solution",
+            source: origin.source.clone(),
+        })));
     };
     let position = Position::new(x_m, y_m, z_m).map_err(|error| Malformed::position("POS", error))?;
     Ok(Some(Report::Fix(Fix {

@@ -80,7 +80,9 @@ pub(crate) fn measurement(item: &Value) -> Result<Measurement, Malformed> {
 fn report(measurement: Measurement, origin: &Origin) -> Report {
     let Measurement { device, taken_at, position } = measurement;
     match position {
-        Err(reason) => Report::NoPosition(NoPosition { device: Some(device), reason }),
+        Err(reason) => {
+            Report::NoPosition(NoPosition { device: Some(device), reason, source: origin.source.clone() })
+        }
         Ok(position) => Report::Fix(Fix {
             device,
             site: origin.site.clone(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anita_auth::Principal;
 use anita_metrics::{Metrics, StatusLabels};
-use anita_model::{DeviceId, DeviceKind, DeviceStatus, Now, Report, RoomName, Timestamp};
+use anita_model::{DeviceId, DeviceKind, DeviceStatus, Now, Report, RoomName, SourceName, Timestamp};
 use anita_store::{DeviceRecord, DeviceStore, History, HistoryPage, HistoryQuery, StoreError};
 use anita_wire::message::{self, ServerPayload};
 use anita_wire::{ErrorCode, Numbered, Outgoing, Refusal, Time};
@@ -177,7 +177,7 @@ impl Hub {
             for report in reports {
                 let source = source_of(&report);
                 let outcome = world.report(report, now, &mut events);
-                self.metrics.count_fix(source.as_deref().unwrap_or("unknown"), outcome_word(&outcome));
+                self.metrics.count_fix(source.as_str(), outcome_word(&outcome));
                 outcomes.push(match outcome {
                     Outcome::Newest(fix) => {
                         board.set(Arc::clone(&fix));
@@ -388,11 +388,11 @@ impl Hub {
     }
 }
 
-fn source_of(report: &Report) -> Option<String> {
+fn source_of(report: &Report) -> SourceName {
     match report {
-        Report::Fix(fix) => Some(fix.source.to_string()),
-        Report::Sighting(sighting) => Some(sighting.source.to_string()),
-        Report::NoPosition(_failure) => None,
+        Report::Fix(fix) => fix.source.clone(),
+        Report::Sighting(sighting) => sighting.source.clone(),
+        Report::NoPosition(failure) => failure.source.clone(),
     }
 }
 

@@ -77,6 +77,8 @@ pub struct NoPosition {
     pub device: Option<DeviceId>,
     /// Why, a short stable word such as `no_solution`.
     pub reason: &'static str,
+    /// Which source brought it.
+    pub source: SourceName,
 }
 
 /// What one message of a source says about one device.

@@ -1,4 +1,4 @@
-//! The edge of ANITA: it accepts connections, speaks TLS and HTTP, upgrades to WebSockets, and moves frames between a
+//! The edge of ANITA: it accepts connections, speaks TLS and HTTP, upgrades to WebSocket, and moves frames between a
 //! socket and its session. It decides nothing about devices, rooms or rights.
 
 mod accept;

@@ -1,5 +1,6 @@
 //! What needs no token: health, metrics for those nearby, schemas and documentation.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anita_auth::Permission;
@@ -118,12 +119,9 @@ pub(crate) async fn api_page() -> Response {
     for route in ROUTES {
         let needs =
             route.permission.map_or(if route.is_public { "no token" } else { "a token" }, Permission::as_str);
-        page += &format!(
-            "<dt><code>{} {}</code><dd>{} Needs: {needs}.",
-            route.method.to_uppercase(),
-            route.path,
-            route.summary
-        );
+        let (method, path, summary) = (route.method.to_uppercase(), route.path, route.summary);
+        // Writing to a String does not fail.
+        write!(page, "<dt><code>{method} {path}</code><dd>{summary} Needs: {needs}.").ok();
     }
     page += "</dl></html>";
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()

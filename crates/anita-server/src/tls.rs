@@ -85,7 +85,7 @@ impl Certificates {
         }
         let made = rcgen::generate_simple_self_signed(names)?;
         let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let key = certified(vec![made.cert.der().clone()], key)?;
+        let key = certified(vec![made.cert.der().clone()], &key)?;
         Ok(Self { resolver: Arc::new(Resolver { current: ArcSwap::from_pointee(key) }), files: None })
     }
 
@@ -154,14 +154,14 @@ fn read(cert_file: &Path, key_file: &Path) -> Result<CertifiedKey, TlsError> {
         chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| wrong(cert_file, "certificate"))?;
     let key = PrivateKeyDer::from_pem_slice(&bytes(key_file)?)
         .map_err(|_not_pem| wrong(key_file, "private key"))?;
-    certified(chain, key)
+    certified(chain, &key)
 }
 
 fn certified(
     chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    key: &PrivateKeyDer<'static>,
 ) -> Result<CertifiedKey, TlsError> {
-    let key = CertifiedKey::new(chain, rustls::crypto::aws_lc_rs::sign::any_supported_type(&key)?);
+    let key = CertifiedKey::new(chain, rustls::crypto::aws_lc_rs::sign::any_supported_type(key)?);
     key.keys_match()?;
     Ok(key)
 }

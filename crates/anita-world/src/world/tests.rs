@@ -164,8 +164,13 @@ fn the_number_of_devices_is_bounded() {
 fn a_measurement_without_a_position_is_a_sign_of_life_of_a_known_device_only() {
     let mut world = World::new(Policy::default());
     let mut events = Vec::new();
-    let failure =
-        |device: &str| Report::NoPosition(NoPosition { device: Some(id(device)), reason: "no_solution" });
+    let failure = |device: &str| {
+        Report::NoPosition(NoPosition {
+            device: Some(id(device)),
+            reason: "no_solution",
+            source: SourceName::parse("test").unwrap(),
+        })
+    };
     assert_eq!(world.report(failure("a"), at(0.0), &mut events), Outcome::NoPosition);
     assert!(world.get("a").is_none());
     world.report(fix("a", 0.0, 0.0, 0.0), at(0.0), &mut events);

@@ -1,0 +1,283 @@
+//! Where everything meets: a configuration becomes a running server.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anita_auth::{Permission, Verifier};
+use anita_hub::{Hub, HubFault, WebSocketManager};
+use anita_metrics::Metrics;
+use anita_server::{Certificates, Clock, ServeError, Server, TlsError};
+use anita_session::{Caller, Context, ExtensionError, Extensions};
+use anita_sources::{Health, Intake, Source, supervise};
+use anita_store::{DeviceStore, MemoryDevices, MemoryHistory, OpenError, SqliteDevices};
+use anita_wire::Refusal;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Storage, Tls};
+use crate::intake::{Healths, HubIntake};
+
+/// How often silence is looked at.
+const SWEEP_EVERY: Duration = Duration::from_millis(250);
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {listen}; is another server running there? (server.listen)")]
+    Listen {
+        /// Which address.
+        listen: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store can't be opened.
+    #[error("cannot open the store (storage.url)")]
+    Store(#[from] OpenError),
+    /// The store can't be read.
+    #[error("cannot read the registry")]
+    Hub(#[from] HubFault),
+    /// The certificate can't be used.
+    #[error("cannot use the certificate (server.tls)")]
+    Tls(#[from] TlsError),
+    /// Nobody could come in.
+    #[error("nobody could connect")]
+    Serve(#[from] ServeError),
+    /// A source can't be made.
+    #[error("cannot start a source")]
+    Source(#[from] anita_sources::ConfigError),
+    /// The server's task panicked.
+    #[error("the server ended by a fault of its own")]
+    Panicked(#[from] tokio::task::JoinError),
+    /// Signals of the operating system can't be heard.
+    #[error("cannot listen for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// A server that is not started yet.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    extensions: Extensions,
+    sources: Vec<SourceSlot>,
+}
+
+/// A source that is not started yet.
+struct SourceSlot(Box<dyn Source>);
+
+impl std::fmt::Debug for SourceSlot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "source {}", self.0.name())
+    }
+}
+
+impl App {
+    /// From a configuration.
+    pub fn new(config: Config) -> Self {
+        Self { config, extensions: Extensions::default(), sources: Vec::new() }
+    }
+
+    /// Adds a message type of the application's own: a request `name` with a payload `P`, answered by a message
+    /// `answer_type`. Both names begin with `domain.`.
+    ///
+    /// # Errors
+    /// [`ExtensionError`] when a name is not the application's to give, or taken.
+    pub fn on<P, A, F, R>(
+        &mut self,
+        name: &'static str,
+        permission: Option<Permission>,
+        answer_type: &'static str,
+        handler: F,
+    ) -> Result<(), ExtensionError>
+    where
+        P: DeserializeOwned,
+        A: Serialize,
+        F: Fn(Caller, P) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<A, Refusal>> + Send + 'static,
+    {
+        self.extensions.add(name, permission, answer_type, handler)
+    }
+
+    /// Adds a source besides those of the configuration.
+    pub fn add_source(&mut self, source: Box<dyn Source>) {
+        self.sources.push(SourceSlot(source));
+    }
+
+    /// Opens the store, listens, and starts the sources.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing runs.
+    pub async fn start(self) -> Result<Running, StartError> {
+        let Self { config, extensions, mut sources } = self;
+        for source in config.sources {
+            sources.push(SourceSlot(source.build()?));
+        }
+        let clock = Clock::start();
+        let now = clock.now();
+        let devices: Arc<dyn DeviceStore> = match &config.storage {
+            Storage::Memory => Arc::new(MemoryDevices::default()),
+            Storage::Sqlite(path) => Arc::new(SqliteDevices::open(path)?),
+        };
+        let history = Arc::new(MemoryHistory::new(config.history_max.0, config.history_max.1));
+        let hub = Hub::open(config.hub, devices, history, Arc::new(Metrics::default()), now).await?;
+        let verifier = Verifier::new(config.key, config.issuer, config.audience, config.roles);
+        let context = Context {
+            hub: Arc::clone(&hub),
+            verifier: Arc::new(verifier),
+            settings: config.session,
+            extensions,
+        };
+        let certificates = match &config.tls {
+            Tls::None => None,
+            Tls::SelfSigned => Some(Certificates::self_signed(config.listen.ip())?),
+            Tls::Files { cert_file, key_file } => Some(Certificates::from_files(cert_file, key_file)?),
+        };
+        let listener = listen(config.listen).await?;
+        let address =
+            listener.local_addr().map_err(|source| StartError::Listen { listen: config.listen, source })?;
+        let healths: Vec<Arc<Health>> =
+            sources.iter().map(|slot| Health::new(slot.0.name().clone(), now.wall)).collect();
+        let reports = Box::new(Healths(healths.clone()));
+        let server = Server::new(Arc::new(context), config.server, clock, config.site, reports);
+        let stop = CancellationToken::new();
+        let intake: Arc<dyn Intake> = Arc::new(HubIntake { hub: Arc::clone(&hub), clock });
+        let mut tasks: Vec<JoinHandle<()>> = sources
+            .into_iter()
+            .zip(healths)
+            .map(|(slot, health)| tokio::spawn(supervise(slot.0, Arc::clone(&intake), health, stop.clone())))
+            .collect();
+        tasks.push(tokio::spawn(sweep(Arc::clone(&hub), clock, stop.clone())));
+        let serving = tokio::spawn(anita_server::serve(Arc::clone(&server), listener, certificates.clone()));
+        Ok(Running {
+            address,
+            certificates,
+            hub,
+            server,
+            serving,
+            tasks,
+            stop,
+            drain_wait: config.drain_wait,
+        })
+    }
+}
+
+async fn listen(listen: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })
+}
+
+/// Lets silence take its effect.
+async fn sweep(hub: Arc<Hub>, clock: Clock, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(SWEEP_EVERY)).await.is_some() {
+        hub.sweep(clock.now());
+    }
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    certificates: Option<Certificates>,
+    hub: Arc<Hub>,
+    server: Arc<Server>,
+    serving: JoinHandle<Result<(), ServeError>>,
+    tasks: Vec<JoinHandle<()>>,
+    stop: CancellationToken,
+    drain_wait: Duration,
+}
+
+impl Running {
+    /// Where it listens; the port is the real one, if 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its certificate, if it has one.
+    pub fn certificates(&self) -> Option<&Certificates> {
+        self.certificates.as_ref()
+    }
+
+    /// Its connections and rooms.
+    pub fn manager(&self) -> WebSocketManager {
+        WebSocketManager::new(Arc::clone(&self.hub))
+    }
+
+    /// Runs until SIGTERM or Ctrl-C, then drains. A second signal ends it at once.
+    ///
+    /// # Errors
+    /// [`StartError`] when the server can't serve, or ends by a fault.
+    pub async fn until_signal(mut self) -> Result<(), StartError> {
+        let mut signals = Signals::new().map_err(StartError::Signals)?;
+        tokio::select! {
+            ended = &mut self.serving => {
+                self.stop.cancel();
+                return Ok(ended??);
+            }
+            () = signals.next() => {}
+        }
+        tracing::info!("draining: clients are told when to come back; a second signal ends at once");
+        tokio::select! {
+            drained = self.stop() => drained,
+            () = signals.next() => Ok(()),
+        }
+    }
+
+    /// Drains: not ready any more, clients told when to come back, sockets closed, sources stopped.
+    ///
+    /// # Errors
+    /// [`StartError`] when the server had ended by a fault.
+    pub async fn stop(self) -> Result<(), StartError> {
+        let is_empty = self.server.drain(self.drain_wait).await;
+        if !is_empty {
+            tracing::warn!("some connections did not end in time");
+        }
+        self.stop.cancel();
+        for task in self.tasks {
+            task.await?;
+        }
+        Ok(self.serving.await??)
+    }
+}
+
+/// SIGTERM and SIGINT, or Ctrl-C where there are no such signals.
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The command line: what was typed, and what each command does with it.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+mod check_config;
+mod client;
+mod demo;
+mod serve;
+mod token;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anita::config::{ConfigError, LogFormat};
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// A configuration that can't be used (`EX_CONFIG` of sysexits.h).
+const EXIT_CONFIG: u8 = 78;
+
+/// What a command fails with.
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// The open hub for real-time location: UWB tags and gateways report where things are; browsers and services hear it
+/// over WebSockets, the moment it happens.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Try it: anita demo\nRun it: anita serve --config anita.toml")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything in one command: a simulated site with walking tags, the dashboard, and a token for each role.
+    ///
+    /// Nothing is written to disk, and everything is gone when it ends.
+    Demo(demo::Arguments),
+    /// Runs the server of a configuration.
+    ///
+    /// SIGTERM and Ctrl-C drain: clients are told when to come back, then it ends. A second one ends at once.
+    Serve(serve::Arguments),
+    /// Makes a token with the secret of a configuration, and prints nothing else.
+    Token(token::Arguments),
+    /// Checks a configuration, and prints every value and where it came from.
+    CheckConfig(check_config::Arguments),
+    /// Prints messages as they come, one JSON a line.
+    Tail(client::TailArguments),
+    /// Sends a recording (CSV or NDJSON) to a server, in its own time or faster.
+    Replay(client::ReplayArguments),
+}
+
+/// `--config FILE`.
+#[derive(Debug, Clone, clap::Args)]
+struct ConfigFile {
+    /// The configuration. `ANITA__SECTION__KEY` in the environment goes over its values.
+    #[arg(long, value_name = "FILE", default_value = "anita.toml")]
+    config: PathBuf,
+}
+
+/// Does what was typed.
+pub(crate) fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
+        Command::CheckConfig(arguments) => check_config::run(&arguments),
+        Command::Tail(arguments) => client::tail(&arguments),
+        Command::Replay(arguments) => client::replay(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("anita: {}", anita_sources::chain(failure.as_ref()));
+            if failure.downcast_ref::<ConfigError>().is_some() {
+                ExitCode::from(EXIT_CONFIG)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Logs to standard error: what is printed on standard output is a command's result.
+fn log(format: LogFormat, level: &str) -> Result<(), Failure> {
+    let filter =
+        EnvFilter::try_new(level).map_err(|error| format!("log.level: {level:?} is no filter: {error}"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.try_init()?,
+        LogFormat::Json => builder.json().try_init()?,
+    }
+    Ok(())
+}
+
+/// Runs a future to its end on a runtime of its own.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}

@@ -1,0 +1,146 @@
+//! `anita demo`: everything embedded, a simulated site.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anita::App;
+use anita::config::{Config, LogFormat, Written};
+use anita_auth::Minter;
+use anita_model::{SiteName, SourceName, Timestamp};
+use anita_server::{Bounds, SiteMap, ZoneShape};
+use anita_sources::simulator::{DEVICES_MAX, Layout, SimulatorSource};
+use clap::Args;
+
+use super::{Failure, block_on, log};
+
+/// How long the printed tokens are valid.
+const TOKEN_TTL: Duration = Duration::from_secs(8 * 3_600);
+
+/// The roles a token is printed for.
+const ROLES: [&str; 4] = ["viewer", "publisher", "operator", "admin"];
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// How many tags walk about.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = devices)]
+    devices: usize,
+    /// The same seed gives the same walks.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+fn devices(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count <= DEVICES_MAX);
+    count.ok_or_else(|| format!("a whole number up to {DEVICES_MAX}"))
+}
+
+/// Runs the demo until a signal.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    log(LogFormat::Text, "warn")?;
+    // A secret that nobody else knows, and that ends with the demo.
+    let secret = anita_hub::random_token(32);
+    let folder = DemoFolder::make(&secret)?;
+    let config = demo_config(arguments, folder.path())?;
+    let minter = Minter::hs256(secret.as_bytes(), config.issuer.clone(), config.audience.clone())?;
+    drop(folder);
+    let source =
+        SimulatorSource::new(SourceName::parse("demo")?, SiteName::main(), arguments.devices, arguments.seed);
+    block_on(async {
+        let mut app = App::new(config);
+        app.add_source(Box::new(source));
+        let running = app.start().await?;
+        let fingerprint =
+            running.certificates().map(anita_server::Certificates::fingerprint).unwrap_or_default();
+        print_welcome(running.address(), &fingerprint, &minter)?;
+        Ok(running.until_signal().await?)
+    })
+}
+
+/// The secret's file lives for as long as the configuration is read.
+struct DemoFolder(std::path::PathBuf);
+
+impl DemoFolder {
+    fn make(secret: &str) -> Result<Self, Failure> {
+        let folder = std::env::temp_dir().join(format!("anita-demo-{}", anita_hub::random_token(8)));
+        std::fs::create_dir(&folder)?;
+        let made = Self(folder);
+        std::fs::write(made.0.join("jwt.secret"), secret)?;
+        Ok(made)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for DemoFolder {
+    fn drop(&mut self) {
+        // What is left over holds a secret of a demo that nobody can reach any more.
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn demo_config(arguments: &Arguments, folder: &Path) -> Result<Config, Failure> {
+    let listen = arguments.listen;
+    let text = format!(
+        "[server]\nlisten = \"{listen}\"\nplaintext = \"{}\"\n[server.tls]\nself_signed = true\n\
+         [auth]\nsecret_file = \"jwt.secret\"\n[storage]\nurl = \"memory\"\n\
+         [devices]\nstale_after_secs = 5\ndisconnected_after_secs = 30\n[drain]\nspread_secs = 1\n",
+        if listen.ip().is_loopback() { "loopback" } else { "never" },
+    );
+    let written = Written::parse(&folder.join("demo.toml"), &text, std::iter::empty())?;
+    let mut config = Config::from_written(&written)?;
+    config.site = site(&Layout::hall());
+    Ok(config)
+}
+
+fn site(layout: &Layout) -> SiteMap {
+    let zones = layout
+        .zones
+        .iter()
+        .map(|zone| ZoneShape { name: zone.name.to_owned(), polygon: zone.polygon_m.clone() });
+    SiteMap {
+        name: "demo".to_owned(),
+        bounds: Some(Bounds { min_x: 0.0, min_y: 0.0, max_x: layout.width_m, max_y: layout.depth_m }),
+        zones: zones.collect(),
+    }
+}
+
+fn print_welcome(address: SocketAddr, fingerprint: &str, minter: &Minter) -> Result<(), Failure> {
+    let mut tokens = Vec::new();
+    for role in ROLES {
+        let token = minter.mint(
+            &format!("demo-{role}"),
+            &[role.to_owned()],
+            None,
+            None,
+            Timestamp::now(),
+            TOKEN_TTL,
+        )?;
+        tokens.push((role, token));
+    }
+    let viewer = tokens.first().map(|(_role, token)| token.as_str()).unwrap_or_default();
+    println!("ANITA demo: a simulated site, everything in memory.\n");
+    println!("  wss      wss://{address}/ws/uwb");
+    println!("  https    https://{address}/");
+    println!("           self-signed, SHA-256 fingerprint {fingerprint}");
+    if address.ip().is_loopback() {
+        println!(
+            "  plain    http://{address}/ and ws://{address}/ws/uwb: an exception, for this machine only\n"
+        );
+        println!("Dashboard  http://{address}/#token={viewer}\n");
+    } else {
+        println!("\nDashboard  https://{address}/#token={viewer}\n");
+    }
+    println!("Tokens, valid for {} hours:", TOKEN_TTL.as_secs() / 3_600);
+    for (role, token) in &tokens {
+        println!("  {role:<10} {token}");
+    }
+    println!("\nTry        anita tail --url wss://{address}/ws/uwb --fingerprint {fingerprint} --token …");
+    println!("Ctrl-C ends it.");
+    Ok(())
+}

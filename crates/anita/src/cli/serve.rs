@@ -1,0 +1,39 @@
+//! `anita serve`.
+
+use anita::config::{Config, Written};
+use anita::{App, Running};
+use clap::Args;
+
+use super::{ConfigFile, Failure, block_on, log};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+/// Runs the server until a signal.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let written = Written::read(&arguments.file.config, std::env::vars())?;
+    log(written.raw.log.format, &written.raw.log.level)?;
+    let config = Config::from_written(&written)?;
+    block_on(async {
+        let running = App::new(config).start().await?;
+        say_where(&running);
+        Ok(running.until_signal().await?)
+    })
+}
+
+/// One line an operator, and a script, can find the server by.
+fn say_where(running: &Running) {
+    let address = running.address();
+    match running.certificates() {
+        Some(certificates) => {
+            println!("listening on https://{address} (wss://{address}/ws/uwb)");
+            println!("certificate SHA-256 fingerprint {}", certificates.fingerprint());
+        }
+        None => println!(
+            "listening on http://{address} (ws://{address}/ws/uwb), plain text as the configuration allows"
+        ),
+    }
+}

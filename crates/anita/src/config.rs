@@ -1,0 +1,385 @@
+//! The configuration: what is written ([`Written`]), and what it means ([`Config`]). The only place that reads the
+//! environment and the files that a configuration names.
+
+mod load;
+mod raw;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anita_auth::{InvalidKey, Key, Minter, Roles};
+use anita_hub::{HubSettings, RoomLimits};
+use anita_server::{Bounds, Plaintext, ServerSettings, SiteMap, ZoneShape};
+use anita_session::SessionSettings;
+use anita_sources::SourceConfig;
+use anita_world::{Policy, Silences, StatusPolicy};
+
+pub use load::{Origin, Written};
+pub use raw::{LogFormat, RawConfig, RawPlaintext};
+
+/// Why a configuration can't be used. Each says the place and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("cannot read the configuration {path}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no TOML.
+    #[error("{path} is not valid TOML: {message}")]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// The place and what is wrong there.
+        message: String,
+    },
+    /// A key that means nothing.
+    #[error("{key}: there is no such key; {suggestion}")]
+    UnknownKey {
+        /// The key with its section.
+        key: String,
+        /// What it may have been meant to be.
+        suggestion: String,
+    },
+    /// A value that can't be.
+    #[error("{key}: {message}")]
+    Value {
+        /// The key with its section.
+        key: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A file that a key names.
+    #[error("{key}: cannot read {path}")]
+    File {
+        /// The key.
+        key: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A key file that holds no usable key.
+    #[error("{key}: {path}")]
+    Key {
+        /// The key of the configuration.
+        key: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: InvalidKey,
+    },
+}
+
+/// Where a certificate comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Nowhere: plain text only.
+    None,
+    /// Files, read again when they change.
+    Files {
+        /// The chain.
+        cert_file: PathBuf,
+        /// The key.
+        key_file: PathBuf,
+    },
+    /// Made at the start.
+    SelfSigned,
+}
+
+/// Where the registry is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// Nowhere.
+    Memory,
+    /// In a file.
+    Sqlite(PathBuf),
+}
+
+/// A configuration that makes sense.
+#[derive(Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The certificate.
+    pub tls: Tls,
+    /// The edge.
+    pub server: ServerSettings,
+    /// Conversations.
+    pub session: SessionSettings,
+    /// The hub.
+    pub hub: HubSettings,
+    /// The key that verifies tokens.
+    pub key: Key,
+    /// The same as a minter, where the key is a secret of ours.
+    pub minter: Option<Minter>,
+    /// What `iss` has to be.
+    pub issuer: String,
+    /// What `aud` has to name.
+    pub audience: String,
+    /// The roles.
+    pub roles: Roles,
+    /// The registry.
+    pub storage: Storage,
+    /// Past locations kept of each device, and in all.
+    pub history_max: (usize, usize),
+    /// The floor plan.
+    pub site: SiteMap,
+    /// How long to wait for clients to be gone.
+    pub drain_wait: Duration,
+    /// The sources.
+    pub sources: Vec<SourceConfig>,
+}
+
+impl Config {
+    /// Reads a file, and the variables `ANITA__SECTION__KEY` of the environment over it.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::from_written(&Written::read(path, std::env::vars())?)
+    }
+
+    /// What a written configuration means. Reads the key files that it names.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn from_written(written: &Written) -> Result<Self, ConfigError> {
+        let raw = &written.raw;
+        let folder = written.path.parent().unwrap_or(Path::new("."));
+        let (key, minter) = keys(raw, folder)?;
+        Ok(Self {
+            listen: raw.server.listen,
+            tls: tls(raw, folder)?,
+            server: server(raw)?,
+            session: session(raw)?,
+            hub: HubSettings { policy: policy(raw)?, rooms: rooms(raw)? },
+            key,
+            minter,
+            issuer: raw.auth.issuer.clone(),
+            audience: raw.auth.audience.clone(),
+            roles: raw::roles(&raw.roles).map_err(|(key, message)| ConfigError::Value { key, message })?,
+            storage: storage(raw, folder)?,
+            history_max: (raw.storage.history_per_device_max, raw.storage.history_max),
+            site: site(raw),
+            drain_wait: secs("drain.wait_secs", raw.drain.wait_secs, 0.0, 3_600.0)?,
+            sources: sources(raw, folder)?,
+        })
+    }
+}
+
+fn wrong(key: &str, message: impl Into<String>) -> ConfigError {
+    ConfigError::Value { key: key.to_owned(), message: message.into() }
+}
+
+/// A time in seconds within a range.
+fn secs(key: &str, value: f64, least: f64, most: f64) -> Result<Duration, ConfigError> {
+    if (least..=most).contains(&value) {
+        Ok(Duration::from_secs_f64(value))
+    } else {
+        Err(wrong(key, format!("has to be {least} to {most} seconds, and is {value}")))
+    }
+}
+
+fn keys(raw: &RawConfig, folder: &Path) -> Result<(Key, Option<Minter>), ConfigError> {
+    if raw.auth.jwks_url.is_some() {
+        return Err(wrong("auth.jwks_url", "is not understood by this version; name a public_key_file"));
+    }
+    let read = |key, path: &Path| {
+        let path = folder.join(path);
+        std::fs::read(&path).map(|bytes| (bytes, path.clone())).map_err(|source| ConfigError::File {
+            key,
+            path,
+            source,
+        })
+    };
+    match (&raw.auth.secret_file, &raw.auth.public_key_file) {
+        (Some(file), None) => {
+            const KEY: &str = "auth.secret_file";
+            let (secret, path) = read(KEY, file)?;
+            let invalid = |source| ConfigError::Key { key: KEY, path: path.clone(), source };
+            let minter = Minter::hs256(&secret, raw.auth.issuer.clone(), raw.auth.audience.clone())
+                .map_err(invalid)?;
+            Ok((Key::hs256(&secret).map_err(invalid)?, Some(minter)))
+        }
+        (None, Some(file)) => {
+            const KEY: &str = "auth.public_key_file";
+            let (pem, path) = read(KEY, file)?;
+            let key = Key::public_pem(&pem).map_err(|source| ConfigError::Key { key: KEY, path, source })?;
+            Ok((key, None))
+        }
+        (Some(_), Some(_)) => {
+            Err(wrong("auth", "names both secret_file and public_key_file; one key, one algorithm: keep one"))
+        }
+        (None, None) => Err(wrong(
+            "auth",
+            "names no key; set secret_file to a file of 32 or more random bytes (openssl rand -hex 32 > jwt.secret), or public_key_file to a PEM file",
+        )),
+    }
+}
+
+fn tls(raw: &RawConfig, folder: &Path) -> Result<Tls, ConfigError> {
+    let tls = &raw.server.tls;
+    match (&tls.cert_file, &tls.key_file, tls.self_signed) {
+        (Some(cert_file), Some(key_file), false) => {
+            Ok(Tls::Files { cert_file: folder.join(cert_file), key_file: folder.join(key_file) })
+        }
+        (None, None, true) => Ok(Tls::SelfSigned),
+        (None, None, false) => Ok(Tls::None),
+        (_, _, true) => Err(wrong("server.tls", "names files and says self_signed; keep one of the two")),
+        (Some(_), None, false) => Err(wrong("server.tls.key_file", "is missing beside cert_file")),
+        (None, Some(_), false) => Err(wrong("server.tls.cert_file", "is missing beside key_file")),
+    }
+}
+
+fn server(raw: &RawConfig) -> Result<ServerSettings, ConfigError> {
+    let plaintext = match raw.server.plaintext {
+        RawPlaintext::Never => Plaintext::Never,
+        RawPlaintext::Loopback => Plaintext::Loopback,
+        RawPlaintext::TrustedProxy if raw.server.trusted_proxies.is_empty() => {
+            return Err(wrong(
+                "server.trusted_proxies",
+                "has to name the proxy's address when plaintext = \"trusted_proxy\"",
+            ));
+        }
+        RawPlaintext::TrustedProxy => Plaintext::TrustedProxy(raw.server.trusted_proxies.clone()),
+    };
+    for origin in &raw.server.allowed_origins {
+        let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        if !rest.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '?', '#'])) {
+            return Err(wrong(
+                "server.allowed_origins",
+                format!("{origin:?} is no origin; write https://host or https://host:port, without a path"),
+            ));
+        }
+    }
+    Ok(ServerSettings {
+        plaintext,
+        allowed_origins: raw.server.allowed_origins.clone(),
+        metrics_addresses: raw.server.metrics_addresses.clone(),
+        sockets_max: raw.limits.sockets_max,
+        handshakes_per_second: raw.limits.handshakes_per_second,
+        body_bytes_max: raw.limits.body_bytes_max,
+        drain_spread: secs("drain.spread_secs", raw.drain.spread_secs, 0.0, 3_600.0)?,
+        ..ServerSettings::default()
+    })
+}
+
+fn session(raw: &RawConfig) -> Result<SessionSettings, ConfigError> {
+    let limits = &raw.limits;
+    let message_bytes_least = anita_wire::limits::MESSAGE_BYTES_BEFORE_AUTH_MAX;
+    if limits.message_bytes_max < message_bytes_least {
+        return Err(wrong(
+            "limits.message_bytes_max",
+            format!("has to be {message_bytes_least} or more, so that a token fits"),
+        ));
+    }
+    Ok(SessionSettings {
+        auth_deadline: secs("auth.deadline_secs", raw.auth.deadline_secs, 1.0, 300.0)?,
+        heartbeat_interval: secs("heartbeat.interval_secs", raw.heartbeat.interval_secs, 1.0, 300.0)?,
+        message_bytes_max: limits.message_bytes_max,
+        viewer_requests_per_second: limits.viewer_requests_per_second.max(1),
+        publisher_requests_per_second: limits.publisher_requests_per_second.max(1),
+        rate_refusals_max: limits.rate_refusals_max,
+    })
+}
+
+fn policy(raw: &RawConfig) -> Result<Policy, ConfigError> {
+    const MOST: f64 = 86_400.0 * 365.0;
+    let devices = &raw.devices;
+    let silences = |stale, disconnected, key: &str| -> Result<Silences, ConfigError> {
+        let stale_after = secs(&format!("devices.{key}stale_after_secs"), stale, 0.1, MOST)?;
+        let disconnected_after =
+            secs(&format!("devices.{key}disconnected_after_secs"), disconnected, 0.1, MOST)?;
+        if stale_after > disconnected_after {
+            let key = format!("devices.{key}stale_after_secs");
+            return Err(wrong(&key, "is longer than the silence that means disconnected"));
+        }
+        Ok(Silences { stale_after, disconnected_after })
+    };
+    let infrastructure =
+        match (devices.infrastructure_stale_after_secs, devices.infrastructure_disconnected_after_secs) {
+            (None, None) => None,
+            (Some(stale), Some(disconnected)) => Some(silences(stale, disconnected, "infrastructure_")?),
+            _ => {
+                return Err(wrong(
+                    "devices",
+                    "infrastructure_stale_after_secs and infrastructure_disconnected_after_secs go together",
+                ));
+            }
+        };
+    let tags = silences(devices.stale_after_secs, devices.disconnected_after_secs, "")?;
+    Ok(Policy {
+        auto_register: devices.auto_register,
+        future_max: secs("devices.future_secs_max", devices.future_secs_max, 0.0, MOST)?,
+        devices_max: devices.devices_max,
+        status: StatusPolicy { tags: Some(tags), infrastructure },
+    })
+}
+
+fn rooms(raw: &RawConfig) -> Result<RoomLimits, ConfigError> {
+    let rooms = &raw.rooms;
+    Ok(RoomLimits {
+        rooms_max: rooms.rooms_max.max(1),
+        rooms_per_connection_max: rooms.rooms_per_connection_max,
+        members_max: rooms.members_max,
+        ring_messages_max: rooms.ring_messages_max,
+        ring_bytes_max: rooms.ring_bytes_max,
+        linger: secs("rooms.linger_secs", rooms.linger_secs, 0.0, 86_400.0)?,
+    })
+}
+
+fn storage(raw: &RawConfig, folder: &Path) -> Result<Storage, ConfigError> {
+    let url = raw.storage.url.as_str();
+    match url.split_once(':') {
+        None if url == "memory" => Ok(Storage::Memory),
+        Some(("sqlite", file)) if !file.is_empty() => Ok(Storage::Sqlite(folder.join(file))),
+        Some(("postgres" | "postgresql", _)) => {
+            Err(wrong("storage.url", "PostgreSQL is not in this version; use sqlite:FILE or memory"))
+        }
+        _ => Err(wrong("storage.url", format!("{url:?} is not understood; write sqlite:FILE or memory"))),
+    }
+}
+
+fn site(raw: &RawConfig) -> SiteMap {
+    let zones = raw
+        .site
+        .zones
+        .iter()
+        .map(|zone| ZoneShape { name: zone.name.clone(), polygon: zone.polygon.clone() });
+    SiteMap {
+        name: raw.site.name.clone(),
+        bounds: raw.site.bounds.map(|[min_x, min_y, max_x, max_y]| Bounds { min_x, min_y, max_x, max_y }),
+        zones: zones.collect(),
+    }
+}
+
+fn sources(raw: &RawConfig, folder: &Path) -> Result<Vec<SourceConfig>, ConfigError> {
+    let mut sources: Vec<SourceConfig> = Vec::new();
+    for (index, written) in raw.sources.iter().enumerate() {
+        let key = format!("sources[{index}]");
+        let mut source: SourceConfig = load::read_value(written.clone(), &key)?;
+        let name = source.name().to_owned();
+        if sources.iter().any(|it| it.name() == name) || name == "http" || name == "websocket" {
+            return Err(wrong(
+                &format!("{key}.name"),
+                format!("{name:?} is taken; every source has its own name"),
+            ));
+        }
+        source.resolve_paths(folder);
+        // Built once here, so that what is wrong is said before anything starts.
+        source.clone().build().map_err(|error| wrong(&key, error.to_string()))?;
+        sources.push(source);
+    }
+    Ok(sources)
+}
+
+#[cfg(test)]
+mod tests;
