@@ -2,6 +2,8 @@
 //!
 //! It answers `domain.count_devices`, and lets operators start a `domain.alarm` that everybody in the room `uwb` hears.
 
+#![allow(clippy::print_stdout, reason = "an example says where it listens")]
+
 use anita::{App, Config, ErrorCode, Permission, Refusal};
 use anita_model::RoomName;
 use serde::{Deserialize, Serialize};

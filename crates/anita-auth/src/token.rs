@@ -132,7 +132,7 @@ fn trimmed(file: &[u8]) -> Result<&[u8], InvalidKey> {
 }
 
 /// The claims of a token.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Claims {
     /// Who.
     pub sub: String,
@@ -140,27 +140,27 @@ pub struct Claims {
     pub iss: String,
     /// For whom.
     pub aud: Audience,
-    /// When it runs out, seconds since the Unix epoch.
+    /// When it runs out, seconds since the Unix epoch; RFC 7519 allows a fraction.
     pub exp: f64,
     /// From when it is valid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub nbf: Option<f64>,
     /// When it was issued.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub iat: Option<f64>,
     /// Its roles.
     #[serde(default)]
     pub roles: Vec<String>,
     /// Which devices it may see; all when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub devices: Option<Vec<String>>,
     /// Which rooms it may join; all when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub rooms: Option<Vec<String>>,
 }
 
 /// `aud`: one text or a list of them (RFC 7519 §4.1.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Audience {
     /// One.
@@ -256,6 +256,21 @@ impl Verifier {
     }
 }
 
+/// The claims of a token of ours: whole seconds, as every library reads them.
+#[derive(Serialize)]
+struct Minted<'a> {
+    sub: &'a str,
+    iss: &'a str,
+    aud: &'a str,
+    exp: i64,
+    iat: i64,
+    roles: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    devices: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rooms: Option<Vec<String>>,
+}
+
 /// Why no token could be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the token could not be signed")]
@@ -294,7 +309,6 @@ impl Minter {
     ///
     /// # Errors
     /// [`MintError`] when the signing fails.
-    #[expect(clippy::cast_precision_loss, reason = "seconds of the present fit into 53 bits")]
     pub fn mint(
         &self,
         subject: &str,
@@ -304,14 +318,13 @@ impl Minter {
         now: Timestamp,
         ttl: Duration,
     ) -> Result<String, MintError> {
-        let claims = Claims {
-            sub: subject.to_owned(),
-            iss: self.issuer.clone(),
-            aud: Audience::One(self.audience.clone()),
-            exp: now.plus(ttl).as_secs() as f64,
-            nbf: None,
-            iat: Some(now.as_secs() as f64),
-            roles: roles.to_vec(),
+        let claims = Minted {
+            sub: subject,
+            iss: &self.issuer,
+            aud: &self.audience,
+            exp: now.plus(ttl).as_secs(),
+            iat: now.as_secs(),
+            roles,
             devices,
             rooms,
         };

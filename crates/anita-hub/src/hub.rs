@@ -10,7 +10,7 @@ use anita_metrics::{Metrics, StatusLabels};
 use anita_model::{DeviceId, DeviceKind, DeviceStatus, Now, Report, RoomName, SourceName, Timestamp};
 use anita_store::{DeviceRecord, DeviceStore, History, HistoryPage, HistoryQuery, StoreError};
 use anita_wire::message::{self, ServerPayload};
-use anita_wire::{ErrorCode, Numbered, Outgoing, Refusal, Time};
+use anita_wire::{ErrorCode, Numbered, Outgoing, Percent, Refusal, Time};
 use anita_world::{Changes, Device, Event, Outcome, Policy, Refused, Registration as NewDevice, World};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -353,7 +353,7 @@ impl Hub {
                         device_id: device.id.to_string(),
                         status: device.status.into(),
                         last_seen: device.last_seen.map(Time),
-                        battery: device.battery_percent,
+                        battery: device.battery_percent.map(Percent),
                     };
                     self.publish(&uwb, &status, Some(&device.id), None, now.wall);
                 }

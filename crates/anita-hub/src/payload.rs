@@ -2,7 +2,7 @@
 
 use anita_model::{Fix, SiteName};
 use anita_wire::message::{Device, HistoryEntry, Location};
-use anita_wire::{Metres, Place, Time};
+use anita_wire::{Metres, Percent, Place, Time};
 
 /// A site as messages say it: absent while it is the default.
 fn site_text(site: &SiteName) -> Option<String> {
@@ -16,7 +16,7 @@ pub fn location(fix: &Fix) -> Location {
         location: fix.position.into(),
         accuracy: fix.accuracy_m.map(Metres),
         floor: fix.floor,
-        battery: fix.battery_percent,
+        battery: fix.battery_percent.map(Percent),
         site: site_text(&fix.site),
         timestamp: Time(fix.taken_at),
         received_at: Time(fix.received_at),
@@ -35,7 +35,7 @@ pub fn device(device: &anita_world::Device) -> Device {
         location: device.position().map(Place::from),
         accuracy: live.and_then(|fix| fix.accuracy_m).map(Metres),
         floor: live.map_or(device.floor, |fix| fix.floor),
-        battery: device.battery_percent,
+        battery: device.battery_percent.map(Percent),
         site: site_text(&device.site),
         source: live.map(|fix| fix.source.to_string()),
         timestamp: live.map(|fix| Time(fix.taken_at)),

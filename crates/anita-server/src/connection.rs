@@ -86,6 +86,7 @@ fn begin(server: &Arc<Server>, opening: Opening) -> Box<Session> {
 
 async fn converse(server: &Server, mut socket: Socket<Stream>, mut session: Box<Session>) {
     let peer = Arc::clone(session.peer());
+    let mut queued = Queued { server, bytes: 0 };
     loop {
         for frame in session.take_frames() {
             socket.queue(frame);
@@ -98,6 +99,7 @@ async fn converse(server: &Server, mut socket: Socket<Stream>, mut session: Box<
             socket.close(code.number(), &reason, Close::AfterFlush, server.settings.close_deadline).await;
             return;
         }
+        queued.set(socket.queued_bytes());
         let reading = if socket.has_room() { Reading::Active } else { Reading::Paused };
         let due = tokio::time::sleep_until(server.clock.instant_of(session.wake_at()));
         let wake = tokio::select! {
@@ -125,6 +127,29 @@ async fn converse(server: &Server, mut socket: Socket<Stream>, mut session: Box<
         let delivery =
             if socket.queued_bytes() < DELIVERY_BYTES_MAX { Delivery::Open } else { Delivery::Held };
         session.on_wake(server.clock.now(), delivery);
+    }
+}
+
+/// A connection's part of what waits in all of them; nothing of it stays when the connection is gone.
+struct Queued<'a> {
+    server: &'a Server,
+    bytes: usize,
+}
+
+impl Queued<'_> {
+    fn set(&mut self, bytes: usize) {
+        if bytes != self.bytes {
+            let change =
+                i64::try_from(bytes).unwrap_or(i64::MAX) - i64::try_from(self.bytes).unwrap_or(i64::MAX);
+            self.server.context.hub.metrics().queued_bytes.inc_by(change);
+            self.bytes = bytes;
+        }
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 

@@ -92,13 +92,12 @@ async fn begin_session(State(server): State<Arc<Server>>, request: Request) -> R
     }
     let body = axum::body::to_bytes(body, anita_auth::TOKEN_BYTES_MAX + 1_024);
     let body = body.await.map_err(|_too_long| Problem::from(ErrorCode::TooLarge))?;
-    let token = match bearer(&parts.headers) {
-        Some(token) => token.to_owned(),
-        None => {
-            let text =
-                std::str::from_utf8(&body).map_err(|_not_text| Problem::from(ErrorCode::InvalidJson))?;
-            decode_payload::<anita_wire::request::Authenticate>(text).map_err(Problem)?.token
-        }
+    let token = if let Some(token) = bearer(&parts.headers) {
+        token.to_owned()
+    } else {
+        let text = std::str::from_utf8(&body).map_err(|_not_text| Problem::from(ErrorCode::InvalidJson))?;
+        anita_wire::check_json(text).map_err(Problem)?;
+        decode_payload::<anita_wire::request::Authenticate>(text).map_err(Problem)?.token
     };
     let now = server.clock.now().wall;
     let principal = server.context.verifier.verify(&token, now).map_err(token_problem)?;

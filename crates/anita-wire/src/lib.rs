@@ -22,7 +22,7 @@ pub use close::{Advice, CloseCode, CloseReason};
 pub use envelope::{Incoming, Numbered, Outgoing, RequestId, check_json, encode};
 pub use error::{ErrorCode, Refusal};
 pub use request::Request;
-pub use scalar::{Kind, Metres, Place, Point, Status, Time};
+pub use scalar::{Kind, Metres, Percent, Place, Point, Status, Time};
 
 /// The name of the subprotocol, as asked for in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "anita.v1";

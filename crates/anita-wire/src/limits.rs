@@ -3,7 +3,7 @@
 /// One limit, for documents and for clients.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limit {
-    /// Its name; the unit is the last word before `MAX`, `MIN` or `DEFAULT`, or the last of all.
+    /// Its name, unit included.
     pub name: &'static str,
     /// Its value.
     pub value: serde_json::Value,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::error::ErrorCode;
-use crate::scalar::{Kind, Metres, Place, Status, Time};
+use crate::scalar::{Kind, Metres, Percent, Place, Status, Time};
 
 /// A payload of the server, and its type on the wire.
 pub trait ServerPayload: Serialize + JsonSchema {
@@ -255,7 +255,7 @@ pub struct Device {
     pub floor: Option<f64>,
     /// Charge of the battery, percent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub battery: Option<f64>,
+    pub battery: Option<Percent>,
     /// The site, where it is not `main`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
@@ -297,7 +297,7 @@ pub struct Location {
     pub floor: Option<f64>,
     /// Charge of the battery, percent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub battery: Option<f64>,
+    pub battery: Option<Percent>,
     /// The site, where it is not `main`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
@@ -364,7 +364,7 @@ pub struct DeviceStatus {
     pub last_seen: Option<Time>,
     /// Charge of the battery, percent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub battery: Option<f64>,
+    pub battery: Option<Percent>,
 }
 
 /// One item of a report that was not taken.

@@ -227,7 +227,7 @@ pub struct ReportLocation {
     pub items: Vec<Result<LocationItem, Refusal>>,
 }
 
-/// The two forms of [`ReportLocation`], for the schema.
+/// Reports one location, or up to 1,000. Each item is accepted or refused by itself.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "only its schema is used")]

@@ -20,6 +20,17 @@ impl Serialize for Metres {
     }
 }
 
+/// A percentage, rounded to a tenth when written.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Percent(pub f64);
+
+impl Serialize for Percent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64((self.0 * 10.0).round() / 10.0 + 0.0)
+    }
+}
+
 /// A moment in JSON: RFC 3339, UTC, always six digits of a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub Timestamp);

@@ -22,8 +22,8 @@ const EXIT_CONFIG: u8 = 78;
 /// What a command fails with.
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// The open hub for real-time location: UWB tags and gateways report where things are; browsers and services hear it
-/// over WebSockets, the moment it happens.
+/// The open hub for real-time location: UWB tags and gateways report where things are; browsers and services hear
+/// it the moment it happens.
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Try it: anita demo\nRun it: anita serve --config anita.toml")]
 struct Cli {

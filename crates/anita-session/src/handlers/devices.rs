@@ -13,7 +13,7 @@ use anita_wire::message::{
 use anita_wire::request::{
     GetActiveDevices, GetDeviceLocation, GetLocationHistory, RegisterDevice, RemoveDevice, UpdateDevice,
 };
-use anita_wire::{ErrorCode, Place, Refusal, RequestId, Time};
+use anita_wire::{ErrorCode, Percent, Place, Refusal, RequestId, Time};
 use anita_world::{Changes, Registration};
 use bytes::Bytes;
 use serde_json::json;
@@ -141,7 +141,7 @@ impl Session {
             location: position.into(),
             accuracy: None,
             floor: device.floor,
-            battery: device.battery_percent,
+            battery: device.battery_percent.map(Percent),
             site: Some(device.site).filter(|site| *site != SiteName::main()).map(|site| site.to_string()),
             timestamp: Time(last_seen),
             received_at: Time(last_seen),

@@ -55,7 +55,9 @@ impl Catalogue {
         };
         visit_messages(&mut writing);
         let mut definitions = reading.generator.take_definitions(true);
-        definitions.extend(writing.generator.take_definitions(true));
+        let mut written = writing.generator.take_definitions(true);
+        written.values_mut().for_each(super::never_null_where_absent);
+        definitions.extend(written);
         Self { requests: reading.requests, messages: writing.messages, definitions }
     }
 

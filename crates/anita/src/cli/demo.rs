@@ -46,7 +46,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let folder = DemoFolder::make(&secret)?;
     let config = demo_config(arguments, folder.path())?;
     let minter = Minter::hs256(secret.as_bytes(), config.issuer.clone(), config.audience.clone())?;
-    drop(folder);
     let source =
         SimulatorSource::new(SourceName::parse("demo")?, SiteName::main(), arguments.devices, arguments.seed);
     block_on(async {
@@ -60,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     })
 }
 
-/// The secret's file lives for as long as the configuration is read.
+/// Where the embedded store lives, and the secret while the configuration is read; gone when the demo ends.
 struct DemoFolder(std::path::PathBuf);
 
 impl DemoFolder {
@@ -88,12 +87,13 @@ fn demo_config(arguments: &Arguments, folder: &Path) -> Result<Config, Failure> 
     let listen = arguments.listen;
     let text = format!(
         "[server]\nlisten = \"{listen}\"\nplaintext = \"{}\"\n[server.tls]\nself_signed = true\n\
-         [auth]\nsecret_file = \"jwt.secret\"\n[storage]\nurl = \"memory\"\n\
+         [auth]\nsecret_file = \"jwt.secret\"\n[storage]\nurl = \"sqlite:anita.db\"\n\
          [devices]\nstale_after_secs = 5\ndisconnected_after_secs = 30\n[drain]\nspread_secs = 1\n",
         if listen.ip().is_loopback() { "loopback" } else { "never" },
     );
     let written = Written::parse(&folder.join("demo.toml"), &text, std::iter::empty())?;
     let mut config = Config::from_written(&written)?;
+    std::fs::remove_file(folder.join("jwt.secret"))?;
     config.site = site(&Layout::hall());
     Ok(config)
 }
@@ -124,7 +124,7 @@ fn print_welcome(address: SocketAddr, fingerprint: &str, minter: &Minter) -> Res
         tokens.push((role, token));
     }
     let viewer = tokens.first().map(|(_role, token)| token.as_str()).unwrap_or_default();
-    println!("ANITA demo: a simulated site, everything in memory.\n");
+    println!("ANITA demo: a simulated site; nothing of it is kept.\n");
     println!("  wss      wss://{address}/ws/uwb");
     println!("  https    https://{address}/");
     println!("           self-signed, SHA-256 fingerprint {fingerprint}");

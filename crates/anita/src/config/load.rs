@@ -127,6 +127,7 @@ fn set(table: &mut Table, key: &str, value: Value) -> Option<()> {
 }
 
 /// Calls a function for each key that is no section.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a leaf is whatever holds no sections")]
 fn leaves(table: &Table, prefix: &str, call: &mut impl FnMut(String, &Value)) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
@@ -134,9 +135,8 @@ fn leaves(table: &Table, prefix: &str, call: &mut impl FnMut(String, &Value)) {
             Value::Table(section) => leaves(section, &key, call),
             Value::Array(items) if items.iter().any(Value::is_table) => {
                 for (index, item) in items.iter().enumerate() {
-                    match item {
-                        Value::Table(section) => leaves(section, &format!("{key}[{index}]"), call),
-                        item => call(format!("{key}[{index}]"), item),
+                    if let Value::Table(section) = item {
+                        leaves(section, &format!("{key}[{index}]"), call);
                     }
                 }
             }
