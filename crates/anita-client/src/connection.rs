@@ -184,20 +184,10 @@ impl Connection {
         let id_json = json!(id).to_string();
         let answered = async {
             self.write(kind, Some(id), &payload).await?;
-            loop {
-                let message = self.receive().await?;
-                let message = message.ok_or_else(|| RequestError::Lost(Lost::Closed(Close::of(None))))?;
-                match &message.id {
-                    Some(id) if id.get() == id_json => return Ok(message),
-                    // The answer to a request that was given up.
-                    Some(_) => {}
-                    None if self.kept.len() >= KEPT_MAX => return Err(Lost::Overrun(KEPT_MAX).into()),
-                    None => self.kept.push_back(message),
-                }
-            }
+            self.answer_to(&id_json).await
         };
-        let answer =
-            timeout_at(ends_at, answered).await.map_err(|_elapsed| RequestError::Deadline(deadline))??;
+        let answer = timeout_at(ends_at, answered).await;
+        let answer = answer.map_err(|_elapsed| RequestError::Deadline(deadline))??;
         if answer.kind == "error" { Err(server_error(&answer).into()) } else { Ok(answer) }
     }
 
@@ -213,6 +203,21 @@ impl Connection {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "the goodbye was not heard"),
             Err(_elapsed) => tracing::debug!("the goodbye was not answered"),
+        }
+    }
+
+    /// Waits for the answer with an id, and keeps what else comes.
+    async fn answer_to(&mut self, id: &str) -> Result<Envelope, RequestError> {
+        loop {
+            let message = self.receive().await?;
+            let message = message.ok_or_else(|| Lost::Closed(Close::of(None)))?;
+            match &message.id {
+                Some(found) if found.get() == id => return Ok(message),
+                // The answer to a request that was given up.
+                Some(_) => {}
+                None if self.kept.len() >= KEPT_MAX => return Err(Lost::Overrun(KEPT_MAX).into()),
+                None => self.kept.push_back(message),
+            }
         }
     }
 

@@ -117,9 +117,9 @@ pub async fn tail<W: AsyncWrite + Unpin>(
         let Some(connected) = settings.stop.run_until_cancelled(connecting).await else { break };
         let wait = match connected {
             Err(error) => {
-                let wait = tail.wait_after_refusal(&mut backoff, error)?;
-                on_event(TailEvent::NotConnected { error: &wait.0, wait: wait.1 });
-                wait.1
+                let (error, wait) = tail.wait_after_refusal(&mut backoff, error)?;
+                on_event(TailEvent::NotConnected { error: &error, wait });
+                wait
             }
             Ok(connection) => {
                 on_event(TailEvent::Connected { client_id: &client_id(connection.hello()) });

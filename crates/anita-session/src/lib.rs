@@ -17,6 +17,3 @@ pub use extension::{Caller, ExtensionError, Extensions};
 pub use handlers::locations::report;
 pub use handlers::{Refused, device_list, history_page};
 pub use session::{Closing, Delivery, Session, token_refusal};
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,287 @@
+//! The stage on which conversations are played: a hub, clients without sockets, and a clock that is moved by hand.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anita_auth::{Key, Minter, Roles, Verifier};
+use anita_hub::{Endpoint, Hub, HubSettings};
+use anita_metrics::Metrics;
+use anita_model::{DeviceId, Fix, Now, Position, Report, SiteName, SourceName, Timestamp};
+use anita_session::{Context, Credentials, Delivery, Extensions, Session, SessionSettings};
+use anita_store::{MemoryDevices, MemoryHistory};
+use futures_util::FutureExt;
+use serde_json::Value;
+
+const SECRET: &[u8] = b"the secret of the stage, long enough";
+
+/// How far time moves at once, so that nothing that is due is stepped over.
+const TICK: Duration = Duration::from_millis(50);
+
+struct Client {
+    session: Option<Session>,
+    heard: VecDeque<String>,
+    closed: Option<u16>,
+    ignored: BTreeSet<String>,
+}
+
+pub struct Stage {
+    context: Arc<Context>,
+    minter: Minter,
+    now: Now,
+    clients: BTreeMap<String, Client>,
+}
+
+/// Everything on the stage answers at once, so a future that waits is a fault.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("nothing on the stage waits")
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        let now =
+            Now { wall: Timestamp::parse("2026-03-01T12:00:00Z").unwrap(), uptime: Duration::from_secs(1) };
+        let hub = at_once(Hub::open(
+            HubSettings::default(),
+            Arc::new(MemoryDevices::default()),
+            Arc::new(MemoryHistory::new(1_000, 10_000)),
+            Arc::new(Metrics::default()),
+            now,
+        ));
+        let verifier = Verifier::new(Key::hs256(SECRET).unwrap(), "anita", "anita", Roles::default());
+        let mut extensions = Extensions::default();
+        extensions
+            .add("domain.echo", None, "domain.echoed", |_caller, payload: Value| async move { Ok(payload) })
+            .unwrap();
+        extensions
+            .add("domain.panic", None, "domain.never", |_caller, _payload: Value| async move {
+                if true {
+                    panic!("a handler of the application panics");
+                }
+                Ok(Value::Null)
+            })
+            .unwrap();
+        let settings =
+            SessionSettings { viewer_requests_per_second: 20, rate_refusals_max: 5, ..Default::default() };
+        let context = Context { hub: hub.unwrap(), verifier: Arc::new(verifier), settings, extensions };
+        let minter = Minter::hs256(SECRET, "anita", "anita").unwrap();
+        Self { context: Arc::new(context), minter, now, clients: BTreeMap::new() }
+    }
+
+    pub fn play(&mut self, line: &str) -> Result<(), String> {
+        let (subject, rest) = line.split_once(' ').ok_or("a line has at least two words")?;
+        match subject {
+            "wait" => self.wait(seconds(rest)?),
+            "source" => self.report(rest)?,
+            name => self.client(name, rest)?,
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// At the end nobody may have left anything behind.
+    pub fn end(mut self) -> Result<(), String> {
+        self.clients.clear();
+        let hub = &self.context.hub;
+        if hub.connections().count() != 0 || !hub.rooms().occupied().is_empty() {
+            return Err("a connection or a room was left behind".to_owned());
+        }
+        Ok(())
+    }
+
+    fn client(&mut self, name: &str, rest: &str) -> Result<(), String> {
+        let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        if verb == "connect" {
+            return self.connect(name, rest);
+        }
+        if verb == ">" && rest.contains("TOKEN(") {
+            let (before, after) = rest.split_once("TOKEN(").unwrap();
+            let (words, after) = after.split_once(')').unwrap();
+            let text = format!("{before}{}{after}", self.token(name, words));
+            return self.client(name, &format!("> {text}"));
+        }
+        let now = self.now;
+        let client = self.clients.get_mut(name).ok_or("nobody of this name is connected")?;
+        match verb {
+            ">" => {
+                let session = client.session.as_mut().ok_or("the client is closed")?;
+                at_once(session.on_text(rest, now));
+            }
+            "binary" => client.session.as_mut().ok_or("the client is closed")?.on_binary(),
+            "pong" => client.session.as_mut().ok_or("the client is closed")?.on_heard(now),
+            "drain" => {
+                client.session.as_mut().ok_or("the client is closed")?.on_drain(Duration::from_millis(250))
+            }
+            "vanish" => client.session = None,
+            "ignores" => client.ignored.extend(rest.split(' ').map(str::to_owned)),
+            "<" => {
+                let heard = client.heard.pop_front().ok_or("heard nothing")?;
+                let pattern: Value =
+                    serde_json::from_str(rest).map_err(|error| format!("the pattern: {error}"))?;
+                let value: Value = serde_json::from_str(&heard).map_err(|_| format!("heard {heard}"))?;
+                if !matches(&pattern, &value) {
+                    return Err(format!("heard {heard}"));
+                }
+            }
+            "ping" => {
+                let heard = client.heard.pop_front().ok_or("heard nothing")?;
+                if heard != "ping" {
+                    return Err(format!("heard {heard}"));
+                }
+            }
+            "quiet" => match client.heard.front() {
+                Some(heard) => return Err(format!("heard {heard}")),
+                None if client.closed.is_some() => return Err(format!("closed {:?}", client.closed)),
+                None => {}
+            },
+            "closed" => {
+                if let Some(heard) = client.heard.front() {
+                    return Err(format!("heard {heard}"));
+                }
+                if client.closed.map(|code| code.to_string()).as_deref() != Some(rest) {
+                    return Err(format!("closed {:?}", client.closed));
+                }
+            }
+            _ => return Err(format!("no such verb: {verb}")),
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, name: &str, rest: &str) -> Result<(), String> {
+        let (path, words) = rest.split_once(' ').unwrap_or((rest, ""));
+        let endpoint = match path {
+            "/ws" => Endpoint::Plain,
+            "/ws/uwb" => Endpoint::Uwb,
+            _ => return Err(format!("no such endpoint: {path}")),
+        };
+        let credentials = match words {
+            "" => Credentials::None,
+            words if words.starts_with("token=") => {
+                Credentials::Token(words.trim_start_matches("token=").to_owned())
+            }
+            words => Credentials::Token(self.token(name, words)),
+        };
+        let registration = self.context.hub.connect(endpoint, None, self.now);
+        let context = Arc::clone(&self.context);
+        let session = Session::open(context, registration, credentials, SourceName::websocket(), self.now);
+        let client =
+            Client { session: Some(session), heard: VecDeque::new(), closed: None, ignored: BTreeSet::new() };
+        self.clients.insert(name.to_owned(), client);
+        Ok(())
+    }
+
+    /// A token made from words: `role=viewer devices=tag-* rooms=uwb ttl=60 sub=alice`.
+    fn token(&self, name: &str, words: &str) -> String {
+        let (mut roles, mut devices, mut rooms) = (Vec::new(), None, None);
+        let (mut subject, mut ttl) = (name.to_owned(), 3_600);
+        for word in words.split_whitespace() {
+            let (key, value) = word.split_once('=').expect("key=value");
+            let list = || value.split(',').map(str::to_owned).collect::<Vec<_>>();
+            match key {
+                "role" => roles = list(),
+                "devices" => devices = Some(list()),
+                "rooms" => rooms = Some(list()),
+                "sub" => value.clone_into(&mut subject),
+                "ttl" => ttl = value.parse().expect("seconds"),
+                _ => panic!("no such word of a token: {key}"),
+            }
+        }
+        self.minter.mint(&subject, &roles, devices, rooms, self.now.wall, Duration::from_secs(ttl)).unwrap()
+    }
+
+    fn report(&mut self, rest: &str) -> Result<(), String> {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let [device, x, y, more @ ..] = words.as_slice() else { return Err("source DEVICE X Y".to_owned()) };
+        let taken_at = match more {
+            [] => self.now.wall,
+            ["taken", ago] => self.now.wall.minus(seconds(ago.trim_start_matches('-'))?),
+            _ => return Err("source DEVICE X Y [taken -3s]".to_owned()),
+        };
+        let metres = |text: &str| text.parse::<f64>().map_err(|error| error.to_string());
+        let fix = Fix {
+            device: DeviceId::parse(device).map_err(|error| error.to_string())?,
+            site: SiteName::main(),
+            position: Position::new(metres(x)?, metres(y)?, 0.0).map_err(|error| error.to_string())?,
+            accuracy_m: None,
+            floor: None,
+            battery_percent: None,
+            taken_at,
+            received_at: self.now.wall,
+            source: SourceName::parse("stage").unwrap(),
+        };
+        at_once(self.context.hub.report(vec![Report::Fix(fix)], self.now))
+            .map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
+    fn wait(&mut self, time: Duration) {
+        let end = self.now.uptime + time;
+        while self.now.uptime < end {
+            self.now = self.now.plus(TICK.min(end - self.now.uptime));
+            self.context.hub.sweep(self.now);
+            self.settle();
+        }
+    }
+
+    /// Lets every session do what is due, and hands over what it says.
+    fn settle(&mut self) {
+        // What one session says in a room is heard by others in the next round.
+        for _round in 0..3 {
+            for client in self.clients.values_mut() {
+                client.settle(self.now);
+            }
+        }
+    }
+}
+
+impl Client {
+    fn settle(&mut self, now: Now) {
+        let Some(session) = self.session.as_mut() else { return };
+        session.on_wake(now, Delivery::Open);
+        for frame in session.take_frames() {
+            let text = unframed(&frame);
+            let kind = serde_json::from_str::<Value>(&text)
+                .ok()
+                .and_then(|it| it["type"].as_str().map(str::to_owned));
+            if !kind.is_some_and(|kind| self.ignored.contains(&kind)) {
+                self.heard.push_back(text);
+            }
+        }
+        if let Some(closing) = session.closing() {
+            self.closed = Some(closing.code.number());
+            self.session = None;
+        }
+    }
+}
+
+/// The text of a server's frame; `ping` for a ping.
+fn unframed(frame: &[u8]) -> String {
+    match frame {
+        [0x89, ..] => "ping".to_owned(),
+        [0x81, 127, _, _, _, _, _, _, _, _, text @ ..]
+        | [0x81, 126, _, _, text @ ..]
+        | [0x81, _, text @ ..] => String::from_utf8(text.to_vec()).unwrap(),
+        _ => panic!("a frame that is neither text nor ping: {frame:?}"),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.strip_suffix('s').ok_or("a time is like 10s or 0.5s")?;
+    number.parse().map(Duration::from_secs_f64).map_err(|_| format!("no time: {text}"))
+}
+
+/// Whether a value fits a pattern: objects need only the written fields, `"*"` is anything.
+fn matches(pattern: &Value, value: &Value) -> bool {
+    match (pattern, value) {
+        (Value::String(any), _) if any == "*" => true,
+        (Value::Object(pattern), Value::Object(value)) => {
+            pattern.iter().all(|(key, pattern)| value.get(key).is_some_and(|value| matches(pattern, value)))
+        }
+        (Value::Array(pattern), Value::Array(value)) => {
+            pattern.len() == value.len()
+                && pattern.iter().zip(value).all(|(pattern, value)| matches(pattern, value))
+        }
+        (Value::Number(pattern), Value::Number(value)) => pattern.as_f64() == value.as_f64(),
+        (pattern, value) => pattern == value,
+    }
+}
