@@ -21,12 +21,10 @@ pub enum AddressError {
         url: String,
     },
     /// Plain text would go over a network.
-    #[error(
-        "{url:?} is plain text to another machine: use wss:// or https://, or allow plain text explicitly"
-    )]
+    #[error("plain text to {host}, another machine: use wss:// or https://, or allow plain text explicitly")]
     PlainText {
-        /// What was given, without a query.
-        url: String,
+        /// The host.
+        host: String,
     },
 }
 
@@ -45,7 +43,7 @@ pub(crate) struct Address {
 
 impl Address {
     /// Reads a URL with one of the schemes `wss`, `https`, `ws` and `http`.
-    pub(crate) fn parse(url: &str, allow_plain: bool) -> Result<Self, AddressError> {
+    pub(crate) fn parse(url: &str) -> Result<Self, AddressError> {
         let shown = || url.split(['?', '#']).next().unwrap_or_default().to_owned();
         let not_a_url = || AddressError::NotAUrl { url: shown() };
         let without_fragment = url.trim().split('#').next().unwrap_or_default();
@@ -61,12 +59,17 @@ impl Address {
             return Err(AddressError::NotAUrl { url: "a URL with a user name".to_owned() });
         }
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        if !is_tls && !allow_plain && !is_loopback(&host) {
-            return Err(AddressError::PlainText { url: shown() });
-        }
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         let path_and_query = uri.path_and_query().map_or("/", |it| it.as_str()).to_owned();
         Ok(Self { host, port, is_tls, path_and_query })
+    }
+
+    /// Refuses plain text to other machines than this one.
+    pub(crate) fn check_secrecy(&self) -> Result<(), AddressError> {
+        if self.is_tls || is_loopback(&self.host) {
+            return Ok(());
+        }
+        Err(AddressError::PlainText { host: self.host.clone() })
     }
 
     /// The value of the `Host` header.
@@ -124,7 +127,7 @@ mod tests {
             ("wss://a.b/ws?token=t#viewer", "a.b", 443, "wss://a.b/ws?token=t", "/api/v1/locations"),
         ];
         for (url, host, port, websocket, path) in table {
-            let address = Address::parse(url, false).unwrap();
+            let address = Address::parse(url).unwrap();
             assert_eq!((address.host.as_str(), address.port), (host, port), "{url}");
             assert_eq!(address.websocket_url(), websocket);
             assert_eq!(address.path_of("/api/v1/locations"), path, "{url}");
@@ -134,19 +137,29 @@ mod tests {
 
     #[test]
     fn plain_text_stays_on_this_machine_unless_it_is_allowed() {
-        for url in ["ws://192.168.1.2/ws", "http://hall.example", "ws://localhost.evil.example/ws"] {
-            assert!(matches!(Address::parse(url, false), Err(AddressError::PlainText { .. })), "{url}");
-            assert!(Address::parse(url, true).is_ok(), "{url}");
+        for url in [
+            "ws://192.168.1.2/ws",
+            "http://hall.example",
+            "ws://localhost.evil.example/ws",
+            "ws://0.0.0.0/ws",
+        ] {
+            let refused = Address::parse(url).unwrap().check_secrecy();
+            assert!(matches!(refused, Err(AddressError::PlainText { .. })), "{url}");
         }
-        for url in ["ws://127.0.0.2/ws", "http://[::1]:80/", "ws://LOCALHOST/ws", "ws://[::ffff:127.0.0.1]/"]
-        {
-            assert!(Address::parse(url, false).is_ok(), "{url}");
+        for url in [
+            "ws://127.0.0.2/ws",
+            "http://[::1]:80/",
+            "ws://LOCALHOST/ws",
+            "ws://[::ffff:127.0.0.1]/",
+            "wss://hall.example",
+        ] {
+            assert_eq!(Address::parse(url).unwrap().check_secrecy(), Ok(()), "{url}");
         }
     }
 
     #[test]
     fn what_is_no_url_is_refused_without_showing_its_token() {
-        let shows = |url: &str| Address::parse(url, true).unwrap_err().to_string();
+        let shows = |url: &str| Address::parse(url).unwrap_err().to_string();
         assert!(shows("hall.example:443/ws?token=secret").contains("not a URL"));
         assert!(shows("ftp://hall.example/?token=secret").contains("wss, ws, https or http"));
         for url in ["", "wss://", "/ws?token=secret", "ftp://h/?token=secret", "ws://me:secret@h/"] {

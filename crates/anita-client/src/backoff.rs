@@ -17,7 +17,7 @@ impl Backoff {
     /// The bound of the first wait.
     pub const FIRST_MAX: Duration = Duration::from_millis(500);
     /// The bound of every wait.
-    pub const MAX: Duration = Duration::from_secs(30);
+    pub const MAX: Duration = Duration::from_secs(20);
     /// A connection that lived for as long begins the waits anew.
     pub const STABLE_AFTER: Duration = Duration::from_secs(10);
 
@@ -44,11 +44,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bound_doubles_up_to_half_a_minute_and_what_the_server_asked_comes_first() {
+    fn the_bound_doubles_up_to_twenty_seconds_and_what_the_server_asked_comes_first() {
         let mut backoff = Backoff::default();
         let secs: Vec<f64> = (0..8).map(|_| backoff.wait(None, 1.0).as_secs_f64()).collect();
-        assert_eq!(secs, [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]);
-        assert_eq!(backoff.wait(None, 0.5), Duration::from_secs(15));
+        assert_eq!(secs, [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0]);
+        assert_eq!(backoff.wait(None, 0.5), Duration::from_secs(10));
         backoff.reset();
         assert_eq!(backoff.wait(Some(Duration::from_secs(7)), 0.5), Duration::from_millis(7_250));
         assert!(backoff.next_wait(None) <= Duration::from_secs(1));

@@ -123,7 +123,10 @@ impl Client {
     /// # Errors
     /// [`ConnectError`], which says whether to come back.
     pub async fn connect(options: Options) -> Result<Connection, ConnectError> {
-        let address = Address::parse(&options.url.0, options.allow_plain)?;
+        let address = Address::parse(&options.url.0)?;
+        if !options.allow_plain {
+            address.check_secrecy()?;
+        }
         let tls = if address.is_tls { Some(options.trust.client_config()?) } else { None };
         let deadline = options.connect_deadline;
         let opened = timeout(deadline, open(&address, tls.as_ref(), &options)).await;
@@ -344,7 +347,9 @@ async fn hello(socket: &mut WebSocketStream<Stream>) -> Result<Envelope, Connect
             Some(Err(tungstenite::Error::Io(source))) => return Err(ConnectError::Broken(source)),
             Some(Err(fault)) => match lost(fault) {
                 Lost::Broken(source) => return Err(ConnectError::Broken(source)),
-                other => return Err(ConnectError::Protocol { reason: other.to_string() }),
+                other @ (Lost::Closed(_) | Lost::Silent(_) | Lost::Protocol(_) | Lost::Overrun(_)) => {
+                    return Err(ConnectError::Protocol { reason: other.to_string() });
+                }
             },
             None => return Err(ConnectError::Broken(std::io::ErrorKind::UnexpectedEof.into())),
         };
@@ -355,7 +360,7 @@ async fn hello(socket: &mut WebSocketStream<Stream>) -> Result<Envelope, Connect
                 match message.kind.as_str() {
                     "system.connection" => return Ok(message),
                     "system.auth_required" => return Err(ConnectError::TokenNeeded),
-                    "error" => error = Some(server_error(&message)),
+                    "error" => error = Some(Box::new(server_error(&message))),
                     _ => {}
                 }
             }
@@ -382,6 +387,7 @@ fn server_error(message: &Envelope) -> ServerError {
     })
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "all else is a breach of the protocol, whatever it is")]
 fn handshake_error(error: tungstenite::Error) -> ConnectError {
     match error {
         tungstenite::Error::Http(response) => {
@@ -417,12 +423,14 @@ pub(crate) fn http_error(status: u16, headers: &http::HeaderMap, body: &[u8]) ->
         .and_then(|value| value.to_str().ok()?.trim().parse().ok())
         .map(Duration::from_secs);
     let of_problem = problem.as_ref().and_then(|it| it.retry_after_ms).map(Duration::from_millis);
-    let error = problem.map(|it| ServerError {
-        code: it.code,
-        message: it.detail,
-        retryable: it.retryable,
-        retry_after_ms: it.retry_after_ms,
-        details: it.details,
+    let error = problem.map(|it| {
+        Box::new(ServerError {
+            code: it.code,
+            message: it.detail,
+            retryable: it.retryable,
+            retry_after_ms: it.retry_after_ms,
+            details: it.details,
+        })
     });
     // The problem is exact; the header is its whole seconds.
     ConnectError::Http { status, error, retry_after: of_problem.or(of_header) }

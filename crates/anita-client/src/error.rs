@@ -125,12 +125,12 @@ pub enum ConnectError {
     #[error("TLS did not come about; does the server speak TLS on this port?")]
     Tls(#[source] io::Error),
     /// The server answered with HTTP instead of opening a WebSocket.
-    #[error("the server refused the connection with HTTP {status}{}", saying(.error.as_ref()))]
+    #[error("the server refused the connection with HTTP {status}{}", saying(.error.as_deref()))]
     Http {
         /// The status.
         status: u16,
         /// The problem, where the server told it.
-        error: Option<ServerError>,
+        error: Option<Box<ServerError>>,
         /// When to come back at the earliest.
         retry_after: Option<Duration>,
     },
@@ -144,10 +144,10 @@ pub enum ConnectError {
     #[error("the server wants a token; mint one with `anita token`")]
     TokenNeeded,
     /// The server accepted the socket, said why it won't have it, and closed it.
-    #[error("the server closed the connection ({close}){}", saying(.error.as_ref()))]
+    #[error("the server closed the connection ({close}){}", saying(.error.as_deref()))]
     Refused {
         /// The `error` before the close.
-        error: Option<ServerError>,
+        error: Option<Box<ServerError>>,
         /// The close.
         close: Close,
     },
@@ -192,7 +192,17 @@ impl ConnectError {
                     error.as_ref().and_then(|error| error.retry_after_ms).map(Duration::from_millis);
                 close.retry_after.max(of_error)
             }
-            _ => None,
+            Self::Address(_)
+            | Self::Trust(_)
+            | Self::TokenCharacters
+            | Self::HostName { .. }
+            | Self::Unreachable { .. }
+            | Self::Certificate { .. }
+            | Self::Tls(_)
+            | Self::Protocol { .. }
+            | Self::TokenNeeded
+            | Self::Broken(_)
+            | Self::Deadline(_) => None,
         }
     }
 
@@ -200,23 +210,32 @@ impl ConnectError {
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Http { error, .. } | Self::Refused { error, .. } => {
-                error.as_ref().and_then(ServerError::remedy)
+                error.as_deref().and_then(ServerError::remedy)
             }
-            _ => None,
+            Self::Address(_)
+            | Self::Trust(_)
+            | Self::TokenCharacters
+            | Self::HostName { .. }
+            | Self::Unreachable { .. }
+            | Self::Certificate { .. }
+            | Self::Tls(_)
+            | Self::Protocol { .. }
+            | Self::TokenNeeded
+            | Self::Broken(_)
+            | Self::Deadline(_) => None,
         }
     }
 
     /// Tells a certificate that is not trusted, which stays so, from all else that can go wrong with TLS.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "rustls has many faults, and may get more")]
     pub(crate) fn tls(error: io::Error) -> Self {
         let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         let Some(rustls::Error::InvalidCertificate(fault)) = cause else { return Self::Tls(error) };
-        let reason = match fault {
-            rustls::CertificateError::Other(other) => match other.0.downcast_ref::<OtherFingerprint>() {
-                Some(other) => other.to_string(),
-                None => fault.to_string(),
-            },
-            fault => fault.to_string(),
+        let other = match fault {
+            rustls::CertificateError::Other(other) => other.0.downcast_ref::<OtherFingerprint>(),
+            _ => None,
         };
+        let reason = other.map_or_else(|| fault.to_string(), OtherFingerprint::to_string);
         Self::Certificate { reason }
     }
 }
@@ -278,6 +297,7 @@ pub enum RequestError {
 }
 
 /// What tungstenite met on an open connection.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all else is a breach of the protocol, whatever it is")]
 pub(crate) fn lost(error: tungstenite::Error) -> Lost {
     match error {
         tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => {

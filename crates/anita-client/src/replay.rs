@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::address::{Address, AddressError};
 use crate::connection::Url;
 use crate::error::ConnectError;
-use crate::replay::feed::{Fed, Feed};
+use crate::replay::feed::{Fed, Feed, Times};
 use crate::replay::reporter::{Outcome, Reporter};
 use crate::replay::schedule::{Due, Schedule};
 use crate::token::Token;
@@ -246,7 +246,10 @@ pub async fn replay(
     on_event: impl FnMut(ReplayEvent<'_>),
 ) -> Result<ReplayReport, ReplayError> {
     let format = options.check()?;
-    let address = Address::parse(&options.url.0, options.allow_plain)?;
+    let address = Address::parse(&options.url.0)?;
+    if !options.allow_plain {
+        address.check_secrecy()?;
+    }
     let tls = if address.is_tls { Some(options.trust.client_config()?) } else { None };
     let reporter = Reporter::new(address, tls, options.token.as_ref()).map_err(ReplayError::Report)?;
     let now = Instant::now();
@@ -270,8 +273,9 @@ pub async fn replay(
 
 impl<F: FnMut(ReplayEvent<'_>)> Replay<'_, F> {
     async fn run(&mut self, format: Format) -> Result<(), ReplayError> {
+        let times = if self.options.keep_time { Times::Recorded } else { Times::Shifted };
         loop {
-            let feed = Feed::open(&self.options.file, format, self.options.keep_time).await?;
+            let feed = Feed::open(&self.options.file, format, times).await?;
             let sent_before = self.report.sent;
             let end = self.pass(feed).await?;
             if end == PassEnd::Stopped {

@@ -85,8 +85,13 @@ impl Certificate {
         let config =
             ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = config.with_no_client_auth().with_single_cert(vec![der.clone()], key).unwrap();
-        let fingerprint = Sha256::digest(&der).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { pem: made.cert.pem(), fingerprint, acceptor: TlsAcceptor::from(Arc::new(config)) }
+        let fingerprint: Vec<String> =
+            Sha256::digest(&der).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self {
+            pem: made.cert.pem(),
+            fingerprint: fingerprint.concat(),
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        }
     }
 }
 

@@ -54,50 +54,75 @@ pub enum ServeError {
     },
 }
 
-/// Serves until the server drains. Checks first that somebody can come in at all.
-///
-/// # Errors
-/// [`ServeError`], before anything is accepted.
-pub async fn serve(
+/// A listener that somebody can come in through.
+pub struct Door {
     server: Arc<Server>,
     listener: TcpListener,
-    certificates: Option<Certificates>,
-) -> Result<(), ServeError> {
-    let listen = listener.local_addr().map_err(ServeError::Listener)?;
-    let is_plain_possible = match server.settings.plaintext {
-        Plaintext::Never => false,
-        Plaintext::Loopback => listen.ip().is_loopback(),
-        Plaintext::TrustedProxy(_) => true,
-    };
-    if certificates.is_none() && !is_plain_possible {
-        return Err(ServeError::NoWayIn { listen });
+    tls: Option<(TlsAcceptor, Certificates)>,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("listener", &self.listener).finish_non_exhaustive()
     }
-    let tls = match certificates {
-        Some(certificates) => {
-            let acceptor = TlsAcceptor::from(certificates.server_config()?);
+}
+
+impl Door {
+    /// Checks that somebody can come in at all; nothing is accepted yet.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub fn new(
+        server: Arc<Server>,
+        listener: TcpListener,
+        certificates: Option<Certificates>,
+    ) -> Result<Self, ServeError> {
+        let listen = listener.local_addr().map_err(ServeError::Listener)?;
+        let is_plain_possible = match server.settings.plaintext {
+            Plaintext::Never => false,
+            Plaintext::Loopback => listen.ip().is_loopback(),
+            Plaintext::TrustedProxy(_) => true,
+        };
+        let tls = match certificates {
+            Some(certificates) => Some((TlsAcceptor::from(certificates.server_config()?), certificates)),
+            None if is_plain_possible => None,
+            None => return Err(ServeError::NoWayIn { listen }),
+        };
+        Ok(Self { server, listener, tls })
+    }
+
+    /// Serves until the server drains.
+    pub async fn serve(self) {
+        let Self { server, listener, tls } = self;
+        let acceptor = tls.map(|(acceptor, certificates)| {
             server.tasks.spawn(certificates.keep_fresh(server.draining.clone()));
-            Some(acceptor)
-        }
-        None => None,
-    };
-    let router = rest::router(Arc::clone(&server));
-    while let Some(accepted) = server.draining.run_until_cancelled(listener.accept()).await {
-        match accepted {
-            Ok((stream, address)) => {
-                let Some(place) = server.take_socket() else {
-                    server.context.hub.metrics().connections_refused.inc();
-                    continue;
-                };
-                let (server_of_task, router, tls) = (Arc::clone(&server), router.clone(), tls.clone());
-                server.tasks.spawn(connection(server_of_task, router, tls, stream, address, place));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+            acceptor
+        });
+        let router = rest::router(Arc::clone(&server));
+        while let Some(accepted) = server.draining.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((stream, address)) => {
+                    let Some(place) = server.take_socket() else {
+                        server.context.hub.metrics().connections_refused.inc();
+                        continue;
+                    };
+                    let task = connection(
+                        Arc::clone(&server),
+                        router.clone(),
+                        acceptor.clone(),
+                        stream,
+                        address,
+                        place,
+                    );
+                    server.tasks.spawn(task);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
     }
-    Ok(())
 }
 
 async fn connection(

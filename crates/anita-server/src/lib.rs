@@ -17,7 +17,7 @@ mod server;
 mod stream;
 mod tls;
 
-pub use accept::{ServeError, serve};
+pub use accept::{Door, ServeError};
 pub use clock::Clock;
 pub use page_session::PageSessions;
 pub use server::{

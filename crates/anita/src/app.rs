@@ -8,7 +8,7 @@ use std::time::Duration;
 use anita_auth::{Permission, Verifier};
 use anita_hub::{Hub, HubFault, WebSocketManager};
 use anita_metrics::Metrics;
-use anita_server::{Certificates, Clock, ServeError, Server, TlsError};
+use anita_server::{Certificates, Clock, Door, ServeError, Server, TlsError};
 use anita_session::{Caller, Context, ExtensionError, Extensions};
 use anita_sources::{Health, Intake, Source, supervise};
 use anita_store::{DeviceStore, MemoryDevices, MemoryHistory, OpenError, SqliteDevices};
@@ -145,6 +145,7 @@ impl App {
             sources.iter().map(|slot| Health::new(slot.0.name().clone(), now.wall)).collect();
         let reports = Box::new(Healths(healths.clone()));
         let server = Server::new(Arc::new(context), config.server, clock, config.site, reports);
+        let door = Door::new(Arc::clone(&server), listener, certificates.clone())?;
         let stop = CancellationToken::new();
         let intake: Arc<dyn Intake> = Arc::new(HubIntake { hub: Arc::clone(&hub), clock });
         let mut tasks: Vec<JoinHandle<()>> = sources
@@ -153,7 +154,7 @@ impl App {
             .map(|(slot, health)| tokio::spawn(supervise(slot.0, Arc::clone(&intake), health, stop.clone())))
             .collect();
         tasks.push(tokio::spawn(sweep(Arc::clone(&hub), clock, stop.clone())));
-        let serving = tokio::spawn(anita_server::serve(Arc::clone(&server), listener, certificates.clone()));
+        let serving = tokio::spawn(door.serve());
         Ok(Running {
             address,
             certificates,
@@ -185,7 +186,7 @@ pub struct Running {
     certificates: Option<Certificates>,
     hub: Arc<Hub>,
     server: Arc<Server>,
-    serving: JoinHandle<Result<(), ServeError>>,
+    serving: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
     stop: CancellationToken,
     drain_wait: Duration,
@@ -216,7 +217,7 @@ impl Running {
         tokio::select! {
             ended = &mut self.serving => {
                 self.stop.cancel();
-                return Ok(ended??);
+                return Ok(ended?);
             }
             () = signals.next() => {}
         }
@@ -240,7 +241,7 @@ impl Running {
         for task in self.tasks {
             task.await?;
         }
-        Ok(self.serving.await??)
+        Ok(self.serving.await?)
     }
 }
 

@@ -35,6 +35,15 @@ pub(super) enum Fed {
     },
 }
 
+/// Which times the entries get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Times {
+    /// Those of the schedule.
+    Shifted,
+    /// The recorded ones, where the recording has dates.
+    Recorded,
+}
+
 /// The entries of one pass.
 #[derive(Debug)]
 pub(super) struct Feed {
@@ -45,13 +54,11 @@ pub(super) struct Feed {
 
 impl Feed {
     /// Opens the recording; the reading ends when the feed is dropped.
-    pub(super) async fn open(path: &Path, format: Format, keep_time: bool) -> Result<Self, ReplayError> {
+    pub(super) async fn open(path: &Path, format: Format, times: Times) -> Result<Self, ReplayError> {
         let (tx, entries) = mpsc::channel(AHEAD_COUNT);
         let unopened = |source| ReplayError::Open { path: path.to_owned(), source };
         let file = tokio::fs::File::open(path).await.map_err(unopened)?.into_std().await;
-        // Only NDJSON has dates.
-        let keep_time = keep_time && format == Format::Ndjson;
-        tokio::task::spawn_blocking(move || read(file, format, keep_time, &tx));
+        tokio::task::spawn_blocking(move || read(file, format, times, &tx));
         Ok(Self { entries })
     }
 
@@ -61,30 +68,35 @@ impl Feed {
     }
 }
 
-fn read(file: File, format: Format, keep_time: bool, tx: &mpsc::Sender<Fed>) {
-    if keep_time {
-        let mut reader = Reader::new(format, EPOCH_LINE.as_bytes().chain(BufReader::new(file)));
-        reader.next();
-        let mut dates = Dates::default();
-        forward(&mut reader, tx, |entry| dates.due(entry));
-    } else {
-        let mut reader = Reader::new(format, BufReader::new(file));
-        forward(&mut reader, tx, |entry| Due {
-            at: entry.at,
-            taken_us: entry.taken_us,
-            recorded_at: None,
-            entry,
-        });
+fn read(file: File, format: Format, times: Times, tx: &mpsc::Sender<Fed>) {
+    let file = BufReader::new(file);
+    match (times, format) {
+        (Times::Recorded, Format::Ndjson) => {
+            let mut reader = Reader::new(format, EPOCH_LINE.as_bytes().chain(file));
+            reader.next();
+            let mut dates = Dates::default();
+            forward(&mut reader, tx, |read| dates.fed(read));
+        }
+        // CSV has no dates.
+        (Times::Recorded, Format::Csv) | (Times::Shifted, _) => {
+            let mut reader = Reader::new(format, file);
+            forward(&mut reader, tx, |read| match read {
+                Ok(entry) => {
+                    Fed::Entry(Due { at: entry.at, taken_us: entry.taken_us, recorded_at: None, entry })
+                }
+                Err(error) => Fed::Bad(error),
+            });
+        }
     }
 }
 
-fn forward<R: BufRead>(reader: &mut Reader<R>, tx: &mpsc::Sender<Fed>, mut due: impl FnMut(Entry) -> Due) {
-    while let Some(read) = reader.next() {
-        let fed = match read {
-            Ok(entry) => Fed::Entry(due(entry)),
-            Err(error) => Fed::Bad(error),
-        };
-        if tx.blocking_send(fed).is_err() {
+fn forward<R: BufRead>(
+    reader: &mut Reader<R>,
+    tx: &mpsc::Sender<Fed>,
+    mut fed: impl FnMut(Result<Entry, ReadError>) -> Fed,
+) {
+    for read in reader.by_ref() {
+        if tx.blocking_send(fed(read)).is_err() {
             return;
         }
     }
@@ -100,12 +112,21 @@ struct Dates {
 }
 
 impl Dates {
-    fn due(&mut self, mut entry: Entry) -> Due {
+    /// What was read, in the file's own lines: that of the epoch does not belong to it.
+    fn fed(&mut self, read: Result<Entry, ReadError>) -> Fed {
+        match read {
+            Ok(entry) => Fed::Entry(self.due(Entry { line: entry.line.saturating_sub(1), ..entry })),
+            Err(ReadError::Line { line, malformed }) => {
+                Fed::Bad(ReadError::Line { line: line.saturating_sub(1), malformed })
+            }
+            Err(error @ (ReadError::Io(_) | ReadError::Header { .. })) => Fed::Bad(error),
+        }
+    }
+
+    fn due(&mut self, entry: Entry) -> Due {
         let recorded_us = entry.taken_us;
         let taken_us = recorded_us - *self.first_us.get_or_insert(recorded_us);
         self.at_us = self.at_us.max(taken_us);
-        // The line of the epoch does not belong to the file.
-        entry.line = entry.line.saturating_sub(1);
         let recorded_at =
             (recorded_us >= DATES_FROM_US).then(|| Timestamp::from_micros(recorded_us).ok()).flatten();
         Due { at: Duration::from_micros(self.at_us.unsigned_abs()), taken_us, recorded_at, entry }

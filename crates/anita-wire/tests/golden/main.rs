@@ -4,6 +4,12 @@
 //! writes. `invalid/<case>.json` hold the text that is refused, the code, and the path where there is one; `item` is the
 //! place in a report. `UPDATE=1 cargo test -p anita-wire --test golden` writes the server's anew.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that stops where something is missing"
+)]
+
 mod said;
 
 use std::collections::{BTreeMap, BTreeSet};

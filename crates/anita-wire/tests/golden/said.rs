@@ -11,7 +11,7 @@ use anita_wire::message::{
     TrackingStopped,
 };
 use anita_wire::{
-    ErrorCode, Incoming, Kind, Metres, Numbered, Outgoing, Place, Refusal, Status, Time, limits,
+    ErrorCode, Incoming, Kind, Metres, Numbered, Outgoing, Percent, Place, Refusal, Status, Time, limits,
 };
 use serde_json::json;
 
@@ -147,7 +147,7 @@ fn forklift() -> Device {
         location: Some(place(12.5, 3.25, 1.1)),
         accuracy: Some(Metres(0.123_456)),
         floor: Some(1.0),
-        battery: Some(87.5),
+        battery: Some(Percent(87.5)),
         site: Some("warehouse-2".to_owned()),
         source: Some("hall".to_owned()),
         timestamp: Some(time("2026-05-04T07:12:33.250000Z")),
@@ -194,7 +194,10 @@ fn devices(said: &mut Said) {
         last_seen,
         battery,
     };
-    said.numbered(1_043, &status(Status::Stale, Some(time("2026-05-04T07:12:33.312500Z")), Some(11.0)));
+    said.numbered(
+        1_043,
+        &status(Status::Stale, Some(time("2026-05-04T07:12:33.312500Z")), Some(Percent(11.04))),
+    );
     said.case("never_heard", &status(Status::Disconnected, None, None));
 }
 
@@ -215,7 +218,7 @@ fn locations(said: &mut Said) {
     let everything = Location {
         accuracy: Some(Metres(0.12)),
         floor: Some(-1.5),
-        battery: Some(100.0),
+        battery: Some(Percent(100.0)),
         site: Some("warehouse-2".to_owned()),
         ..plain
     };
