@@ -3,8 +3,9 @@
 //! Every fix that becomes a device's newest gets the next version. Whoever has seen everything up to a version finds
 //! what is newer by walking from the newest entry back: as many steps as there are changes, however many devices there
 //! are. A device stands in the list once, so a reader that comes late gets its newest fix and none of those between.
+//! A reader that keeps up gets every fix: the latest of them are also kept one by one, in a short log.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use anita_model::{DeviceId, Fix};
@@ -34,6 +35,9 @@ impl Live {
     }
 }
 
+/// How many of the latest fixes are kept one by one, for readers that keep up.
+const LOG_FIXES_MAX: usize = 4_096;
+
 /// Where an entry's neighbours in the order are.
 #[derive(Debug)]
 struct Entry {
@@ -52,6 +56,10 @@ pub struct Board {
     newest: Option<usize>,
     oldest: Option<usize>,
     version: u64,
+    /// The latest fixes of all devices, in the order of their versions.
+    log: VecDeque<Arc<Live>>,
+    /// The version after which the log is whole.
+    log_since: u64,
 }
 
 impl Board {
@@ -75,6 +83,10 @@ impl Board {
         };
         self.by_device.insert(fix.device.clone(), index);
         let live = Arc::new(Live { fix, version: self.version, device_count, frame: OnceLock::new() });
+        self.log.push_back(Arc::clone(&live));
+        if self.log.len() > LOG_FIXES_MAX {
+            self.log_since = self.log.pop_front().map_or(self.log_since, |oldest| oldest.version);
+        }
         self.link(index, Entry { live, older: self.newest, newer: None });
     }
 
@@ -83,6 +95,7 @@ impl Board {
         if let Some(index) = self.by_device.remove(device) {
             self.unlink(index);
             self.free.push(index);
+            self.log.retain(|live| live.fix.device.as_str() != device);
         }
     }
 
@@ -106,6 +119,12 @@ impl Board {
             entry.newer.and_then(|index| self.entry(index))
         })
         .map(|entry| &entry.live)
+    }
+
+    /// Every fix after a version, in order; `None` where the log does not reach back that far.
+    pub fn every_after(&self, version: u64) -> Option<impl Iterator<Item = &Arc<Live>>> {
+        let first = self.log.partition_point(|live| live.version <= version);
+        (version >= self.log_since).then(|| self.log.range(first..))
     }
 
     fn entry(&self, index: usize) -> Option<&Entry> {
@@ -177,6 +196,27 @@ mod tests {
         assert_eq!(board.get("d1").unwrap().device_count, 3);
         board.remove("d3");
         assert_eq!(newer(&board, 0), [("d2".into(), 2), ("d1".into(), 5)]);
+    }
+
+    #[test]
+    fn a_reader_that_keeps_up_gets_every_fix_and_a_late_one_is_sent_to_the_newest() {
+        let mut board = Board::default();
+        for _ in 0..10 {
+            board.set(fix(1, 0.0));
+            board.set(fix(2, 0.0));
+        }
+        let versions = |board: &Board, since| -> Option<Vec<u64>> {
+            board.every_after(since).map(|lives| lives.map(|live| live.version).collect())
+        };
+        assert_eq!(versions(&board, 16), Some(vec![17, 18, 19, 20]));
+        assert_eq!(versions(&board, 20), Some(vec![]));
+        board.remove("d2");
+        assert_eq!(versions(&board, 16), Some(vec![17, 19]), "what is gone is not told");
+        for _ in 0..LOG_FIXES_MAX {
+            board.set(fix(1, 0.0));
+        }
+        assert_eq!(versions(&board, 16), None);
+        assert_eq!(versions(&board, 20).unwrap().len(), LOG_FIXES_MAX);
     }
 
     proptest! {

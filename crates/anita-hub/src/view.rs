@@ -28,6 +28,15 @@ pub enum Form {
     Batch,
 }
 
+/// How a reader keeps up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// It reads as fast as fixes come: it gets every one.
+    Every,
+    /// It fell behind: it gets the newest of each device.
+    Newest,
+}
+
 /// Which devices a connection wants to hear of, in which form, how often.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -71,6 +80,7 @@ impl View {
         board: &Board,
         principal: &Principal,
         uptime: Duration,
+        pace: Pace,
         fixes_max: usize,
     ) -> (Vec<Arc<Live>>, u64) {
         if let Some(interval) = self.interval {
@@ -81,9 +91,28 @@ impl View {
             let on_beat = self.due_at.saturating_add(interval);
             self.due_at = if on_beat > uptime { on_beat } else { uptime.saturating_add(interval) };
         }
-        let mut due = Vec::new();
-        let (before, mut walked) = (self.watermark, 0);
-        for live in board.newer_than(self.watermark) {
+        let before = self.watermark;
+        let every =
+            if pace == Pace::Every && self.interval.is_none() { board.every_after(before) } else { None };
+        let (due, walked) = match every {
+            Some(lives) => self.walk(lives, principal, fixes_max),
+            None => self.walk(board.newer_than(before), principal, fixes_max),
+        };
+        let sees_all =
+            self.interval.is_none() && self.filter == ViewFilter::All && principal.devices.allow_all();
+        let replaced = if sees_all { (self.watermark - before).saturating_sub(walked) } else { 0 };
+        (due, replaced)
+    }
+
+    /// Takes what the view shows, and moves the watermark; says how many it passed.
+    fn walk<'a>(
+        &mut self,
+        lives: impl Iterator<Item = &'a Arc<Live>>,
+        principal: &Principal,
+        fixes_max: usize,
+    ) -> (Vec<Arc<Live>>, u64) {
+        let (mut due, mut walked) = (Vec::new(), 0);
+        for live in lives {
             if due.len() == fixes_max {
                 break;
             }
@@ -93,10 +122,7 @@ impl View {
                 due.push(Arc::clone(live));
             }
         }
-        let sees_all =
-            self.interval.is_none() && self.filter == ViewFilter::All && principal.devices.allow_all();
-        let replaced = if sees_all { (self.watermark - before).saturating_sub(walked) } else { 0 };
-        (due, replaced)
+        (due, walked)
     }
 
     fn shows(&self, device: &DeviceId, principal: &Principal) -> bool {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
@@ -29,6 +30,9 @@ const TLS_HANDSHAKE: u8 = 0x16;
 const PLAIN_REFUSED: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
     This port speaks TLS: use https:// and wss://.\n";
+
+/// How much of what such a peer sends is read and thrown away, bytes.
+const REFUSED_BYTES_MAX: u64 = 64 * 1024;
 
 /// The largest head of a request, bytes: room for a token in the query and one in a header.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -199,8 +203,11 @@ async fn secure(
     if is_allowed {
         return Some(Stream::Plain(stream));
     }
-    // A courtesy: whether it is heard makes no difference.
+    // A courtesy: whether it is heard makes no difference. What the peer still sends is read to the end, so that it
+    // sees the answer and not a reset.
     let mut stream = stream;
-    tokio::io::AsyncWriteExt::write_all(&mut stream, PLAIN_REFUSED).await.ok();
+    stream.write_all(PLAIN_REFUSED).await.ok()?;
+    stream.shutdown().await.ok()?;
+    tokio::io::copy(&mut stream.take(REFUSED_BYTES_MAX), &mut tokio::io::sink()).await.ok()?;
     None
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use anita_hub::{Form, Live, RoomEvent, View, ViewFilter};
+use anita_hub::{Form, Live, Pace, RoomEvent, View, ViewFilter};
 use anita_metrics::LaneLabels;
 use anita_model::{Now, RoomName};
 use anita_wire::message::{PositionUpdate, RoomAdvanced, RoomGap};
@@ -77,7 +77,11 @@ impl Session {
     /// The room `uwb`: each newest fix as one `uwb.location`, its frame shared by all who hear it.
     fn deliver_locations(&mut self, view: &mut View, now: Now) {
         let due = self.take_due(view, now, LOCATIONS_AT_ONCE);
-        self.has_more |= due.len() == LOCATIONS_AT_ONCE;
+        if due.len() == LOCATIONS_AT_ONCE {
+            self.has_more = true;
+        } else {
+            self.pace = Pace::Every;
+        }
         for live in due {
             self.observe_age("position", now.wall.since(live.fix.received_at));
             self.out.push(live.frame());
@@ -97,8 +101,10 @@ impl Session {
 
     fn take_due(&self, view: &mut View, now: Now, fixes_max: usize) -> Vec<Arc<Live>> {
         let Ok(principal) = self.principal() else { return Vec::new() };
-        let (due, replaced) =
-            self.context.hub.with_board(|board| view.take_due(board, principal, now.uptime, fixes_max));
+        let (due, replaced) = self
+            .context
+            .hub
+            .with_board(|board| view.take_due(board, principal, now.uptime, self.pace, fixes_max));
         if replaced > 0 {
             self.context.hub.metrics().positions_replaced.inc_by(replaced);
             self.peer().replaced.fetch_add(replaced, Ordering::Relaxed);

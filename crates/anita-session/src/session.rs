@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anita_auth::{LEEWAY, Permission, Principal, TokenError};
-use anita_hub::{Endpoint, Peer, Registration, View};
+use anita_hub::{Endpoint, Pace, Peer, Registration, View};
 use anita_model::{Now, RoomName, SourceName};
 use anita_wire::limits::{
     DEVICES_PER_PAGE_MAX, HISTORY_PER_PAGE_MAX, LOCATIONS_PER_REPORT_MAX, MESSAGE_BYTES_BEFORE_AUTH_MAX,
@@ -84,6 +84,8 @@ pub struct Session {
     pub(crate) tracking: Option<View>,
     /// Whether there is more to deliver than was taken at once.
     pub(crate) has_more: bool,
+    /// Whether it reads as fast as fixes come.
+    pub(crate) pace: Pace,
     /// Complete frames that wait to be written.
     pub(crate) out: Vec<Bytes>,
     /// What fixes of this connection name as their source.
@@ -114,6 +116,7 @@ impl Session {
             locations: None,
             tracking: None,
             has_more: false,
+            pace: Pace::Every,
             out: Vec::new(),
             source,
             budget: Budget::new(settings.viewer_requests_per_second, now.uptime),
@@ -275,7 +278,10 @@ impl Session {
         }
         match delivery {
             Delivery::Open => self.deliver(now),
-            Delivery::Held => self.has_more = false,
+            Delivery::Held => {
+                self.has_more = false;
+                self.pace = Pace::Newest;
+            }
         }
     }
 

@@ -12,10 +12,19 @@
 //! alice quiet                                         she must have heard everything
 //! alice closed 4401                                   and must be closed with this code
 //! alice vanish                                        her socket is gone without a word
+//! alice stops reading | alice reads                   what is new waits, replaced by what is newer | goes on
 //! alice ignores uwb.location                          from here on, these are not looked at
 //! source tag-1 1.0 2.0 [taken -3s]                    a source reports a fix
 //! wait 10s                                            time passes
 //! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the code of a test"
+)]
 
 mod stage;
 

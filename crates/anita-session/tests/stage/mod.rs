@@ -23,6 +23,7 @@ struct Client {
     heard: VecDeque<String>,
     closed: Option<u16>,
     ignored: BTreeSet<String>,
+    is_reading: bool,
 }
 
 pub struct Stage {
@@ -112,6 +113,8 @@ impl Stage {
             "drain" => {
                 client.session.as_mut().ok_or("the client is closed")?.on_drain(Duration::from_millis(250))
             }
+            "stops" => client.is_reading = false,
+            "reads" => client.is_reading = true,
             "vanish" => client.session = None,
             "ignores" => client.ignored.extend(rest.split(' ').map(str::to_owned)),
             "<" => {
@@ -164,8 +167,13 @@ impl Stage {
         let registration = self.context.hub.connect(endpoint, None, self.now);
         let context = Arc::clone(&self.context);
         let session = Session::open(context, registration, credentials, SourceName::websocket(), self.now);
-        let client =
-            Client { session: Some(session), heard: VecDeque::new(), closed: None, ignored: BTreeSet::new() };
+        let client = Client {
+            session: Some(session),
+            heard: VecDeque::new(),
+            closed: None,
+            ignored: BTreeSet::new(),
+            is_reading: true,
+        };
         self.clients.insert(name.to_owned(), client);
         Ok(())
     }
@@ -237,7 +245,7 @@ impl Stage {
 impl Client {
     fn settle(&mut self, now: Now) {
         let Some(session) = self.session.as_mut() else { return };
-        session.on_wake(now, Delivery::Open);
+        session.on_wake(now, if self.is_reading { Delivery::Open } else { Delivery::Held });
         for frame in session.take_frames() {
             let text = unframed(&frame);
             let kind = serde_json::from_str::<Value>(&text)

@@ -153,7 +153,7 @@ fn close_codes_are_golden() {
         let reason = CloseReason::of(*code).to_text();
         json!({ "code": code.number(), "reason": reason, "advice": code.advice(), "meaning": code.meaning() })
     });
-    check_or_update("close_codes.json", &format!("{:#}", Value::from_iter(codes)));
+    check_or_update("close_codes.json", &format!("{:#}", codes.collect::<Value>()));
 }
 
 #[test]

@@ -78,6 +78,7 @@ pub(crate) fn tail(arguments: &TailArguments) -> Result<(), Failure> {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape of the client's callback")]
 fn say_tail_event(event: TailEvent<'_>) {
     let seconds = |wait: Duration| wait.as_secs_f64();
     match event {
@@ -101,7 +102,7 @@ pub(crate) struct ReplayArguments {
     url: String,
     #[command(flatten)]
     server: ServerArguments,
-    /// The recording: CSV with t_s,tag_id,x_m,y_m,z_m, or NDJSON; `anita tail` writes the latter.
+    /// The recording: CSV with `t_s,tag_id,x_m,y_m,z_m`, or NDJSON; `anita tail` writes the latter.
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
     /// How many times faster than recorded.
@@ -133,6 +134,7 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
     Ok(())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape of the client's callback")]
 fn say_replay_event(event: ReplayEvent<'_>) {
     match event {
         ReplayEvent::Progress(Progress { sent, position, per_second, pass }) => {
