@@ -19,6 +19,10 @@
 //! ```
 
 #![allow(
+    clippy::map_err_ignore,
+    clippy::manual_assert,
+    clippy::unchecked_time_subtraction,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -1,6 +1,9 @@
 //! The edge of a real server in this process: TLS, REST, sessions of pages, and message types of an application.
 
 #![allow(
+    clippy::format_push_string,
+    clippy::unused_self,
+    clippy::wildcard_enum_match_arm,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -111,7 +111,7 @@ impl Stage {
             "binary" => client.session.as_mut().ok_or("the client is closed")?.on_binary(),
             "pong" => client.session.as_mut().ok_or("the client is closed")?.on_heard(now),
             "drain" => {
-                client.session.as_mut().ok_or("the client is closed")?.on_drain(Duration::from_millis(250))
+                client.session.as_mut().ok_or("the client is closed")?.on_drain(Duration::from_millis(250));
             }
             "stops" => client.is_reading = false,
             "reads" => client.is_reading = true,
