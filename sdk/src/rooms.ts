@@ -73,6 +73,13 @@ export class Rooms {
       const gap = payload as ServerMessages['room.gap'];
       this.#seen.set(gap.room, { epoch: gap.epoch, seq: gap.to_seq });
       this.#port.onGap({ room: gap.room, epoch: gap.epoch, fromSeq: gap.from_seq, toSeq: gap.to_seq });
+    } else if (type === 'room.advanced') {
+      // Numbers that were not for this client: nothing is missing.
+      const advanced = payload as ServerMessages['room.advanced'];
+      const seen = this.#seen.get(advanced.room);
+      if (seen?.epoch === advanced.epoch && seen.seq < advanced.seq) {
+        this.#seen.set(advanced.room, { epoch: advanced.epoch, seq: advanced.seq });
+      }
     } else if (type === 'room.left' && id === undefined) {
       // Nobody asked: the server took the client out.
       this.#wanted.delete((payload as ServerMessages['room.left']).room);

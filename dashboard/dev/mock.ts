@@ -1,0 +1,292 @@
+import { readFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join, normalize } from 'node:path';
+import { WebSocketServer, type WebSocket } from 'ws';
+
+import { Hall, SITE, stamp } from './site.ts';
+
+/**
+ * A scripted server: enough of ANITA's face to work on the page without the real program, and to bring the page into
+ * situations that the real one does not offer on demand. It is no measure of what the real one does.
+ */
+export interface Mock {
+  readonly url: string;
+  /** The one token it takes. */
+  readonly token: string;
+  /** Sends a text to every socket. */
+  say(text: string): void;
+  /** Closes every socket. */
+  hangUp(code: number, reason?: string): void;
+  /** Ends every session, as a revocation does. */
+  revoke(): void;
+  /** Texts that clients sent. */
+  readonly heard: string[];
+  close(): Promise<void>;
+}
+
+export interface MockOptions {
+  readonly port?: number;
+  readonly tags?: number;
+  /** Position rounds a second. */
+  readonly hz?: number;
+  /** Whether it knows the sessions that were made before it started. */
+  readonly remembers?: boolean;
+  /** The folder with the built page. */
+  readonly root?: string;
+}
+
+export const TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSIsInJvbGVzIjpbInZpZXdlciJdfQ.c2lnbmF0dXJl';
+
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; " +
+  "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; " +
+  "require-trusted-types-for 'script'";
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
+const COOKIE = 'anita_session=one';
+const PERMISSIONS = ['devices.read', 'history.read', 'rooms.join'];
+
+const inOneHour = (): string => stamp(Date.now() + 3_600_000);
+
+export async function startMock(options: MockOptions = {}): Promise<Mock> {
+  const { port = 0, tags = 50, hz = 10, remembers = true, root } = options;
+  const hall = new Hall(tags);
+  const heard: string[] = [];
+  const members = new Set<WebSocket>();
+  let sessions = remembers;
+
+  const http = createServer((request, response) => {
+    void answer(
+      request,
+      response,
+      root,
+      () => sessions && request.headers.cookie?.includes(COOKIE) === true,
+      () => {
+        sessions = true;
+      },
+    );
+  });
+  const sockets = new WebSocketServer({ server: http, path: '/ws/uwb' });
+  sockets.on('connection', (socket, request) => {
+    if (!sessions || request.headers.cookie?.includes(COOKIE) !== true) {
+      tell(socket, 'system.auth_required', { auth_methods: ['message'], message: 'Send authenticate.' });
+      return;
+    }
+    welcome(socket);
+    members.add(socket);
+    socket.on('close', () => members.delete(socket));
+    socket.on('message', (data: Buffer) => {
+      const text = data.toString();
+      heard.push(text);
+      reply(socket, hall, text);
+    });
+  });
+
+  const say = (text: string): void => {
+    for (const socket of members) socket.send(text);
+  };
+  const walking = setInterval(() => {
+    for (const { id, location, accuracy, battery, timestamp, received_at } of hall.step(1 / hz)) {
+      say(envelope('uwb.location', { device_id: id, location, accuracy, battery, timestamp, received_at }));
+    }
+  }, 1_000 / hz);
+  const beating = setInterval(() => {
+    say(envelope('system.heartbeat', { server_time: stamp(), uptime_seconds: Math.floor(process.uptime()) }));
+  }, 5_000);
+
+  await new Promise<void>((done, fail) => {
+    http.once('error', fail);
+    http.listen(port, '127.0.0.1', done);
+  });
+  return {
+    url: `http://127.0.0.1:${String((http.address() as AddressInfo).port)}/`,
+    token: TOKEN,
+    heard,
+    say,
+    hangUp: (code, reason) => {
+      for (const socket of members) socket.close(code, reason);
+    },
+    revoke: () => {
+      sessions = false;
+    },
+    close: () => {
+      clearInterval(walking);
+      clearInterval(beating);
+      return stop(http, sockets);
+    },
+  };
+}
+
+function stop(http: Server, sockets: WebSocketServer): Promise<void> {
+  for (const socket of sockets.clients) socket.terminate();
+  sockets.close();
+  http.closeAllConnections();
+  return new Promise((done) =>
+    http.close(() => {
+      done();
+    }),
+  );
+}
+
+function envelope(type: string, payload: unknown, id?: unknown): string {
+  return JSON.stringify(id === undefined ? { type, payload } : { type, id, payload });
+}
+
+function tell(socket: WebSocket, type: string, payload: unknown, id?: unknown): void {
+  socket.send(envelope(type, payload, id));
+}
+
+function welcome(socket: WebSocket): void {
+  tell(socket, 'system.connection', {
+    client_id: 'c-1',
+    status: 'authenticated',
+    user_id: 'alice',
+    roles: ['viewer'],
+    permissions: PERMISSIONS,
+    expires_at: inOneHour(),
+    heartbeat_interval_secs: 5,
+    protocol: 'anita.v1',
+    limits: {
+      message_bytes: 262_144,
+      requests_per_second: 50,
+      rooms: 64,
+      locations_per_report: 1_000,
+      devices_per_page: 1_000,
+      history_per_page: 1_000,
+    },
+  });
+}
+
+function reply(socket: WebSocket, hall: Hall, text: string): void {
+  let message: { type?: unknown; payload?: Record<string, unknown>; id?: unknown };
+  try {
+    message = JSON.parse(text) as typeof message;
+  } catch {
+    tell(socket, 'error', { code: 'invalid_json', message: 'The message is not JSON.', retryable: false });
+    return;
+  }
+  const { type, payload = {}, id } = message;
+  switch (type) {
+    case 'ping':
+      tell(socket, 'system.pong', { server_time: stamp() }, id);
+      return;
+    case 'get_active_devices': {
+      const wanted = (payload['status'] as string[] | undefined) ?? ['connected', 'stale'];
+      const found = [...hall.devices.values()].filter(({ status }) => wanted.includes(status));
+      const after = payload['after'] === undefined ? 0 : Number(payload['after']);
+      const devices = found.slice(after, after + 1_000);
+      const next = after + 1_000 < found.length ? { next: String(after + 1_000) } : {};
+      tell(socket, 'uwb.device_list', { devices, total: found.length, ...next }, id);
+      return;
+    }
+    case 'get_location_history': {
+      const device = hall.devices.get(String(payload['device_id']));
+      const now = Date.now();
+      const history = Array.from({ length: Number(payload['limit'] ?? 100) }, (_, index) => ({
+        timestamp: stamp(now - index * 500),
+        received_at: stamp(now - index * 500 + 20),
+        location: { x: 10 + Math.sin(index / 9) * 4, y: 12 + Math.cos(index / 9) * 4, z: 1.1 },
+      }));
+      tell(
+        socket,
+        'uwb.location_history',
+        {
+          device_id: device?.id ?? '',
+          history,
+          start_time: history.at(-1)?.timestamp,
+          end_time: history[0]?.timestamp,
+        },
+        id,
+      );
+      return;
+    }
+    case 'register_device':
+      tell(
+        socket,
+        'error',
+        {
+          code: 'forbidden',
+          message: 'The role viewer may not register devices.',
+          retryable: false,
+          details: { permission: 'devices.register' },
+        },
+        id,
+      );
+      return;
+    default:
+      tell(
+        socket,
+        'error',
+        { code: 'unknown_type', message: `There is no message of type "${String(type)}".`, retryable: false },
+        id,
+      );
+  }
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  root: string | undefined,
+  isSignedIn: () => boolean,
+  signIn: () => void,
+): Promise<void> {
+  const path = new URL(request.url ?? '/', 'http://mock').pathname;
+  const json = (status: number, body: unknown): void => {
+    const type = status < 400 ? 'application/json' : 'application/problem+json';
+    response.writeHead(status, { 'content-type': type }).end(JSON.stringify(body));
+  };
+  if (path === '/api/v1/session') {
+    if (request.method === 'POST') {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const { token } = JSON.parse(Buffer.concat(chunks).toString()) as { token?: string };
+      if (token !== TOKEN) {
+        json(401, {
+          type: 'about:blank',
+          title: 'Unauthorized',
+          status: 401,
+          code: 'invalid_token',
+          detail: 'The signature of the token does not fit.',
+          remedy: 'Get a new token for this server; check issuer, audience and key.',
+        });
+        return;
+      }
+      signIn();
+      response.writeHead(204, { 'set-cookie': `${COOKIE}; HttpOnly; SameSite=Strict; Path=/` }).end();
+    } else if (request.method === 'DELETE') {
+      response.writeHead(204, { 'set-cookie': `${COOKIE}; Max-Age=0; Path=/` }).end();
+    } else if (isSignedIn()) {
+      json(200, { user_id: 'alice', roles: ['viewer'], permissions: PERMISSIONS, expires_at: inOneHour() });
+    } else {
+      json(401, { title: 'Unauthorized', status: 401, code: 'unauthenticated', detail: 'There is no session.' });
+    }
+    return;
+  }
+  if (path === '/api/v1/site') {
+    json(200, SITE);
+    return;
+  }
+  if (root === undefined) {
+    json(404, { title: 'Not found', status: 404, code: 'not_found' });
+    return;
+  }
+  const file = join(root, normalize(path === '/' ? '/index.html' : path));
+  try {
+    const body = await readFile(file);
+    response
+      .writeHead(200, {
+        'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+        'content-security-policy': CSP,
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+      })
+      .end(body);
+  } catch {
+    response.writeHead(404).end();
+  }
+}

@@ -1,0 +1,423 @@
+import { batch, computed, signal } from '@preact/signals';
+import { AnitaClient, type AnitaError, type HistoryEntry, type RequestOptions, type State } from '@anita/client';
+
+import { MessageLog, type Fault } from './log/log';
+import {
+  currentSession,
+  loadSite,
+  NO_SITE,
+  Problem,
+  signIn,
+  signOut,
+  socketAddress,
+  type SessionInfo,
+  type Site,
+} from './session';
+import { parseTime, ServerClock } from './time';
+import { relayedSockets } from './socket/relay';
+import { World } from './world';
+
+/** Signed in, not signed in, or not known yet. */
+export type Gate = 'asking' | 'closed' | 'open';
+
+const PING_MS = 10_000;
+/** A session is made again at most this often. */
+const RENEW_MS = 10_000;
+/** The close code of a session that was ended on purpose. */
+const LOGGED_OUT = 4509;
+
+/** The page's end of the hub: the session, the client of the SDK, and what of them the page shows. */
+export class Hub {
+  readonly gate = signal<Gate>('asking');
+  readonly session = signal<SessionInfo | null>(null);
+  readonly site = signal<Site>(NO_SITE);
+  /** Why the sign-in form is shown, or what the last attempt met. */
+  readonly problem = signal<Problem | null>(null);
+
+  readonly link = signal<State>('idle');
+  readonly retryAt = signal<number | null>(null);
+  readonly rtt = signal<number | null>(null);
+  /** When the newest device data came, on this computer's clock. */
+  readonly dataAt = signal<number | null>(null);
+  readonly live = computed(() => this.gate.value === 'open' && this.link.value === 'online');
+
+  /** The local time, twice a second: for ages and countdowns. */
+  readonly now = signal(Date.now());
+
+  readonly clock = new ServerClock();
+  readonly log = new MessageLog();
+  readonly world = new World();
+
+  readonly #sockets = relayedSockets((count) => {
+    this.log.replaced(count);
+  });
+  /** One client a session: a closed one stays closed. */
+  #client: AnitaClient | undefined;
+  #dataAt: number | null = null;
+  #lastPing = 0;
+  /** An `error` message of the server: the client tells of it as an `error` event right after. */
+  #refusal: { readonly text: string; readonly id: string | undefined } | undefined;
+  /** The last failure of the connection; the `close` event that follows it says nothing new. */
+  #lost: AnitaError | undefined;
+  #wantsGone = false;
+  /**
+   * The token of this page's own sign-in, to make the session anew after the server was restarted: it keeps sessions in
+   * memory. It is never stored; a page that was reloaded has none.
+   */
+  #token: string | undefined;
+  #renewedAt = -Infinity;
+
+  constructor() {
+    setInterval(() => {
+      this.#tick();
+    }, 500);
+  }
+
+  /** Uses the token if the page was opened with one, else the session of this browser, else shows the form. */
+  async start(token: string | undefined): Promise<void> {
+    if (token !== undefined) {
+      await this.signIn(token);
+      return;
+    }
+    try {
+      if (await this.#open()) return;
+      this.gate.value = 'closed';
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  /** Makes a session from a token and connects; what goes wrong is said in `problem` and in the log. */
+  async signIn(token: string): Promise<void> {
+    this.problem.value = null;
+    try {
+      await signIn(token);
+      this.log.note('Signed in.');
+      this.#token = token;
+      if (await this.#open()) return;
+      throw new Problem(
+        401,
+        'no_session',
+        'The token was accepted, but the browser did not keep the session.',
+        'Allow cookies for this address, and open it as the server prints it.',
+      );
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  async signOut(): Promise<void> {
+    this.#token = undefined;
+    this.#letGo();
+    try {
+      await signOut();
+      this.log.note('Signed out.');
+    } catch (error) {
+      this.#logProblem(error);
+    }
+    this.world.clear();
+    batch(() => {
+      this.session.value = null;
+      this.problem.value = null;
+      this.dataAt.value = this.#dataAt = null;
+      this.site.value = NO_SITE;
+      this.gate.value = 'closed';
+    });
+  }
+
+  /** Does not wait for the next attempt; starts anew where the client had given up. */
+  retryNow(): void {
+    if (this.link.value === 'failed') this.#client?.connect().catch(ignore);
+    else this.#client?.retryNow();
+  }
+
+  /** Sends a request and waits for its answer; the type may be one that only the server knows. */
+  async ask(type: string, payload: object, signal?: AbortSignal): Promise<unknown> {
+    if (this.#client === undefined) throw new Error('Not signed in.');
+    const ask = this.#client.request.bind(this.#client) as (
+      type: string,
+      payload: object,
+      options: RequestOptions,
+    ) => Promise<unknown>;
+    return ask(type, payload, signal === undefined ? {} : { signal });
+  }
+
+  async history(id: string, limit: number, signal: AbortSignal): Promise<readonly HistoryEntry[]> {
+    if (this.#client === undefined) throw new Error('Not signed in.');
+    return (await this.#client.request('get_location_history', { device_id: id, limit }, { signal })).history;
+  }
+
+  /** Sends a text as it is; `false` when there is no connection. */
+  sendText(text: string): boolean {
+    return this.#client?.sendText(text) ?? false;
+  }
+
+  /** The server's time, in milliseconds. */
+  serverNow(): number {
+    return this.clock.now(this.now.value);
+  }
+
+  async #open(): Promise<boolean> {
+    const session = await currentSession();
+    if (session === undefined) return false;
+    if (session.serverTime !== undefined && Math.abs(session.serverTime - Date.now()) > 2_000) {
+      this.clock.note(session.serverTime, Date.now());
+    }
+    batch(() => {
+      this.session.value = session.info;
+      this.problem.value = null;
+      this.gate.value = 'open';
+    });
+    this.#loadSite();
+    this.#connect();
+    return true;
+  }
+
+  #loadSite(): void {
+    loadSite().then(
+      (site) => {
+        this.site.value = site;
+      },
+      (error: unknown) => {
+        this.log.note(`No plan of the site: ${error instanceof Error ? error.message : String(error)}`);
+      },
+    );
+  }
+
+  #refuse(error: unknown): void {
+    const problem = this.#logProblem(error);
+    batch(() => {
+      this.problem.value = problem;
+      this.gate.value = 'closed';
+    });
+  }
+
+  #logProblem(error: unknown): Problem {
+    const problem =
+      error instanceof Problem
+        ? error
+        : new Problem(0, 'internal', String(error), 'Reload the page; if it stays, report it.');
+    this.log.error(problem.code, {
+      fault: problem.status === 0 ? 'connection' : problem.status === 401 ? 'authentication' : 'server',
+      message: problem.message,
+      remedy: problem.remedy,
+      next: 'Does not try again by itself.',
+    });
+    return problem;
+  }
+
+  #connect(): void {
+    this.#letGo();
+    const client = new AnitaClient(socketAddress(), { WebSocket: this.#sockets });
+    this.#client = client;
+    this.world.clear();
+    this.world.attach(client.devices);
+    this.#listen(client);
+    // Failures arrive as events as well.
+    client.connect().catch(ignore);
+  }
+
+  /** Ends the client without listening to its last words. */
+  #letGo(): void {
+    const client = this.#client;
+    this.#client = undefined;
+    client?.close();
+    this.link.value = 'idle';
+  }
+
+  #listen(client: AnitaClient): void {
+    const isOld = (): boolean => client !== this.#client;
+    client.on('state', (now) => {
+      if (isOld()) return;
+      batch(() => {
+        this.link.value = now;
+        this.retryAt.value = client.retryAt ?? null;
+        if (now !== 'online') this.rtt.value = null;
+      });
+      if (now === 'failed') void this.#checkSession();
+    });
+    client.on('open', ({ roles, permissions }) => {
+      const session = this.session.value;
+      if (session !== null) this.session.value = { ...session, roles, permissions };
+      this.log.note(client.stats.reconnects === 0 ? 'Connected.' : 'Connected again.');
+      this.#lastPing = 0;
+      this.#wantsGone = true;
+    });
+    client.on('message', ({ type, payload, id }, text) => {
+      if (type === 'error') {
+        this.#refusal = { text, id: id === undefined ? undefined : String(id) };
+        return;
+      }
+      if (type.startsWith('uwb.') || type.startsWith('device.')) this.#dataAt = Date.now();
+      const serverTime = parseTime((payload as { server_time?: unknown }).server_time);
+      if (serverTime !== undefined) this.clock.note(serverTime, Date.now());
+      this.log.received(type, text);
+    });
+    client.on('sent', (text) => {
+      this.log.sent(typeOf(text), text);
+    });
+    client.on('error', (error) => {
+      if (!isOld()) this.#logError(client, error);
+    });
+    client.on('close', ({ code, reason, advice }) => {
+      // Who ended the session meant it: it is not made again behind their back.
+      if (code === LOGGED_OUT) this.#token = undefined;
+      const lost = this.#lost;
+      this.#lost = undefined;
+      if (isOld() || lost?.code === reason) return;
+      this.log.error(reason, {
+        fault: 'connection',
+        message: `The server closed the connection (${String(code)}).`,
+        remedy: advice,
+        next: whatNext(client),
+      });
+    });
+    client.on('uwb.device_list', ({ next }) => {
+      if (next !== undefined || !this.#wantsGone || isOld()) return;
+      this.#wantsGone = false;
+      this.#listGone(client).catch(ignore);
+    });
+    client.devices.on('change', (ids) => {
+      if (!isOld()) this.world.update(ids, performance.now());
+    });
+  }
+
+  /** The client reads the devices that are heard of; when it is through, the disconnected ones are asked for as well. */
+  async #listGone(client: AnitaClient): Promise<void> {
+    let after: string | undefined;
+    do {
+      const page = { status: ['disconnected' as const], ...(after === undefined ? {} : { after }) };
+      after = (await client.request('get_active_devices', page)).next;
+    } while (after !== undefined);
+  }
+
+  #logError(client: AnitaClient, error: AnitaError): void {
+    const told = this.#refusal;
+    this.#refusal = undefined;
+    const isOfLink = error.kind === 'connection' || client.state !== 'online';
+    if (isOfLink) this.#lost = error;
+    this.log.error(
+      error.code,
+      {
+        fault: FAULT[error.kind],
+        message: error.message,
+        remedy: error.remedy,
+        next: isOfLink ? whatNext(client) : error.kind === 'parse' ? LEFT_OUT : again(error),
+        ...(told?.id === undefined ? {} : { requestId: told.id }),
+      },
+      told?.text ?? frameOf(error),
+    );
+  }
+
+  /** The client has given up. When that is because the session is over, it is made again, or the form comes back. */
+  async #checkSession(): Promise<void> {
+    const client = this.#client;
+    try {
+      if ((await currentSession()) !== undefined) return;
+      if (await this.#renew()) {
+        client?.connect().catch(ignore);
+        return;
+      }
+    } catch {
+      return;
+    }
+    batch(() => {
+      this.problem.value = new Problem(
+        401,
+        client?.error?.code ?? 'unauthenticated',
+        'Your session is over.',
+        'Sign in with a fresh token; the map shows what was last known.',
+      );
+      this.gate.value = 'closed';
+    });
+  }
+
+  async #renew(): Promise<boolean> {
+    if (this.#token === undefined || performance.now() - this.#renewedAt < RENEW_MS) return false;
+    this.#renewedAt = performance.now();
+    try {
+      await signIn(this.#token);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status === 0) throw error;
+      this.#token = undefined;
+      return false;
+    }
+    this.log.note('Signed in again.');
+    return true;
+  }
+
+  #tick(): void {
+    batch(() => {
+      this.now.value = Date.now();
+      this.dataAt.value = this.#dataAt;
+    });
+    if (this.live.value && !document.hidden && Date.now() - this.#lastPing > PING_MS) void this.#ping();
+  }
+
+  async #ping(): Promise<void> {
+    const client = this.#client;
+    this.#lastPing = Date.now();
+    const begin = performance.now();
+    try {
+      await client?.request('ping', {});
+      if (client === this.#client && this.live.value) this.rtt.value = performance.now() - begin;
+    } catch {
+      this.rtt.value = null;
+    }
+  }
+}
+
+const LEFT_OUT = 'The message is left out; the connection goes on.';
+
+const ignore = (): void => undefined;
+
+/** What the client does by itself after it lost the connection. */
+function whatNext(client: AnitaClient): string {
+  switch (client.state) {
+    case 'waiting':
+      return `Tries again by itself in ${(((client.retryAt ?? 0) - Date.now()) / 1_000).toFixed(1)} s.`;
+    case 'offline':
+      return 'Tries again by itself when this computer has a network.';
+    case 'failed':
+    case 'closed':
+    case 'idle':
+      return 'Does not try again by itself.';
+    case 'connecting':
+    case 'authenticating':
+    case 'online':
+      return 'Tries again by itself.';
+  }
+}
+
+function again(error: AnitaError): string {
+  if (!error.retryable) return 'The same again will not help.';
+  const { retryAfterMs: ms } = error;
+  return ms === undefined ? 'May succeed later.' : `May succeed after ${(ms / 1_000).toFixed(1)} s.`;
+}
+
+/** The beginning of a frame that could not be read. */
+function frameOf(error: AnitaError): string {
+  const details = error.details as { text?: unknown } | undefined;
+  return error.kind === 'parse' && typeof details?.text === 'string' ? details.text : '';
+}
+
+const FAULT: Record<AnitaError['kind'], Fault> = {
+  connection: 'connection',
+  parse: 'parsing',
+  validation: 'validation',
+  auth: 'authentication',
+  server: 'server',
+  timeout: 'timeout',
+};
+
+function typeOf(text: string): string {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string') {
+      return value.type;
+    }
+  } catch {
+    // Raw text that is no JSON on purpose.
+  }
+  return 'raw text';
+}

@@ -1,0 +1,28 @@
+import { render } from 'preact';
+
+import './styles/tokens.css';
+import './styles/base.css';
+import { App } from './app';
+import { Hub } from './hub';
+import { MapController } from './map/controller';
+import { takeTokenFromAddress } from './session';
+import { listenToKeys } from './shell/keys';
+import { View } from './view';
+
+// The token leaves the address bar before anything else happens.
+const token = takeTokenFromAddress();
+const hub = new Hub();
+const view = new View();
+const map = new MapController(hub, view);
+const root = document.getElementById('app');
+if (root === null) throw new Error('index.html has no element #app');
+
+listenToKeys(view, map);
+render(<App hub={hub} view={view} map={map} />, root);
+void hub.start(token);
+
+// A link with a token may be opened in a tab that is already here: then only the fragment changes.
+addEventListener('hashchange', () => {
+  const fresh = takeTokenFromAddress();
+  if (fresh !== undefined) void hub.start(fresh);
+});

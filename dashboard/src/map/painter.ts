@@ -1,0 +1,329 @@
+import type { Site } from '../session';
+import { glide, type Track } from '../world';
+import { paintBase } from './base';
+import { screenX, screenY, type Camera } from './camera';
+import { LabelPlaces } from './labels';
+import type { Palette } from './palette';
+import type { Pen } from './trail';
+import { context, LABEL_HEIGHT, SYMBOL_SIZE, Symbols } from './symbols';
+
+/** Everything a picture is made of. */
+export interface Scene {
+  readonly tracks: ReadonlyMap<string, Track>;
+  readonly site: Site;
+  readonly selected: string | null;
+  readonly hovered: string | null;
+  readonly names: boolean;
+  /** Seconds of trail; 0 for none. */
+  readonly trailSeconds: number;
+  /** Positions jump instead of gliding. */
+  readonly still: boolean;
+}
+
+/** Above this many in view, tags are squares: copying that many round pictures costs too much without a GPU. */
+const ROUND_LIMIT = 1_500;
+/** Above this many, positions jump: gliding redraws at the screen's rate, not at the data's. */
+export const GLIDE_LIMIT = 300;
+const LOW_BATTERY = 20;
+/** Trails are painted so many a frame, on a layer that is shown when it is whole. */
+const TRAILS_A_FRAME = 120;
+/** A new layer of trails is begun so often, in milliseconds, by how many trails there are. */
+const TRAIL_PACE: readonly (readonly [trails: number, ms: number])[] = [
+  [100, 33],
+  [600, 100],
+  [Infinity, 300],
+];
+/** Above this many, nobody can follow a single trail, and all of them cost too much: only the selected one is drawn. */
+const TRAIL_LIMIT = 3_000;
+const BANDS = [0.07, 0.16, 0.27, 0.4, 0.56];
+/** Above this many in view, names would only cover the picture; zooming in brings them back. */
+const NAMED_LIMIT = 400;
+
+/** Paints the map on one canvas, with a layer below for what changes only with the view and one for the trails. */
+export class Painter {
+  readonly #ctx: CanvasRenderingContext2D;
+  readonly #base = layer();
+  #trails = layer();
+  /** The next layer of trails, while it is painted. */
+  #draft = layer();
+  #trailJob: { readonly camera: Camera; readonly tracks: readonly Track[]; next: number } | undefined;
+  readonly #places = new LabelPlaces();
+  #palette: Palette;
+  #symbols: Symbols;
+  #ratio = 1;
+  #baseOf: { camera: Camera; site: Site } | undefined;
+  #trailsOf: Camera | undefined;
+  #trailsAt = -Infinity;
+  #last = 0;
+
+  constructor(canvas: HTMLCanvasElement, palette: Palette) {
+    this.#ctx = context(canvas);
+    this.#palette = palette;
+    this.#symbols = new Symbols(palette, 1);
+  }
+
+  setPalette(palette: Palette): void {
+    this.#palette = palette;
+    this.#symbols = new Symbols(palette, this.#ratio);
+    this.#baseOf = undefined;
+    this.#forgetTrails();
+  }
+
+  /** The size in CSS pixels and the device's pixels for each of them. */
+  resize(width: number, height: number, ratio: number): void {
+    for (const canvas of [this.#ctx.canvas, this.#base.canvas, this.#trails.canvas, this.#draft.canvas]) {
+      canvas.width = Math.max(1, Math.round(width * ratio));
+      canvas.height = Math.max(1, Math.round(height * ratio));
+    }
+    this.#ratio = ratio;
+    this.#symbols = new Symbols(this.#palette, ratio);
+    this.#baseOf = undefined;
+    this.#forgetTrails();
+  }
+
+  /** Moves what is shown towards the newest fixes; `true` while something still moves. */
+  advance(scene: Scene, camera: Camera, now: number): boolean {
+    const elapsed = Math.min(250, now - this.#last);
+    this.#last = now;
+    const still = scene.still || scene.tracks.size > GLIDE_LIMIT;
+    return glide(scene.tracks.values(), elapsed, 0.4 / camera.scale, still);
+  }
+
+  /** Paints one picture; `true` when trails wait for their turn and another frame is wanted. */
+  paint(scene: Scene, camera: Camera, now: number): boolean {
+    const ctx = this.#ctx;
+    if (this.#baseOf?.camera !== camera || this.#baseOf.site !== scene.site) {
+      this.#scaled(this.#base);
+      paintBase(this.#base, camera, scene.site, this.#palette);
+      this.#baseOf = { camera, site: scene.site };
+    }
+    ctx.setTransform(1, 0, 0, 1, 0, 0);
+    ctx.drawImage(this.#base.canvas, 0, 0);
+    const waiting = scene.trailSeconds > 0 && this.#paintTrails(scene, camera, now);
+    this.#scaled(ctx);
+    this.#paintDevices(scene, camera);
+    return waiting;
+  }
+
+  #paintTrails(scene: Scene, camera: Camera, now: number): boolean {
+    const pace = TRAIL_PACE.find(([trails]) => scene.tracks.size <= trails)?.[1] ?? 0;
+    if (this.#trailJob === undefined && now - this.#trailsAt >= pace) {
+      const tracks = [...scene.tracks.values()].filter(({ trail }) => trail.size > 1);
+      this.#trailJob = { camera, tracks: tracks.length > TRAIL_LIMIT ? [] : tracks, next: 0 };
+      this.#trailsAt = now;
+      const { canvas } = this.#draft;
+      this.#draft.setTransform(1, 0, 0, 1, 0, 0);
+      this.#draft.clearRect(0, 0, canvas.width, canvas.height);
+    }
+    const job = this.#trailJob;
+    if (job !== undefined) {
+      this.#scaled(this.#draft);
+      const some = job.tracks.slice(job.next, job.next + TRAILS_A_FRAME);
+      strokeTrails(this.#draft, some, job.camera, now - scene.trailSeconds * 1_000, now, this.#palette);
+      job.next += TRAILS_A_FRAME;
+      if (job.next >= job.tracks.length) this.#showTrails(scene, job.camera, now);
+    }
+    const drawn = this.#trailsOf;
+    if (drawn === undefined) return true;
+    // An older picture of the trails is moved and scaled to where the camera looks now.
+    const zoom = camera.scale / drawn.scale;
+    const ratio = this.#ratio;
+    const left = screenX(camera, drawn.x) - (drawn.width / 2) * zoom;
+    const top = screenY(camera, drawn.y) - (drawn.height / 2) * zoom;
+    this.#ctx.setTransform(zoom, 0, 0, zoom, left * ratio, top * ratio);
+    this.#ctx.drawImage(this.#trails.canvas, 0, 0);
+    return this.#trailJob !== undefined || drawn !== camera;
+  }
+
+  /** The layer is whole: it takes the place of the one that was shown. */
+  #showTrails(scene: Scene, camera: Camera, now: number): void {
+    const chosen = scene.selected === null ? undefined : scene.tracks.get(scene.selected);
+    if (chosen !== undefined) {
+      strokeChosen(this.#draft, chosen, camera, now - scene.trailSeconds * 1_000, this.#palette);
+    }
+    [this.#trails, this.#draft] = [this.#draft, this.#trails];
+    this.#trailsOf = camera;
+    this.#trailJob = undefined;
+  }
+
+  #forgetTrails(): void {
+    this.#trailJob = undefined;
+    this.#trailsOf = undefined;
+    this.#trailsAt = -Infinity;
+  }
+
+  #paintDevices(scene: Scene, camera: Camera): void {
+    const ctx = this.#ctx;
+    const inView: Track[] = [];
+    const fixed: Track[] = [];
+    for (const track of scene.tracks.values()) {
+      if (!track.placed) continue;
+      const x = screenX(camera, track.shownX);
+      const y = screenY(camera, track.shownY);
+      if (x < -SYMBOL_SIZE || y < -SYMBOL_SIZE || x > camera.width + SYMBOL_SIZE || y > camera.height + SYMBOL_SIZE) {
+        continue;
+      }
+      (track.kind === 'tag' ? inView : fixed).push(track);
+    }
+    for (const track of fixed) this.#symbol(track, camera);
+    if (inView.length > ROUND_LIMIT) this.#crowd(inView, camera);
+    else for (const track of inView) this.#symbol(track, camera);
+
+    const chosen = scene.selected === null ? undefined : scene.tracks.get(scene.selected);
+    const pointed = scene.hovered === null ? undefined : scene.tracks.get(scene.hovered);
+    this.#places.clear();
+    if (chosen?.placed === true) this.#highlight(chosen, camera, true);
+    if (pointed?.placed === true && pointed !== chosen) this.#highlight(pointed, camera, false);
+    if (!scene.names || inView.length > NAMED_LIMIT) return;
+    for (const track of inView) this.#reserve(track, camera);
+    for (const track of fixed) this.#reserve(track, camera);
+    for (const track of inView) {
+      if (track === chosen || track === pointed) continue;
+      this.#name(ctx, track, camera, false);
+    }
+    if (camera.scale >= 9) for (const track of fixed) this.#name(ctx, track, camera, false);
+  }
+
+  #symbol(track: Track, camera: Camera): void {
+    const x = screenX(camera, track.shownX);
+    const y = screenY(camera, track.shownY);
+    const { device } = track;
+    const scale = symbolScale(camera);
+    this.#symbols.draw(this.#ctx, `${track.kind}-${device.status}`, x, y, scale);
+    if (device.battery !== undefined && device.battery < LOW_BATTERY) this.#symbols.draw(this.#ctx, 'low', x, y, scale);
+  }
+
+  /** Keeps names off this symbol. */
+  #reserve(track: Track, camera: Camera): void {
+    const half = 5 * symbolScale(camera);
+    const x = screenX(camera, track.shownX) - half;
+    this.#places.claim(x, screenY(camera, track.shownY) - half, 2 * half, 2 * half);
+  }
+
+  /** Many tags: squares for those that are well, and still their own shapes for those that are not. */
+  #crowd(tracks: readonly Track[], camera: Camera): void {
+    const ctx = this.#ctx;
+    const odd: Track[] = [];
+    ctx.fillStyle = this.#palette.connected;
+    for (const track of tracks) {
+      if (track.device.status !== 'connected') odd.push(track);
+      else ctx.fillRect(screenX(camera, track.shownX) - 3, screenY(camera, track.shownY) - 3, 6, 6);
+    }
+    if (odd.length <= ROUND_LIMIT) for (const track of odd) this.#symbol(track, camera);
+    else for (const track of odd) this.#speck(track, camera);
+  }
+
+  #speck(track: Track, camera: Camera): void {
+    this.#ctx.fillStyle = this.#palette[track.device.status];
+    this.#ctx.fillRect(screenX(camera, track.shownX) - 1.5, screenY(camera, track.shownY) - 1.5, 3, 3);
+  }
+
+  #highlight(track: Track, camera: Camera, chosen: boolean): void {
+    const ctx = this.#ctx;
+    const x = screenX(camera, track.shownX);
+    const y = screenY(camera, track.shownY);
+    const { accuracy } = track.device;
+    ctx.strokeStyle = this.#palette.select;
+    if (accuracy !== undefined && accuracy * camera.scale > 12) {
+      ctx.beginPath();
+      ctx.arc(x, y, accuracy * camera.scale, 0, Math.PI * 2);
+      ctx.fillStyle = this.#palette.select;
+      ctx.globalAlpha = 0.1;
+      ctx.fill();
+      ctx.globalAlpha = 0.5;
+      ctx.lineWidth = 1;
+      ctx.stroke();
+      ctx.globalAlpha = 1;
+    }
+    ctx.beginPath();
+    ctx.arc(x, y, chosen ? 12 : 10.5, 0, Math.PI * 2);
+    ctx.lineWidth = chosen ? 2.5 : 1.5;
+    ctx.stroke();
+    this.#symbol(track, camera);
+    this.#name(ctx, track, camera, true);
+  }
+
+  /** Writes the name below the symbol, unless another name is there; an emphasised one is always written. */
+  #name(ctx: CanvasRenderingContext2D, track: Track, camera: Camera, strong: boolean): void {
+    const x = screenX(camera, track.shownX);
+    const y = screenY(camera, track.shownY) + (strong ? 13 : 9 * symbolScale(camera));
+    const { picture, width } = this.#symbols.label(track.label, strong, track.kind !== 'tag');
+    const free = this.#places.claim(x - width / 2, y, width, LABEL_HEIGHT - 4);
+    if (!free && !strong) return;
+    ctx.drawImage(picture, x - width / 2, y, width, LABEL_HEIGHT);
+  }
+
+  #scaled(ctx: CanvasRenderingContext2D): void {
+    ctx.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
+  }
+}
+
+/** Symbols shrink a little where the whole site has to fit into a small picture. */
+function symbolScale(camera: Camera): number {
+  return Math.min(1, Math.max(0.62, camera.scale / 14));
+}
+
+/** Older pieces are paler. All pieces of one age are one path, so that a hundred trails cost few strokes. */
+function strokeTrails(
+  ctx: CanvasRenderingContext2D,
+  tracks: readonly Track[],
+  camera: Camera,
+  from: number,
+  to: number,
+  palette: Palette,
+): void {
+  const pen = penOn(ctx, camera);
+  const band = (to - from) / BANDS.length;
+  ctx.lineCap = 'round';
+  ctx.lineJoin = 'round';
+  ctx.lineWidth = 2;
+  ctx.strokeStyle = palette.trail;
+  for (const [index, alpha] of BANDS.entries()) {
+    const begin = from + index * band;
+    const end = index === BANDS.length - 1 ? Infinity : begin + band;
+    ctx.beginPath();
+    for (const { trail } of tracks) trail.trace(pen, begin, end, UNSEEN_PIXELS / camera.scale);
+    ctx.globalAlpha = alpha;
+    ctx.stroke();
+  }
+  ctx.globalAlpha = 1;
+}
+
+function strokeChosen(
+  ctx: CanvasRenderingContext2D,
+  { trail }: Track,
+  camera: Camera,
+  from: number,
+  palette: Palette,
+): void {
+  ctx.beginPath();
+  trail.trace(penOn(ctx, camera), from, Infinity, UNSEEN_PIXELS / camera.scale);
+  ctx.globalAlpha = 0.85;
+  ctx.lineWidth = 3;
+  ctx.lineCap = 'round';
+  ctx.lineJoin = 'round';
+  ctx.strokeStyle = palette.select;
+  ctx.stroke();
+  ctx.globalAlpha = 1;
+}
+
+/** Points nearer than this to each other make no difference to a line. */
+const UNSEEN_PIXELS = 3;
+
+function penOn(ctx: CanvasRenderingContext2D, camera: Camera): Pen {
+  const { scale } = camera;
+  const dx = screenX(camera, 0);
+  const dy = screenY(camera, 0);
+  return {
+    moveTo: (x, y) => {
+      ctx.moveTo(dx + x * scale, dy - y * scale);
+    },
+    lineTo: (x, y) => {
+      ctx.lineTo(dx + x * scale, dy - y * scale);
+    },
+  };
+}
+
+function layer(): CanvasRenderingContext2D {
+  return context(document.createElement('canvas'));
+}

@@ -1,0 +1,103 @@
+import type { JSX } from 'preact';
+
+import type { Hub } from '../hub';
+import { Icon, LinkIcon, Logo } from '../icons';
+import { agoPhrase, secondsLeft } from '../time';
+import type { View } from '../view';
+import { LINK } from './link';
+import './shell.css';
+
+interface Props {
+  readonly hub: Hub;
+  readonly view: View;
+}
+
+export function Header({ hub, view }: Props): JSX.Element {
+  const session = hub.session.value;
+  const open = hub.gate.value === 'open';
+  return (
+    <header class="bar">
+      <div class="brand">
+        <Logo />
+        <h1>ANITA</h1>
+        {hub.site.value.name !== '' && <span class="site">{hub.site.value.name}</span>}
+      </div>
+      {open && <Link hub={hub} />}
+      <div class="bar-end">
+        {open && session !== null && (
+          <span class="user">
+            <b>{session.user_id}</b>
+            <span class="roles">{session.roles.join(', ')}</span>
+          </span>
+        )}
+        <button
+          type="button"
+          class="quiet square"
+          aria-label="Help and keys"
+          title="Help and keys (?)"
+          onClick={() => {
+            view.help.value = true;
+          }}
+        >
+          <Icon name="help" />
+        </button>
+        {open && (
+          <button
+            type="button"
+            class="quiet"
+            onClick={() => {
+              view.select(null);
+              void hub.signOut();
+            }}
+          >
+            <Icon name="out" />
+            <span class="word">Sign out</span>
+          </button>
+        )}
+      </div>
+    </header>
+  );
+}
+
+function Link({ hub }: { readonly hub: Hub }): JSX.Element {
+  const state = hub.link.value;
+  const { word, shape } = LINK[state];
+  const retryAt = hub.retryAt.value;
+  return (
+    <div class="link" data-state={state}>
+      <span class="link-state">
+        <LinkIcon shape={shape} />
+        <b role="status">{word}</b>
+        {state === 'waiting' && retryAt !== null && (
+          <span class="link-countdown">in {secondsLeft(retryAt, hub.now.value)} s</span>
+        )}
+      </span>
+      {(state === 'waiting' || state === 'failed' || state === 'offline' || state === 'closed') && (
+        <button
+          type="button"
+          class="small"
+          onClick={() => {
+            hub.retryNow();
+          }}
+        >
+          Try now
+        </button>
+      )}
+      <dl class="link-facts">
+        <div>
+          <dt>Newest data</dt>
+          <dd>{hub.dataAt.value === null ? 'none yet' : agoPhrase(hub.now.value - hub.dataAt.value)}</dd>
+        </div>
+        <div>
+          <dt>Round trip</dt>
+          <dd>{roundTrip(hub.rtt.value)}</dd>
+        </div>
+      </dl>
+    </div>
+  );
+}
+
+function roundTrip(ms: number | null): string {
+  if (ms === null) return '–';
+  return ms < 10 ? `${ms.toFixed(1)} ms` : `${ms.toFixed(0)} ms`;
+}

@@ -1,0 +1,95 @@
+import { useSignal } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+
+import type { Hub } from '../hub';
+import { Icon } from '../icons';
+import { tidyToken } from '../session';
+import { CopyButton } from './CopyButton';
+import { Words } from './Words';
+
+const MINT = 'anita token --config anita.toml --subject alice --role viewer';
+
+export function SignIn({ hub }: { readonly hub: Hub }): JSX.Element {
+  const token = useSignal('');
+  const busy = useSignal(false);
+  const field = useRef<HTMLInputElement>(null);
+  const problem = hub.problem.value;
+
+  useEffect(() => {
+    field.current?.focus();
+  }, []);
+
+  const submit = async (): Promise<void> => {
+    const tidy = tidyToken(token.value);
+    if (tidy === '' || busy.value) {
+      field.current?.focus();
+      return;
+    }
+    busy.value = true;
+    await hub.signIn(tidy);
+    busy.value = false;
+    field.current?.select();
+  };
+
+  return (
+    <div class="gate">
+      <form
+        class="card signin"
+        aria-labelledby="signin-title"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit();
+        }}
+      >
+        <h2 id="signin-title">Sign in</h2>
+        <p class="lead">Paste an access token to see the devices it may see.</p>
+        <label for="token">Access token</label>
+        <div class="joined">
+          <input
+            ref={field}
+            id="token"
+            name="token"
+            type="password"
+            autocomplete="off"
+            spellcheck={false}
+            placeholder="eyJhbGciOi…"
+            required
+            aria-invalid={problem !== null}
+            aria-describedby={problem === null ? undefined : 'signin-problem'}
+            value={token}
+            onInput={(event) => {
+              token.value = event.currentTarget.value;
+            }}
+          />
+          <button type="submit" class="primary" disabled={busy}>
+            {busy.value ? 'Signing in…' : 'Sign in'}
+          </button>
+        </div>
+        {problem !== null && (
+          <div class="problem" id="signin-problem" role="alert">
+            <Icon name="warn" />
+            <div>
+              <p>
+                <b>{problem.message}</b> <code>{problem.code}</code>
+              </p>
+              <p>
+                <Words text={problem.remedy} />
+              </p>
+            </div>
+          </div>
+        )}
+        <div class="hint">
+          <p>No token? On the machine that runs the server, make one:</p>
+          <div class="command">
+            <code>{MINT}</code>
+            <CopyButton text={() => MINT} label="Copy the command" />
+          </div>
+          <p>
+            <code>anita demo</code> prints an address that signs you in by itself.
+          </p>
+        </div>
+      </form>
+    </div>
+  );
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['tests/**/*.test.ts'],
+    // Pictures are for people to look at: `ANITA_PICTURES=folder npm test -- pictures`.
+    exclude: process.env['ANITA_PICTURES'] === undefined ? ['tests/pictures.test.ts'] : [],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 10_000 } },
+    // One browser at a time: the machines of CI are small.
+    fileParallelism: false,
+  },
+});

@@ -1,0 +1,208 @@
+//! `cargo xtask test`: installs what is missing, runs the suites, and ends with one line of totals.
+
+mod bench;
+mod checks;
+mod counts;
+mod needs;
+mod programs;
+mod services;
+mod suite;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bench::{Bench, Report};
+use counts::Counts;
+use suite::{Pace, SUITES, Suite};
+
+use crate::fault::{Fault, Outcome};
+use crate::process::Interrupt;
+
+/// Where the suites leave what their commands printed, from the root.
+const LOGS: &str = "build/test/logs";
+
+/// How many lines of a failed suite's log are shown.
+const TAIL_LINES: usize = 40;
+
+/// What to run.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Options {
+    /// The suites to run; all of them when none is named (see --list)
+    suites: Vec<String>,
+    /// Shows the suites and ends
+    #[arg(long)]
+    list: bool,
+    /// Leaves a suite out; can be given several times
+    #[arg(long, value_name = "SUITE")]
+    skip: Vec<String>,
+    /// Installs nothing: suites that need what is missing are skipped
+    #[arg(long)]
+    no_install: bool,
+    /// Only what is quick: formatting, lints, layers, tidy, generated files and unit tests
+    #[arg(long, conflicts_with = "suites")]
+    fast: bool,
+}
+
+/// A suite that has run.
+struct Finished {
+    suite: Suite,
+    report: Report,
+    took: Duration,
+}
+
+/// Runs the suites. The last line on standard output is the line of totals.
+pub(crate) fn run(root: &Path, options: &Options) -> Outcome {
+    if options.list {
+        for suite in SUITES {
+            println!("{:<10} {}", suite.name, suite.about);
+        }
+        return Ok(());
+    }
+    let suites = choose(options)?;
+    let logs = root.join(LOGS);
+    fs::create_dir_all(&logs).map_err(|error| Fault::io("create", &logs, error))?;
+    let interrupt = Interrupt::listen()?;
+    let missing = needs::unmet(root, suites.iter().flat_map(|suite| suite.needs.iter().copied()));
+    if !options.no_install && !missing.is_empty() {
+        needs::install(root, &missing);
+    }
+    let mut finished: Vec<Finished> = Vec::new();
+    for suite in suites {
+        println!("{} …", suite.name);
+        let done = run_one(root, suite, options, &interrupt);
+        println!("{} {} ({})", suite.name, verdict(&done.report), seconds(done.took));
+        finished.push(done);
+        if interrupt.came() {
+            break;
+        }
+    }
+    for failed in finished.iter().filter(|it| it.report.counts.failed > 0) {
+        show_failure(root, failed);
+    }
+    show_table(&finished);
+    let total: Counts = finished.iter().map(|it| it.report.counts).sum();
+    println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
+    if total.failed == 0 && !interrupt.came() { Ok(()) } else { Err(Fault::silent()) }
+}
+
+/// The suites that were asked for, in the order of the list.
+fn choose(options: &Options) -> Result<Vec<Suite>, Fault> {
+    let is_known = |name: &&String| SUITES.iter().any(|suite| suite.name == **name);
+    if let Some(unknown) = options.suites.iter().chain(&options.skip).find(|name| !is_known(name)) {
+        let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+        return Err(Fault::new(format!("there is no suite {unknown}; there are {}", names.join(", "))));
+    }
+    let is_wanted = |suite: &Suite| {
+        let is_named = options.suites.is_empty() || options.suites.iter().any(|name| name == suite.name);
+        let is_left_out = options.skip.iter().any(|name| name == suite.name);
+        is_named && !is_left_out && (!options.fast || suite.pace == Pace::Fast)
+    };
+    Ok(SUITES.into_iter().filter(is_wanted).collect())
+}
+
+fn run_one(root: &Path, suite: Suite, options: &Options, interrupt: &Interrupt) -> Finished {
+    let start = Instant::now();
+    let log = log_of(root, suite);
+    let report = fs::write(&log, "")
+        .map_err(|error| Fault::io("write", &log, error))
+        .and_then(|()| {
+            let mut bench = Bench {
+                root: root.to_owned(),
+                log: log.clone(),
+                deadline: start + suite.time_max(),
+                interrupt: interrupt.clone(),
+                is_fast: options.fast,
+            };
+            // Unit tests need none of the services.
+            let needs = if options.fast { &[] } else { suite.needs };
+            let missing = needs::unmet(root, needs.iter().copied());
+            match (missing.is_empty(), options.no_install) {
+                (true, _) => (suite.run)(&mut bench),
+                (false, true) => Ok(Report::skipped(format!("needs: {}", needs::remedies(&missing)))),
+                (false, false) => Ok(Report::failed(format!("missing: {}", needs::remedies(&missing)))),
+            }
+        })
+        .unwrap_or_else(|fault| Report::failed(fault.to_string()));
+    Finished { suite, report, took: start.elapsed() }
+}
+
+fn log_of(root: &Path, suite: Suite) -> std::path::PathBuf {
+    root.join(LOGS).join(format!("{}.log", suite.name))
+}
+
+fn verdict(report: &Report) -> String {
+    let word = match report.counts {
+        Counts { failed: 1.., .. } => "FAILED",
+        Counts { passed: 0, skipped: 1.., .. } => "skipped",
+        Counts { .. } => "ok",
+    };
+    report.note.as_ref().map_or_else(|| word.to_owned(), |note| format!("{word}: {note}"))
+}
+
+fn seconds(took: Duration) -> String {
+    format!("{:.1} s", took.as_secs_f64())
+}
+
+fn show_failure(root: &Path, failed: &Finished) {
+    let log = log_of(root, failed.suite);
+    let bytes = fs::read(&log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    println!("\n{} failed; the end of {LOGS}/{}.log:", failed.suite.name, failed.suite.name);
+    for line in lines.iter().skip(lines.len().saturating_sub(TAIL_LINES)) {
+        println!("  {line}");
+    }
+    if let Some(note) = &failed.report.note {
+        println!("  {note}");
+    }
+}
+
+fn show_table(finished: &[Finished]) {
+    println!("\n{:<10} {:>7} {:>7} {:>8} {:>10}", "suite", "passed", "failed", "skipped", "time");
+    for Finished { suite, report: Report { counts, note }, took } in finished {
+        let Counts { passed, failed, skipped } = counts;
+        let time = seconds(*took);
+        let note = note.as_deref().map(|note| format!("  {note}")).unwrap_or_default();
+        println!("{:<10} {passed:>7} {failed:>7} {skipped:>8} {time:>10}{note}", suite.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(options: &Options) -> Vec<&'static str> {
+        choose(options).unwrap().iter().map(|suite| suite.name).collect()
+    }
+
+    #[test]
+    fn suites_are_chosen_by_name_and_keep_their_order() {
+        let all = names(&Options::default());
+        assert_eq!(all.len(), SUITES.len());
+        let some = Options { suites: vec!["rust".to_owned(), "fmt".to_owned()], ..Options::default() };
+        assert_eq!(names(&some), ["fmt", "rust"]);
+        let but_one = Options { skip: vec!["e2e".to_owned()], ..Options::default() };
+        assert!(!names(&but_one).contains(&"e2e"));
+        let fast = Options { fast: true, ..Options::default() };
+        assert_eq!(names(&fast), ["fmt", "layers", "tidy", "codegen", "clippy", "rust"]);
+    }
+
+    #[test]
+    fn an_unknown_suite_is_refused_with_the_list() {
+        for options in [
+            Options { suites: vec!["unit".to_owned()], ..Options::default() },
+            Options { skip: vec!["unit".to_owned()], ..Options::default() },
+        ] {
+            let fault = choose(&options).unwrap_err().to_string();
+            assert!(fault.starts_with("there is no suite unit; there are fmt, "), "{fault}");
+        }
+    }
+
+    #[test]
+    fn verdicts_name_their_reason() {
+        assert_eq!(verdict(&Counts::PASSED.into()), "ok");
+        assert_eq!(verdict(&Report::skipped("not here")), "skipped: not here");
+        assert_eq!(verdict(&Report::failed("took too long")), "FAILED: took too long");
+    }
+}

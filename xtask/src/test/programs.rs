@@ -1,0 +1,92 @@
+//! The suites that build and run test programs.
+
+use std::fs;
+use std::path::Path;
+
+use super::bench::{Bench, Report};
+use super::counts::Counts;
+use crate::fault::Fault;
+use crate::workspace;
+
+/// How long each fuzz target runs on mutations, seconds.
+const FUZZ_SECS: &str = "5";
+
+pub(crate) fn rust(bench: &mut Bench) -> Result<Report, Fault> {
+    let mut command = bench.cargo(&["test", "--workspace", "--no-fail-fast"]);
+    if bench.is_fast {
+        command.args(["--lib", "--bins"]);
+    } else {
+        // A service that is not there is a failure then, and not a skip.
+        command.env("ANITA_TEST_REQUIRE_SERVICES", "1");
+    }
+    let (exit, output) = bench.capture(&mut command)?;
+    Ok(Counts::of_libtest(&output).of_command(exit).into())
+}
+
+pub(crate) fn build(bench: &mut Bench) -> Result<Report, Fault> {
+    bench.build_program()?;
+    Ok(Counts::PASSED.into())
+}
+
+pub(crate) fn examples(bench: &mut Bench) -> Result<Report, Fault> {
+    Ok(bench.check(&mut bench.cargo(&["build", "--workspace", "--examples"]))?.into())
+}
+
+pub(crate) fn fuzz(bench: &mut Bench) -> Result<Report, Fault> {
+    let manifest = "fuzz/Cargo.toml";
+    if !bench.root.join(manifest).is_file() {
+        return Ok(Report::skipped("there is no fuzz/Cargo.toml"));
+    }
+    // The same folder: most of what the targets use is built already.
+    let target = workspace::target_folder(&bench.root)?;
+    let mut command = bench.cargo(&["run", "--no-default-features", "--bin", "replay"]);
+    command.args(["--manifest-path", manifest, "--target-dir"]).arg(target);
+    let (exit, output) = bench.capture(command.args(["--", "--seconds", FUZZ_SECS]))?;
+    let count = |end: &str| {
+        let lines = output.lines().filter(|line| line.starts_with("fuzz target ") && line.ends_with(end));
+        u64::try_from(lines.count()).unwrap_or(0)
+    };
+    let counts = Counts { passed: count(" ... ok"), failed: count(" ... FAILED"), skipped: 0 };
+    Ok(counts.of_command(exit).into())
+}
+
+pub(crate) fn sdk(bench: &mut Bench) -> Result<Report, Fault> {
+    bench.build_web(&["sdk"])?;
+    let checks = lint_and_types(bench, "sdk")?;
+    // These two need a server; the suite `live` runs them.
+    let without = ["--exclude", "tests/live.test.ts", "--exclude", "tests/guide.test.ts"];
+    Ok((checks + vitest(bench, "sdk", &without, &[])?).into())
+}
+
+pub(crate) fn dashboard(bench: &mut Bench) -> Result<Report, Fault> {
+    bench.build_web(&["sdk"])?;
+    Ok((lint_and_types(bench, "dashboard")? + vitest(bench, "dashboard", &[], &[])?).into())
+}
+
+/// Lint and types of a package: two checks.
+pub(crate) fn lint_and_types(bench: &Bench, package: &str) -> Result<Counts, Fault> {
+    let script = |name| {
+        bench.check(&mut workspace::npm(&bench.root, &["run", "--silent", name, "--workspace", package]))
+    };
+    Ok(script("lint")? + script("typecheck")?)
+}
+
+/// Runs the tests of a package.
+pub(crate) fn vitest(
+    bench: &Bench,
+    package: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<Counts, Fault> {
+    let report = bench.log.with_extension("json");
+    if report.exists() {
+        fs::remove_file(&report).map_err(|error| Fault::io("remove", &report, error))?;
+    }
+    let mut command = bench.command_in(Path::new(package), "npx");
+    command.args(["--no-install", "vitest", "run", "--reporter=default", "--reporter=json"]);
+    command.arg(format!("--outputFile.json={}", report.display()));
+    command.env("NO_COLOR", "1").envs(environment.iter().copied()).args(arguments);
+    let exit = bench.run(&mut command)?;
+    let text = fs::read_to_string(&report).unwrap_or_default();
+    Ok(Counts::of_vitest(&text).unwrap_or_default().of_command(exit))
+}

@@ -1,0 +1,147 @@
+//! The suites that run against a program of ours, started for them on a free port.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::bench::{Bench, Report};
+use super::counts::Counts;
+use super::needs;
+use super::programs::{lint_and_types, vitest};
+use crate::fault::{Fault, Outcome};
+use crate::process::{self, Running};
+use crate::workspace;
+
+/// The client library of the Python tests; one that knows nothing of us.
+const WEBSOCKETS: &str = "websockets==17.4";
+
+/// Where the WebSocket conformance suite is kept, seen from the root.
+const AUTOBAHN: &str = "../shared/tools/autobahn";
+
+pub(crate) fn live(bench: &mut Bench) -> Result<Report, Fault> {
+    let program = bench.build_program()?;
+    let server = Server::start(bench, &program)?;
+    let token = server.token("viewer")?;
+    let url = format!("ws://127.0.0.1:{}/ws/uwb", server.port);
+    let environment = [("ANITA_TEST_URL", url.as_str()), ("ANITA_TEST_TOKEN", token.as_str())];
+    let files = ["tests/live.test.ts", "tests/guide.test.ts"];
+    Ok(vitest(bench, "sdk", &files, &environment)?.into())
+}
+
+/// `anita serve` on a free port, in plain text on loopback.
+#[derive(Debug)]
+struct Server {
+    program: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    _running: Running,
+}
+
+impl Server {
+    fn start(bench: &Bench, program: &Path) -> Result<Self, Fault> {
+        let folder = bench.scratch("live")?;
+        let port = process::free_port()?;
+        let configuration = format!(
+            "[server]\nlisten = \"127.0.0.1:{port}\"\nplaintext = \"loopback\"\n\n\
+             [auth]\nissuer = \"anita\"\naudience = \"anita\"\nsecret_file = \"jwt.secret\"\n\n\
+             [storage]\nurl = \"memory\"\n"
+        );
+        write(&folder.join("anita.toml"), &configuration)?;
+        write(&folder.join("jwt.secret"), "a secret of tests, and of nothing else; 0123456789abcdef\n")?;
+        private(&folder.join("jwt.secret"))?;
+        let mut serve = Command::new(program);
+        serve.args(["serve", "--config", "anita.toml"]).current_dir(&folder);
+        let mut running = Running::start(&mut serve, &bench.log)?;
+        bench.wait_for("the server listens", || {
+            if running.poll()?.is_some() {
+                return Err(Fault::new("the server ended before it listened"));
+            }
+            Ok(TcpStream::connect(("127.0.0.1", port)).is_ok())
+        })?;
+        Ok(Self { program: program.to_owned(), folder, port, _running: running })
+    }
+
+    /// A token for a role, made by the program itself.
+    fn token(&self, role: &str) -> Result<String, Fault> {
+        let mut mint = Command::new(&self.program);
+        mint.args(["token", "--config", "anita.toml", "--subject", "tester", "--role", role, "--ttl", "1h"]);
+        let token = process::output(mint.current_dir(&self.folder));
+        token.map(|token| token.trim().to_owned()).ok_or_else(|| Fault::new("`anita token` failed"))
+    }
+}
+
+fn write(path: &Path, text: &str) -> Outcome {
+    fs::write(path, text).map_err(|error| Fault::io("write", path, error))
+}
+
+/// A secret is for its owner alone.
+fn private(path: &Path) -> Outcome {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+        .map_err(|error| Fault::io("protect", path, error))
+}
+
+pub(crate) fn python(bench: &mut Bench) -> Result<Report, Fault> {
+    let folder = bench.root.join("tests/python");
+    let has_tests = fs::read_dir(&folder).is_ok_and(|entries| {
+        entries.filter_map(Result::ok).any(|entry| entry.file_name().to_string_lossy().starts_with("test_"))
+    });
+    if !has_tests {
+        return Ok(Report::skipped("there is no tests/python/test_*.py"));
+    }
+    let program = bench.build_program()?;
+    let python = bench.root.join("build/venv/bin/python");
+    if !python.is_file() {
+        let mut make = bench.command_in(Path::new("."), "python3");
+        bench.prepare(make.args(["-m", "venv", "build/venv"]), "making build/venv")?;
+    }
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", WEBSOCKETS]);
+    bench.prepare(&mut install, "installing the Python client library")?;
+    let mut tests = bench.command_in(Path::new("tests/python"), &python.to_string_lossy());
+    tests.args(["-m", "unittest", "discover", "--verbose", "--pattern", "test_*.py"]);
+    let (exit, output) = bench.capture(tests.env("ANITA_BIN", program))?;
+    Ok(Counts::of_unittest(&output).of_command(exit).into())
+}
+
+pub(crate) fn e2e(bench: &mut Bench) -> Result<Report, Fault> {
+    let program = bench.build_program()?;
+    let checks = lint_and_types(bench, "e2e")?;
+    let environment = [
+        ("ANITA_BIN", &*program.to_string_lossy()),
+        ("ANITA_CHROMIUM", needs::chromium().unwrap_or_default()),
+        ("ANITA_TEST_REQUIRE_SERVICES", "1"),
+    ];
+    Ok((checks + vitest(bench, "e2e", &[], &environment)?).into())
+}
+
+pub(crate) fn autobahn(bench: &mut Bench) -> Result<Report, Fault> {
+    let suite = bench.root.join(AUTOBAHN);
+    if !suite.join("run.sh").is_file() {
+        return Ok(Report::skipped(format!("the conformance suite is not at {AUTOBAHN}")));
+    }
+    let home = bench.root.join("build/autobahn");
+    fs::create_dir_all(&home).map_err(|error| Fault::io("create", &home, error))?;
+    let script = |name: &str| {
+        let mut command = workspace::command(&bench.root, "bash");
+        command.arg(suite.join(name)).env("AUTOBAHN_HOME", &home);
+        command
+    };
+    if !home.join("ready").is_file() {
+        bench.prepare(&mut script("setup.sh"), "setting up the conformance suite")?;
+        write(&home.join("ready"), "")?;
+    }
+    let mut build = bench.cargo(&["build", "--release", "--package", "anita-ws", "--example", "echo"]);
+    bench.prepare(&mut build, "building the echo server")?;
+    let port = process::free_port()?.to_string();
+    let mut echo = Command::new(workspace::target_folder(&bench.root)?.join("release/examples/echo"));
+    let _echo = Running::start(echo.args(["--listen", &format!("127.0.0.1:{port}")]), &bench.log)?;
+    bench.wait_for("the echo server listens", || {
+        Ok(TcpStream::connect(format!("127.0.0.1:{port}")).is_ok())
+    })?;
+    // All sections but compression, 12 and 13, which the server does not speak.
+    let (exit, output) =
+        bench.capture(script("run.sh").args(["--no-deflate", "--sections", "--why", &port]))?;
+    Ok(Counts::of_autobahn(&output).of_command(exit).into())
+}
