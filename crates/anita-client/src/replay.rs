@@ -193,6 +193,8 @@ struct Replay<'a, F> {
     told_at: Instant,
     told_sent: u64,
     position: Duration,
+    /// From 1.
+    pass: u64,
     on_event: F,
 }
 
@@ -261,6 +263,7 @@ pub async fn replay(
         told_at: now,
         told_sent: 0,
         position: Duration::ZERO,
+        pass: 0,
         on_event,
     };
     let run = replay.run(format).await;
@@ -275,6 +278,7 @@ impl<F: FnMut(ReplayEvent<'_>)> Replay<'_, F> {
     async fn run(&mut self, format: Format) -> Result<(), ReplayError> {
         let times = if self.options.keep_time { Times::Recorded } else { Times::Shifted };
         loop {
+            self.pass += 1;
             let feed = Feed::open(&self.options.file, format, times).await?;
             let sent_before = self.report.sent;
             let end = self.pass(feed).await?;
@@ -381,8 +385,7 @@ impl<F: FnMut(ReplayEvent<'_>)> Replay<'_, F> {
         let elapsed_secs = self.told_at.elapsed().as_secs_f64().max(1e-3);
         let per_second = (self.report.sent - self.told_sent) as f64 / elapsed_secs;
         (self.told_at, self.told_sent) = (Instant::now(), self.report.sent);
-        let pass = self.report.passes + 1;
-        let (sent, position) = (self.report.sent, self.position);
+        let (sent, position, pass) = (self.report.sent, self.position, self.pass);
         (self.on_event)(ReplayEvent::Progress(Progress { sent, position, per_second, pass }));
     }
 }

@@ -114,12 +114,14 @@ async fn bad_lines_and_refused_items_are_told_with_their_lines_and_counted() {
         soon(replay(ReplayOptions::new(format!("ws://{address}/ws/uwb"), path), |event| match event {
             ReplayEvent::BadLine { error: ReadError::Line { line, .. } } => told.push(format!("bad {line}")),
             ReplayEvent::Refused { line, code, .. } => told.push(format!("{code} {line}")),
-            ReplayEvent::Progress(progress) => told.push(format!("sent {}", progress.sent)),
+            ReplayEvent::Progress(progress) => {
+                told.push(format!("sent {} in pass {}", progress.sent, progress.pass));
+            }
             other @ (ReplayEvent::BadLine { .. } | ReplayEvent::Retry { .. }) => panic!("{other:?}"),
         }))
         .await
         .unwrap();
-    assert_eq!(told, ["bad 3", "not_found 5", "sent 2"]);
+    assert_eq!(told, ["bad 3", "not_found 5", "sent 2 in pass 1"]);
     let counted = (report.sent, report.accepted, report.refused, report.bad_lines, report.without_position);
     assert_eq!(counted, (2, 1, 1, 1, 1));
 }
