@@ -4,6 +4,7 @@
 //! and takes what it wants to say. Its router is [`router`]: one exhaustive match from a request to its permission,
 //! and one to its handler.
 
+mod authentication;
 mod budget;
 mod context;
 mod deliver;
@@ -12,8 +13,9 @@ mod handlers;
 mod router;
 mod session;
 
+pub use authentication::token_refusal;
 pub use context::{Context, Credentials, SessionSettings};
 pub use extension::{Caller, ExtensionError, Extensions};
 pub use handlers::locations::report;
 pub use handlers::{Refused, device_list, history_page};
-pub use session::{Closing, Delivery, Session, token_refusal};
+pub use session::{Closing, Delivery, Session};

@@ -4,7 +4,7 @@
 use anita_auth::Permission;
 use anita_model::Now;
 use anita_wire::message::Pong;
-use anita_wire::{ErrorCode, Incoming, Refusal, Request, RequestId, Time};
+use anita_wire::{ErrorCode, Incoming, Refusal, Request, RequestId, RequestKind, Time};
 use bytes::Bytes;
 
 use crate::extension::Caller;
@@ -12,44 +12,38 @@ use crate::handlers::{Refused, answer};
 use crate::session::Session;
 
 /// What a request needs; `None` where being authenticated is enough.
-pub(crate) fn permission(request: &Request) -> Option<Permission> {
+pub(crate) fn permission(request: RequestKind) -> Option<Permission> {
     match request {
-        Request::Authenticate(_)
-        | Request::Ping(_)
-        | Request::LeaveRoom(_)
-        | Request::StopPositionTracking(_) => None,
-        Request::JoinRoom(_) => Some(Permission::RoomsJoin),
-        Request::GetRoomMembers(_) => Some(Permission::RoomsMembers),
-        Request::SendToRoom(_) => Some(Permission::RoomsSend),
-        Request::GetActiveDevices(_) | Request::GetDeviceLocation(_) | Request::StartPositionTracking(_) => {
-            Some(Permission::DevicesRead)
-        }
-        Request::RegisterDevice(_) | Request::UpdateDevice(_) | Request::RemoveDevice(_) => {
+        RequestKind::Authenticate
+        | RequestKind::Ping
+        | RequestKind::LeaveRoom
+        | RequestKind::StopPositionTracking => None,
+        RequestKind::JoinRoom => Some(Permission::RoomsJoin),
+        RequestKind::GetRoomMembers => Some(Permission::RoomsMembers),
+        RequestKind::SendToRoom => Some(Permission::RoomsSend),
+        RequestKind::GetActiveDevices
+        | RequestKind::GetDeviceLocation
+        | RequestKind::StartPositionTracking => Some(Permission::DevicesRead),
+        RequestKind::RegisterDevice | RequestKind::UpdateDevice | RequestKind::RemoveDevice => {
             Some(Permission::DevicesWrite)
         }
-        Request::ReportLocation(_) => Some(Permission::LocationsReport),
-        Request::GetLocationHistory(_) => Some(Permission::HistoryRead),
+        RequestKind::ReportLocation => Some(Permission::LocationsReport),
+        RequestKind::GetLocationHistory => Some(Permission::HistoryRead),
     }
 }
 
 impl Session {
-    /// Reads a request, asks for its permission, and calls its handler. The answer is a complete frame.
+    /// Asks for a request's permission, reads it, and calls its handler. The answer is a complete frame. What is not
+    /// allowed is refused as such, whatever its payload.
     pub(crate) async fn route(&mut self, incoming: &Incoming<'_>, now: Now) -> Result<Bytes, Refused> {
-        let Some(request) = Request::decode(&incoming.name, incoming.payload) else {
+        let Some(kind) = RequestKind::from_type(&incoming.name) else {
             return self.route_extension(incoming, now).await;
         };
-        // A request that is not allowed is refused as such, whatever its payload.
-        let request = match request {
-            Ok(request) => request,
-            Err(refusal) => {
-                self.context.hub.metrics().count_message("invalid");
-                return Err(refusal.into());
-            }
-        };
-        self.context.hub.metrics().count_message(request.type_name());
-        if let Some(permission) = permission(&request) {
-            self.require(permission, request.type_name())?;
+        self.context.hub.metrics().count_message(kind.type_name());
+        if let Some(permission) = permission(kind) {
+            self.require(permission, kind.type_name())?;
         }
+        let request = kind.decode(incoming.payload)?;
         let id = incoming.id.as_ref();
         match request {
             Request::Authenticate(payload) => self.refresh(&payload, id, now),

@@ -5,28 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anita_auth::{LEEWAY, Permission, Principal, TokenError};
-use anita_hub::{Endpoint, Pace, Peer, Registration, View};
+use anita_auth::Principal;
+use anita_hub::{Pace, Peer, Registration, View};
 use anita_model::{Now, RoomName, SourceName};
-use anita_wire::limits::{
-    DEVICES_PER_PAGE_MAX, HISTORY_PER_PAGE_MAX, LOCATIONS_PER_REPORT_MAX, MESSAGE_BYTES_BEFORE_AUTH_MAX,
-};
-use anita_wire::message::{AuthRequired, Connection, Heartbeat, Limits, Reconnect, RoomLeft};
-use anita_wire::request::Authenticate;
-use anita_wire::{
-    CloseCode, CloseReason, ErrorCode, Incoming, Refusal, Request, RequestId, SUBPROTOCOL, Time,
-};
+use anita_wire::message::{Heartbeat, Reconnect};
+use anita_wire::{CloseCode, CloseReason, ErrorCode, Incoming, Refusal, RequestId, Time};
 use bytes::Bytes;
 use futures_util::FutureExt;
 
 use crate::budget::Budget;
 use crate::context::{Context, Credentials};
-use crate::handlers::{Refused, answer};
+use crate::handlers::Refused;
 use crate::router::refusal_frame;
 
-/// The four ways to bring a token, as `system.auth_required` names them.
-const AUTH_METHODS: [&str; 5] =
-    ["authorization_header", "query_token", "subprotocol_token", "authenticate_message", "session_cookie"];
+/// How large a message may be whose id is still read when there were too many, bytes.
+const RATE_REFUSED_READ_BYTES_MAX: usize = 1_024;
 
 /// Whether what is new may be handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +56,7 @@ impl Heard {
 }
 
 #[derive(Debug)]
-enum Phase {
+pub(crate) enum Phase {
     /// Nobody is known yet; until the deadline, by the uptime.
     Waiting { deadline: Duration },
     /// Somebody is.
@@ -75,7 +68,7 @@ enum Phase {
 pub struct Session {
     pub(crate) context: Arc<Context>,
     registration: Registration,
-    phase: Phase,
+    pub(crate) phase: Phase,
     /// The rooms it is in, and up to which number it has heard each.
     pub(crate) rooms: BTreeMap<RoomName, Heard>,
     /// The view of the room `uwb`.
@@ -90,12 +83,12 @@ pub struct Session {
     pub(crate) out: Vec<Bytes>,
     /// What fixes of this connection name as their source.
     pub(crate) source: SourceName,
-    budget: Budget,
+    pub(crate) budget: Budget,
     rate_refusals: u32,
     heard_at: Duration,
-    heartbeat_at: Duration,
+    pub(crate) heartbeat_at: Duration,
     /// When the token and its leeway run out, by the uptime: a jump of the wall clock ends nobody.
-    expires_at: Duration,
+    pub(crate) expires_at: Duration,
     closing: Option<Closing>,
 }
 
@@ -205,7 +198,7 @@ impl Session {
             return;
         }
         if let Err(wait) = self.budget.take(now.uptime) {
-            self.refuse_rate(wait);
+            self.refuse_rate(wait, text);
             return;
         }
         self.rate_refusals = 0;
@@ -299,141 +292,6 @@ impl Session {
         self.end(Closing { code: CloseCode::Restart, reason });
     }
 
-    // --- authentication
-
-    fn ask_for_token(&mut self) {
-        let deadline_secs = self.context.settings.auth_deadline.as_secs_f64();
-        self.say(&AuthRequired {
-            auth_methods: AUTH_METHODS.map(str::to_owned).to_vec(),
-            message: format!(
-                "Send {{\"type\":\"authenticate\",\"payload\":{{\"token\":\"…\"}}}} within {deadline_secs} s."
-            ),
-        });
-    }
-
-    /// Until somebody is known, only a small `authenticate` is listened to.
-    fn on_text_before_auth(&mut self, text: &str, now: Now) {
-        if text.len() > MESSAGE_BYTES_BEFORE_AUTH_MAX {
-            self.refuse_and_close(&ErrorCode::TooLarge.into(), None, CloseCode::TooBig);
-            return;
-        }
-        let incoming = match Incoming::decode(text) {
-            Ok(incoming) => incoming,
-            Err(refusal) => return self.refuse_and_close(&refusal, None, CloseCode::Misuse),
-        };
-        let id = incoming.id.as_ref();
-        match Request::decode(&incoming.name, incoming.payload) {
-            Some(Ok(Request::Authenticate(Authenticate { token }))) => self.authenticate(&token, id, now),
-            Some(Err(refusal)) if incoming.name == "authenticate" => {
-                self.refuse_and_close(&refusal, id, CloseCode::Misuse);
-            }
-            _ => {
-                let message = "The first message has to be `authenticate`, or the token has to come with the connection.";
-                let refusal = Refusal::saying(ErrorCode::Unauthenticated, message);
-                self.refuse_and_close(&refusal, id, CloseCode::Misuse);
-            }
-        }
-    }
-
-    fn authenticate(&mut self, token: &str, id: Option<&RequestId>, now: Now) {
-        match self.context.verifier.verify(token, now.wall) {
-            Ok(principal) => self.welcome(principal, id, now),
-            Err(error) => {
-                let refusal = token_refusal(error);
-                let code = refusal.code.closes().unwrap_or(CloseCode::BadToken);
-                tracing::info!(target: "anita::audit", action = "authenticate", outcome = "refused", reason = %error,
-                    client = self.client_id(), address = ?self.peer().address, "a token was refused");
-                self.refuse_and_close(&refusal, id, code);
-            }
-        }
-    }
-
-    /// Somebody is known: checks the endpoint, says the hello, joins what the endpoint joins.
-    fn welcome(&mut self, principal: Principal, id: Option<&RequestId>, now: Now) {
-        let uwb = RoomName::uwb();
-        let may_join = principal.may_join(&uwb);
-        let is_uwb = self.peer().endpoint == Endpoint::Uwb;
-        if is_uwb && !may_join && !principal.may(Permission::EndpointsOpen) {
-            let message = "This token does not allow the room \"uwb\", which /ws/uwb needs.";
-            self.become_principal(principal, now);
-            self.audit_forbidden("open /ws/uwb", "uwb");
-            self.refuse_and_close(&Refusal::saying(ErrorCode::Forbidden, message), id, CloseCode::Forbidden);
-            return;
-        }
-        self.become_principal(principal, now);
-        if let Ok(hello) = self.hello() {
-            self.out.push(answer(&hello, id));
-        }
-        if is_uwb
-            && may_join
-            && let Err(Refused(refusal)) = self.join(&uwb, None, now)
-        {
-            self.refuse(&refusal, None);
-        }
-    }
-
-    fn hello(&self) -> Result<Connection, Refused> {
-        let principal = self.principal()?;
-        let settings = &self.context.settings;
-        Ok(Connection {
-            client_id: self.client_id().to_owned(),
-            status: "authenticated".to_owned(),
-            user_id: principal.subject.clone(),
-            roles: principal.roles.clone(),
-            permissions: permission_names(principal),
-            expires_at: Time(principal.expires_at),
-            heartbeat_interval_secs: settings.heartbeat_interval.as_secs_f64(),
-            protocol: SUBPROTOCOL.to_owned(),
-            limits: Limits {
-                message_bytes: settings.message_bytes_max,
-                requests_per_second: self.requests_per_second(principal),
-                rooms: self.context.hub.rooms().limits().rooms_per_connection_max,
-                locations_per_report: LOCATIONS_PER_REPORT_MAX,
-                devices_per_page: DEVICES_PER_PAGE_MAX,
-                history_per_page: HISTORY_PER_PAGE_MAX,
-            },
-        })
-    }
-
-    fn requests_per_second(&self, principal: &Principal) -> u32 {
-        let settings = &self.context.settings;
-        if principal.may(Permission::LocationsReport) {
-            settings.publisher_requests_per_second
-        } else {
-            settings.viewer_requests_per_second
-        }
-    }
-
-    /// From now on this principal is at the other end. What it may not do any more ends.
-    pub(crate) fn become_principal(&mut self, principal: Principal, now: Now) {
-        self.peer().set_user(&principal.subject);
-        let is_first = matches!(self.phase, Phase::Waiting { .. });
-        let per_second = self.requests_per_second(&principal);
-        if is_first {
-            self.heartbeat_at = now.uptime.saturating_add(self.context.settings.heartbeat_interval);
-        }
-        self.budget = Budget::new(per_second, now.uptime);
-        self.expires_at = now.uptime.saturating_add(principal.expires_at.plus(LEEWAY).since(now.wall));
-        if !principal.may(Permission::DevicesRead) {
-            self.tracking = None;
-        }
-        let lost: Vec<RoomName> =
-            self.rooms.keys().filter(|room| !principal.may_join(room)).cloned().collect();
-        self.phase = Phase::Live(Box::new(principal));
-        for room in lost {
-            self.leave(&room, now);
-            self.say(&RoomLeft { room: room.to_string() });
-        }
-    }
-
-    /// Who is at the other end.
-    pub(crate) fn principal(&self) -> Result<&Principal, Refused> {
-        match &self.phase {
-            Phase::Live(principal) => Ok(principal),
-            Phase::Waiting { .. } => Err(ErrorCode::Unauthenticated.into()),
-        }
-    }
-
     // --- saying no
 
     /// Answers with an `error`; the socket goes on.
@@ -446,11 +304,14 @@ impl Session {
         self.out.push(refusal_frame(refusal, id));
     }
 
-    fn refuse_rate(&mut self, wait: Duration) {
+    /// Too many: the answer names its request where reading that costs next to nothing.
+    fn refuse_rate(&mut self, wait: Duration, text: &str) {
+        let id = if text.len() <= RATE_REFUSED_READ_BYTES_MAX { Incoming::decode(text).ok() } else { None };
+        let id = id.and_then(|incoming| incoming.id);
         self.rate_refusals += 1;
         let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         let refusal = Refusal::new(ErrorCode::RateLimited).with_retry_after_ms(retry_after_ms);
-        self.refuse(&refusal, None);
+        self.refuse(&refusal, id.as_ref());
         if self.rate_refusals > self.context.settings.rate_refusals_max {
             let reason = CloseReason {
                 retry_after_ms: Some(retry_after_ms),
@@ -460,7 +321,7 @@ impl Session {
         }
     }
 
-    fn refuse_and_close(&mut self, refusal: &Refusal, id: Option<&RequestId>, code: CloseCode) {
+    pub(crate) fn refuse_and_close(&mut self, refusal: &Refusal, id: Option<&RequestId>, code: CloseCode) {
         self.refuse(refusal, id);
         self.end(Closing { code, reason: CloseReason::after(refusal.code) });
     }
@@ -478,29 +339,4 @@ impl Session {
         tracing::warn!(target: "anita::audit", action, needed, subject, outcome = "forbidden",
             client = self.client_id(), address = ?self.peer().address, "an action was refused");
     }
-}
-
-/// What a client is told of a token that is not accepted: which check failed, and nothing of the key.
-pub fn token_refusal(error: TokenError) -> Refusal {
-    let code = match error {
-        TokenError::Expired => ErrorCode::TokenExpired,
-        TokenError::TooLong
-        | TokenError::Malformed
-        | TokenError::Algorithm
-        | TokenError::Signature
-        | TokenError::Issuer
-        | TokenError::Audience
-        | TokenError::Subject
-        | TokenError::NotYet
-        | TokenError::Patterns => ErrorCode::InvalidToken,
-    };
-    let text = error.to_string();
-    let mut sentence = text.chars();
-    let sentence: String = sentence.next().into_iter().flat_map(char::to_uppercase).chain(sentence).collect();
-    Refusal::saying(code, format!("{sentence}."))
-}
-
-/// The names of a principal's permissions.
-pub(crate) fn permission_names(principal: &Principal) -> Vec<String> {
-    principal.permissions.iter().map(|permission| permission.as_str().to_owned()).collect()
 }

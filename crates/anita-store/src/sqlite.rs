@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anita_model::{DeviceId, DeviceKind, Position, SiteName};
@@ -60,7 +61,21 @@ enum Request {
 /// The registry in a file.
 #[derive(Debug)]
 pub struct SqliteDevices {
-    requests: mpsc::Sender<Request>,
+    /// `None` only while it is dropped: then the thread ends.
+    requests: Option<mpsc::Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for SqliteDevices {
+    /// Waits until what is on its way is written and the file is closed.
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's thread panicked");
+        }
+    }
 }
 
 impl SqliteDevices {
@@ -78,11 +93,11 @@ impl SqliteDevices {
         connection.pragma_update(None, "synchronous", "full").map_err(sqlite)?;
         migrate(&mut connection, &shown)?;
         let (requests, waiting) = mpsc::channel(WAITING_MAX);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("anita-sqlite".into())
             .spawn(move || serve(&mut connection, waiting))
             .map_err(OpenError::Thread)?;
-        Ok(Self { requests })
+        Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
 
     fn ask<T: Send + 'static>(
@@ -90,9 +105,11 @@ impl SqliteDevices {
         request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request,
     ) -> BoxFuture<'_, Result<T, StoreError>> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.requests.try_send(request(answer));
+        let sent = self.requests.as_ref().is_some_and(|requests| requests.try_send(request(answer)).is_ok());
         Box::pin(async move {
-            sent.map_err(|_full_or_closed| StoreError::Busy)?;
+            if !sent {
+                return Err(StoreError::Busy);
+            }
             answered.await.unwrap_or(Err(StoreError::Busy))
         })
     }

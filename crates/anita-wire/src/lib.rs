@@ -21,7 +21,7 @@ mod strict;
 pub use close::{Advice, CloseCode, CloseReason};
 pub use envelope::{Incoming, Numbered, Outgoing, RequestId, check_json, encode};
 pub use error::{ErrorCode, Refusal};
-pub use request::Request;
+pub use request::{Request, RequestKind};
 pub use scalar::{Kind, Metres, Percent, Place, Point, Status, Time};
 
 /// The name of the subprotocol, as asked for in `Sec-WebSocket-Protocol`.

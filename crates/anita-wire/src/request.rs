@@ -325,6 +325,33 @@ macro_rules! requests {
         #[derive(Debug, Clone)]
         pub enum Request { $($(#[$doc])* $name($name),)+ }
 
+        /// Which request it is, its payload not read yet.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum RequestKind { $($(#[$doc])* $name,)+ }
+
+        impl RequestKind {
+            /// The request of a type on the wire. `None` when the protocol has no such type.
+            pub fn from_type(name: &str) -> Option<Self> {
+                match name {
+                    $($type => Some(Self::$name),)+
+                    _ => None,
+                }
+            }
+
+            /// Its type on the wire.
+            pub fn type_name(self) -> &'static str {
+                match self { $(Self::$name => $type,)+ }
+            }
+
+            /// Reads the payload.
+            ///
+            /// # Errors
+            /// `invalid_payload` or `too_large`, as the payload deserves.
+            pub fn decode(self, payload: &str) -> Result<Request, Refusal> {
+                match self { $(Self::$name => $name::decode(payload).map(Request::$name),)+ }
+            }
+        }
+
         impl Request {
             /// Every request's type on the wire.
             pub const TYPES: &[&str] = &[$($type,)+];
@@ -334,15 +361,7 @@ macro_rules! requests {
             /// # Errors
             /// `invalid_payload` or `too_large`, as the payload deserves.
             pub fn decode(name: &str, payload: &str) -> Option<Result<Self, Refusal>> {
-                match name {
-                    $($type => Some($name::decode(payload).map(Self::$name)),)+
-                    _ => None,
-                }
-            }
-
-            /// The request's type on the wire.
-            pub fn type_name(&self) -> &'static str {
-                match self { $(Self::$name(_) => $type,)+ }
+                RequestKind::from_type(name).map(|kind| kind.decode(payload))
             }
         }
 

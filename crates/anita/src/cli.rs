@@ -9,6 +9,7 @@ mod serve;
 mod token;
 
 use std::error::Error;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -86,7 +87,10 @@ pub(crate) fn run() -> ExitCode {
 fn log(format: LogFormat, level: &str) -> Result<(), Failure> {
     let filter =
         EnvFilter::try_new(level).map_err(|error| format!("log.level: {level:?} is no filter: {error}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => builder.try_init()?,
         LogFormat::Json => builder.json().try_init()?,

@@ -6,8 +6,9 @@ use anita_wire::request::Authenticate;
 use anita_wire::{ErrorCode, Refusal, RequestId, Time};
 use bytes::Bytes;
 
+use crate::authentication::{permission_names, token_refusal};
 use crate::handlers::{Refused, answer};
-use crate::session::{Session, permission_names, token_refusal};
+use crate::session::Session;
 
 impl Session {
     /// Takes a fresh token of the same subject. What it no longer allows ends at once. A bad one changes nothing: the

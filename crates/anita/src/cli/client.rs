@@ -111,8 +111,8 @@ pub(crate) struct ReplayArguments {
     /// Begin again at the end.
     #[arg(long = "loop")]
     is_loop: bool,
-    /// Send the recorded times instead of moving the recording to now. The live locations then only move if they are
-    /// older.
+    /// Send the recorded times instead of moving the recording to now: then a live location moves only where the
+    /// recording is newer than it.
     #[arg(long)]
     keep_time: bool,
 }
