@@ -10,7 +10,7 @@ pub fn run(bytes: &[u8]) {
     };
     match Request::decode(name, payload) {
         Some(Ok(request)) => {
-            assert_eq!(request.type_name(), name);
+            assert!(Request::TYPES.contains(&name));
             if let Request::ReportLocation(report) = request {
                 assert!(report.items.len() <= LOCATIONS_PER_REPORT_MAX);
             }

@@ -363,6 +363,11 @@ macro_rules! requests {
             pub fn decode(name: &str, payload: &str) -> Option<Result<Self, Refusal>> {
                 RequestKind::from_type(name).map(|kind| kind.decode(payload))
             }
+
+            /// The request's type on the wire.
+            pub fn type_name(&self) -> &'static str {
+                match self { $(Self::$name(_) => $type,)+ }
+            }
         }
 
         /// Calls the visitor for each request, in the table's order: its type on the wire, and its answer's.

@@ -33,6 +33,8 @@ const TRAIL_PACE: readonly (readonly [trails: number, ms: number])[] = [
   [600, 100],
   [Infinity, 300],
 ];
+/** Above this many, trails are thin, so that the tags stay the foremost. */
+const THIN_TRAILS = 300;
 /** Above this many, nobody can follow a single trail, and all of them cost too much: only the selected one is drawn. */
 const TRAIL_LIMIT = 3_000;
 const BANDS = [0.07, 0.16, 0.27, 0.4, 0.56];
@@ -119,6 +121,7 @@ export class Painter {
     if (job !== undefined) {
       this.#scaled(this.#draft);
       const some = job.tracks.slice(job.next, job.next + TRAILS_A_FRAME);
+      this.#draft.lineWidth = job.tracks.length > THIN_TRAILS ? 1 : 2;
       strokeTrails(this.#draft, some, job.camera, now - scene.trailSeconds * 1_000, now, this.#palette);
       job.next += TRAILS_A_FRAME;
       if (job.next >= job.tracks.length) this.#showTrails(scene, job.camera, now);
@@ -276,14 +279,13 @@ function strokeTrails(
   const band = (to - from) / BANDS.length;
   ctx.lineCap = 'round';
   ctx.lineJoin = 'round';
-  ctx.lineWidth = 2;
   ctx.strokeStyle = palette.trail;
   for (const [index, alpha] of BANDS.entries()) {
     const begin = from + index * band;
     const end = index === BANDS.length - 1 ? Infinity : begin + band;
     ctx.beginPath();
     for (const { trail } of tracks) trail.trace(pen, begin, end, UNSEEN_PIXELS / camera.scale);
-    ctx.globalAlpha = alpha;
+    ctx.globalAlpha = alpha * Math.min(1, ctx.lineWidth / 1.6);
     ctx.stroke();
   }
   ctx.globalAlpha = 1;

@@ -63,7 +63,7 @@ pub(crate) fn dashboard(bench: &mut Bench) -> Result<Report, Fault> {
     Ok((lint_and_types(bench, "dashboard")? + vitest(bench, "dashboard", &[], &[])?).into())
 }
 
-/// Lint and types of a package: two checks.
+/// Lint, format and types of a package: three checks.
 pub(crate) fn lint_and_types(bench: &Bench, package: &str) -> Result<Counts, Fault> {
     let script = |name| {
         bench.check(&mut workspace::npm(&bench.root, &["run", "--silent", name, "--workspace", package]))

@@ -69,7 +69,7 @@ fn every_valid_request_decodes_and_fits_the_published_schema() {
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         seen.insert(request.type_name());
     }
-    let missing: Vec<_> = Request::TYPES.iter().filter(|name| !seen.contains(*name)).collect();
+    let missing: Vec<_> = Request::TYPES.iter().filter(|name| !seen.contains(**name)).collect();
     assert!(missing.is_empty(), "no golden file of {missing:?}");
 }
 
