@@ -367,9 +367,12 @@ describe.skipIf(missing)('the page', () => {
       await page.getByLabel('Selected device').getByRole('heading', { name: 'Bruno 01' }).waitFor();
       await page.keyboard.press('End');
       await page.getByLabel('Selected device').getByRole('heading', { name: 'anchor-8' }).waitFor();
-      expect(await grid.getAttribute('aria-activedescendant')).toBe(
-        await page.locator('[aria-selected=true]').getAttribute('id'),
-      );
+      const active = (): Promise<string | null | undefined> =>
+        grid.evaluate((element) => {
+          const id = element.getAttribute('aria-activedescendant') ?? '';
+          return document.getElementById(id)?.getAttribute('aria-selected');
+        });
+      await expect.poll(active).toBe('true');
       await page.keyboard.press('Escape');
       await expect.poll(() => page.getByLabel('Selected device').count()).toBe(0);
       await page.keyboard.press('?');

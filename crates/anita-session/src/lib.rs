@@ -1,7 +1,7 @@
 //! One conversation with one client: a message goes in, frames come out, and perhaps an end.
 //!
 //! A [`Session`] has no socket, no clock and no task: whoever owns the socket hands it what was heard and the time,
-//! and takes what it wants to say. Its router is [`router`]: one exhaustive match from a request to its permission,
+//! and takes what it wants to say. Its router (`router.rs`) is one exhaustive match from a request to its permission,
 //! and one to its handler.
 
 mod authentication;

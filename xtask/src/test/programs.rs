@@ -65,10 +65,15 @@ pub(crate) fn dashboard(bench: &mut Bench) -> Result<Report, Fault> {
 
 /// Lint, format and types of a package: three checks.
 pub(crate) fn lint_and_types(bench: &Bench, package: &str) -> Result<Counts, Fault> {
-    let script = |name| {
-        bench.check(&mut workspace::npm(&bench.root, &["run", "--silent", name, "--workspace", package]))
+    // From the root: what is not to be judged is listed there.
+    let tool = |arguments: &[&str]| {
+        let mut command = workspace::command(&bench.root, "npx");
+        bench.check(command.arg("--no-install").args(arguments))
     };
-    Ok(script("lint")? + script("typecheck")?)
+    let lint = tool(&["eslint", "--max-warnings", "0", package])?;
+    let format = tool(&["prettier", "--check", package])?;
+    let types = ["run", "--silent", "typecheck", "--workspace", package];
+    Ok(lint + format + bench.check(&mut workspace::npm(&bench.root, &types))?)
 }
 
 /// Runs the tests of a package.

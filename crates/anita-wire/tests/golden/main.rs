@@ -62,12 +62,12 @@ fn every_valid_request_decodes_and_fits_the_published_schema() {
     let client = validator("ClientMessage");
     let mut seen = BTreeSet::new();
     for (name, text) in files("valid").into_iter().filter(|(name, _)| is_request(name)) {
-        let request = decode(&text).unwrap_or_else(|refusal| panic!("{name}: {refusal:?}"));
-        assert_eq!(request.type_name(), name.split('.').next().unwrap());
-        client
-            .validate(&serde_json::from_str(&text).unwrap())
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-        seen.insert(request.type_name());
+        decode(&text).unwrap_or_else(|refusal| panic!("{name}: {refusal:?}"));
+        let envelope: Value = serde_json::from_str(&text).unwrap();
+        client.validate(&envelope).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let kind = envelope["type"].as_str().unwrap().to_owned();
+        assert!(name == kind || name.starts_with(&format!("{kind}.")), "{name} is a {kind}");
+        seen.insert(kind);
     }
     let missing: Vec<_> = Request::TYPES.iter().filter(|name| !seen.contains(**name)).collect();
     assert!(missing.is_empty(), "no golden file of {missing:?}");
