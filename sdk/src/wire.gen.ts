@@ -154,6 +154,7 @@ export type ErrorCode =
   | 'rate_limited'
   | 'too_large'
   | 'limit_reached'
+  | 'timeout'
   | 'unavailable'
   | 'internal';
 
@@ -729,6 +730,7 @@ export const errorCodes: Record<string, { retryable: boolean; remedy: string; me
   rate_limited: { retryable: true, remedy: 'Wait `retry_after_ms`, and send several locations in one report.', message: 'Too many requests.' },
   too_large: { retryable: false, remedy: 'Send less at a time; the limits are in `system.connection`.', message: 'That is more than one message may hold.' },
   limit_reached: { retryable: false, remedy: 'Leave a room or end a view first; the limits are in `system.connection`.', message: 'This client holds as many of these as it may.' },
+  timeout: { retryable: true, remedy: 'Send it again, in one go.', message: 'The request took too long.' },
   unavailable: { retryable: true, remedy: 'Try again after `retry_after_ms`.', message: 'The server cannot do that just now.' },
   internal: { retryable: true, remedy: 'Try again; if it stays, the operator finds the cause in the log.', message: 'The server met a fault of its own.' },
 };

@@ -97,11 +97,16 @@ impl Peer {
         self.bell.notify_one();
     }
 
-    /// What was left for it, and whether it shall end.
-    pub fn take_mail(&self) -> (VecDeque<Bytes>, Option<CloseCode>) {
+    /// What was left for it.
+    pub fn take_mail(&self) -> VecDeque<Bytes> {
         let mut mail = self.mail.lock();
         mail.bytes = 0;
-        (std::mem::take(&mut mail.frames), mail.closing)
+        std::mem::take(&mut mail.frames)
+    }
+
+    /// Whether it shall end, and with which code.
+    pub fn ending(&self) -> Option<CloseCode> {
+        self.mail.lock().closing
     }
 
     fn info(&self) -> PeerInfo {

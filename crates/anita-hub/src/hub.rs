@@ -8,7 +8,7 @@ use std::time::Duration;
 use anita_auth::Principal;
 use anita_metrics::{Metrics, StatusLabels};
 use anita_model::{DeviceId, DeviceKind, DeviceStatus, Now, Report, RoomName, SourceName, Timestamp};
-use anita_store::{DeviceRecord, DeviceStore, History, HistoryPage, HistoryQuery, StoreError};
+use anita_store::{DeviceChange, DeviceRecord, DeviceStore, History, HistoryPage, HistoryQuery, StoreError};
 use anita_wire::message::{self, ServerPayload};
 use anita_wire::{ErrorCode, Numbered, Outgoing, Percent, Refusal, Time};
 use anita_world::{Changes, Device, Event, Outcome, Policy, Refused, Registration as NewDevice, World};
@@ -20,6 +20,7 @@ use crate::connections::{Connections, Endpoint, Peer, Registration};
 use crate::ids::ConnectionId;
 use crate::payload;
 use crate::rooms::{RoomLimits, Rooms};
+use crate::saving::{Saving, Ticket};
 
 /// What a hub is made with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,7 +82,7 @@ pub struct Hub {
     board: RwLock<Board>,
     rooms: Rooms,
     connections: Connections,
-    devices: Arc<dyn DeviceStore>,
+    saving: Saving,
     history: Arc<dyn History>,
     metrics: Arc<Metrics>,
     /// The latest uptime that anybody came with, microseconds: for what ends without a clock at hand.
@@ -109,7 +110,7 @@ impl Hub {
             board: RwLock::default(),
             rooms: Rooms::new(settings.rooms, now),
             connections: Connections::default(),
-            devices,
+            saving: Saving::new(devices),
             history,
             metrics,
             uptime_us: AtomicU64::new(0),
@@ -167,17 +168,19 @@ impl Hub {
     /// # Errors
     /// [`HubFault::Store`] when the fixes could not be kept: then none of them counts as acknowledged.
     pub async fn report(&self, reports: Vec<Report>, now: Now) -> Result<Vec<ReportOutcome>, HubFault> {
-        let mut events = Vec::new();
         let mut kept = Vec::with_capacity(reports.len());
         let mut outcomes = Vec::with_capacity(reports.len());
+        let mut counted = Vec::with_capacity(reports.len());
         let mut has_newest = false;
-        {
+        // Everything that has an order gets it while the world is locked: events in their room, writes in the store.
+        let (saved, appended) = {
+            let mut events = Vec::new();
             let mut world = self.world.lock();
             let mut board = self.board.write();
             for report in reports {
                 let source = source_of(&report);
                 let outcome = world.report(report, now, &mut events);
-                self.metrics.count_fix(source.as_str(), outcome_word(&outcome));
+                counted.push((source, outcome_word(&outcome)));
                 outcomes.push(match outcome {
                     Outcome::Newest(fix) => {
                         board.set(Arc::clone(&fix));
@@ -193,25 +196,41 @@ impl Hub {
                     Outcome::Refused(refused) => ReportOutcome::Refused(refusal(refused)),
                 });
             }
-        }
+            drop(board);
+            self.tell(&events, now);
+            (self.saving.send(changes(&events)), (!kept.is_empty()).then(|| self.history.append(kept)))
+        };
         if has_newest {
             self.connections.ring_for_positions();
         }
-        self.tell(&events, now);
-        if !kept.is_empty() {
-            self.history.append(kept).await?;
+        for (source, outcome) in counted {
+            self.metrics.count_fix(source.as_str(), outcome);
         }
-        self.save(events).await?;
+        if let Some(appended) = appended {
+            appended.await?;
+        }
+        self.wait_for(saved).await?;
         Ok(outcomes)
     }
 
     /// Lets time pass: silences, rooms that nobody uses. Call it a few times a second.
     pub fn sweep(&self, now: Now) {
         self.saw(now);
-        let mut events = Vec::new();
-        self.world.lock().sweep(now, &mut events);
-        self.tell(&events, now);
+        {
+            let mut events = Vec::new();
+            let mut world = self.world.lock();
+            world.sweep(now, &mut events);
+            self.tell(&events, now);
+        }
         self.rooms.sweep(now.uptime);
+    }
+
+    /// Sends what the store refused once more. Call it every few seconds.
+    pub async fn catch_up(&self) {
+        let saved = self.saving.send([]);
+        if let Err(fault) = self.wait_for(saved).await {
+            tracing::warn!(error = %fault, waiting = self.saving.waiting(), "the registry is behind");
+        }
     }
 
     /// Brings the gauges up to date; called before the metrics are shown.
@@ -257,13 +276,17 @@ impl Hub {
     /// # Errors
     /// The refusal for the client, or a fault of the store.
     pub async fn register(&self, device: NewDevice, now: Now) -> Result<Result<Device, Refusal>, HubFault> {
-        let mut events = Vec::new();
-        let registered = match self.world.lock().register(device, now, &mut events) {
-            Ok(device) => device,
-            Err(refused) => return Ok(Err(refusal(refused))),
+        let (registered, saved) = {
+            let mut events = Vec::new();
+            let mut world = self.world.lock();
+            let registered = match world.register(device, now, &mut events) {
+                Ok(device) => device,
+                Err(refused) => return Ok(Err(refusal(refused))),
+            };
+            self.tell(&events, now);
+            (registered, self.saving.send(changes(&events)))
         };
-        self.tell(&events, now);
-        self.save(events).await?;
+        self.wait_for(saved).await?;
         Ok(Ok(registered))
     }
 
@@ -271,16 +294,15 @@ impl Hub {
     ///
     /// # Errors
     /// A fault of the store.
-    pub async fn update(
-        &self,
-        id: &DeviceId,
-        changes: Changes,
-        now: Now,
-    ) -> Result<Option<Device>, HubFault> {
-        let mut events = Vec::new();
-        let device = self.world.lock().update(id, changes, &mut events);
-        self.tell(&events, now);
-        self.save(events).await?;
+    pub async fn update(&self, id: &DeviceId, wanted: Changes, now: Now) -> Result<Option<Device>, HubFault> {
+        let (device, saved) = {
+            let mut events = Vec::new();
+            let mut world = self.world.lock();
+            let device = world.update(id, wanted, &mut events);
+            self.tell(&events, now);
+            (device, self.saving.send(changes(&events)))
+        };
+        self.wait_for(saved).await?;
         Ok(device)
     }
 
@@ -289,16 +311,16 @@ impl Hub {
     /// # Errors
     /// A fault of the store.
     pub async fn remove(&self, id: &DeviceId, now: Now) -> Result<bool, HubFault> {
-        let mut events = Vec::new();
-        let was_there = {
+        let (was_there, forgotten, saved) = {
+            let mut events = Vec::new();
             let mut world = self.world.lock();
-            let mut board = self.board.write();
-            board.remove(id.as_str());
-            world.remove(id, &mut events).is_some()
+            self.board.write().remove(id.as_str());
+            let was_there = world.remove(id, &mut events).is_some();
+            self.tell(&events, now);
+            (was_there, self.history.forget(id.clone()), self.saving.send(changes(&events)))
         };
-        self.tell(&events, now);
-        self.history.forget(id.clone()).await?;
-        self.save(events).await?;
+        forgotten.await?;
+        self.wait_for(saved).await?;
         Ok(was_there)
     }
 
@@ -369,23 +391,25 @@ impl Hub {
         }
     }
 
-    /// Keeps what the registry has to remember of events.
-    async fn save(&self, events: Vec<Event>) -> Result<(), HubFault> {
-        for event in events {
-            let saved = match event {
-                Event::Registered(device) | Event::Updated(device) => {
-                    self.devices.save(record(&device)).await
-                }
-                Event::Removed(id) => self.devices.remove(id).await,
-                Event::StatusChanged(_device) => Ok(()),
-            };
-            if let Err(error) = saved {
-                self.metrics.store_errors.inc();
-                return Err(error.into());
-            }
-        }
-        Ok(())
+    /// Waits until the store has what was sent to it.
+    async fn wait_for(&self, saved: Option<Ticket<'_>>) -> Result<(), HubFault> {
+        let Some(saved) = saved else { return Ok(()) };
+        saved.kept().await.map_err(|error| {
+            self.metrics.store_errors.inc();
+            error.into()
+        })
     }
+}
+
+/// What the registry has to remember of events.
+fn changes(events: &[Event]) -> impl Iterator<Item = (DeviceId, DeviceChange)> {
+    events.iter().filter_map(|event| match event {
+        Event::Registered(device) | Event::Updated(device) => {
+            Some((device.id.clone(), DeviceChange::Save(record(device))))
+        }
+        Event::Removed(id) => Some((id.clone(), DeviceChange::Remove(id.clone()))),
+        Event::StatusChanged(_device) => None,
+    })
 }
 
 fn source_of(report: &Report) -> SourceName {

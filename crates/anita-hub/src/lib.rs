@@ -13,6 +13,7 @@ mod ids;
 mod manager;
 mod payload;
 mod rooms;
+mod saving;
 mod view;
 
 pub use board::{Board, Live};

@@ -31,6 +31,11 @@ const PLAIN_REFUSED: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
     This port speaks TLS: use https:// and wss://.\n";
 
+/// What somebody hears who is not one of the proxies.
+const STRANGER_REFUSED: &[u8] =
+    b"HTTP/1.1 403 Forbidden\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
+    This port is for this machine, or for the proxies of server.trusted_proxies, only.\n";
+
 /// How much of what such a peer sends is read and thrown away, bytes.
 const REFUSED_BYTES_MAX: u64 = 64 * 1024;
 
@@ -190,6 +195,7 @@ async fn secure(
     stream: TcpStream,
     address: IpAddr,
 ) -> Option<Stream> {
+    let has_tls = tls.is_some();
     let mut first = [0];
     let speaks_tls = stream.peek(&mut first).await.ok()? > 0 && first == [TLS_HANDSHAKE];
     if let Some(acceptor) = tls.filter(|_acceptor| speaks_tls) {
@@ -206,7 +212,7 @@ async fn secure(
     // A courtesy: whether it is heard makes no difference. What the peer still sends is read to the end, so that it
     // sees the answer and not a reset.
     let mut stream = stream;
-    stream.write_all(PLAIN_REFUSED).await.ok()?;
+    stream.write_all(if has_tls { PLAIN_REFUSED } else { STRANGER_REFUSED }).await.ok()?;
     stream.shutdown().await.ok()?;
     tokio::io::copy(&mut stream.take(REFUSED_BYTES_MAX), &mut tokio::io::sink()).await.ok()?;
     None

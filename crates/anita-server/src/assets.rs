@@ -2,7 +2,7 @@
 //! says how.
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 /// What pages may load and do: only what comes from here.
@@ -28,7 +28,10 @@ const NOT_BUILT: &str = "<!doctype html><html lang=en><meta charset=utf-8><title
      <a href=/readyz>the state</a>.</html>";
 
 /// The dashboard's files; any other path of a page shows the dashboard itself.
-pub(crate) async fn dashboard(uri: Uri, headers: HeaderMap) -> Response {
+pub(crate) async fn dashboard(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
     let path = uri.path().trim_start_matches('/');
     if let Some(file) = Dashboard::get(path) {
         return file_response(path, &file, &headers);

@@ -1,6 +1,6 @@
 //! Who makes an HTTP request: from which address, over what, and with which token or session.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use anita_auth::{Permission, Principal};
 use anita_wire::ErrorCode;
@@ -23,27 +23,35 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// The address of the client: what a trusted proxy says, else that of the other end.
-    pub(crate) fn client_address(self, server: &Server, headers: &HeaderMap) -> IpAddr {
-        let Plaintext::TrustedProxy(proxies) = &server.settings.plaintext else { return self.address };
-        if !proxies.contains(&self.address) {
-            return self.address;
+    /// The address of the client: what a trusted proxy says, else that of the other end. `None` when a proxy does not
+    /// say it: then it is nobody nearby.
+    pub(crate) fn client_address(self, server: &Server, headers: &HeaderMap) -> Option<IpAddr> {
+        match &server.settings.plaintext {
+            Plaintext::TrustedProxy(proxies) if proxies.contains(&self.address) => {
+                // The last entry is the proxy's own; those before it are the client's words.
+                let forwarded = headers.get_all("x-forwarded-for").iter().next_back()?;
+                address_of(forwarded.to_str().ok()?.rsplit(',').next()?.trim())
+            }
+            Plaintext::TrustedProxy(_) | Plaintext::Never | Plaintext::Loopback => Some(self.address),
         }
-        // The last entry is the proxy's own; those before it are the client's words.
-        let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
-        let last = forwarded.and_then(|it| it.to_str().ok()).and_then(|it| it.rsplit(',').next());
-        last.and_then(|it| it.trim().parse().ok()).unwrap_or(self.address)
     }
 
-    /// The schemes that a page of our own origin may have.
-    pub(crate) fn schemes(self, server: &Server) -> &'static [&'static str] {
-        match (self.is_tls, &server.settings.plaintext) {
-            (true, _) => &["https"],
-            // The proxy speaks TLS with the page.
-            (false, Plaintext::TrustedProxy(_)) => &["https", "http"],
-            (false, Plaintext::Never | Plaintext::Loopback) => &["http"],
-        }
+    /// Whether the page at the other end speaks TLS: with us, or with the proxy in front of us.
+    pub(crate) fn is_secure(self, server: &Server) -> bool {
+        self.is_tls || matches!(server.settings.plaintext, Plaintext::TrustedProxy(_))
     }
+
+    /// The scheme that a page of our own origin has.
+    pub(crate) fn scheme(self, server: &Server) -> &'static str {
+        if self.is_secure(server) { "https" } else { "http" }
+    }
+}
+
+/// An address with or without a port: proxies write both.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let plain = text.parse().ok();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    plain.or_else(with_port)
 }
 
 /// The value of our cookie, if the request has it.
@@ -94,8 +102,7 @@ impl FromRequestParts<std::sync::Arc<Server>> for Caller {
         }
         let wire = wire_of(parts)?;
         if let Some(id) = cookie(&parts.headers) {
-            let origin =
-                origin::judge(&parts.headers, wire.schemes(server), &server.settings.allowed_origins);
+            let origin = origin::judge(&parts.headers, wire.scheme(server), &server.settings.allowed_origins);
             // Browsers leave the Origin away only where nothing is changed.
             let is_safe = parts.method == Method::GET || parts.method == Method::HEAD;
             let is_ours = origin == Origin::Allowed || (origin == Origin::Absent && is_safe);
@@ -121,7 +128,9 @@ pub(crate) fn wire_of(parts: &Parts) -> Result<Wire, Problem> {
     })
 }
 
-/// A token that is not accepted, as a problem.
+/// A token that is not accepted, as a problem; it leaves an audit line.
 pub(crate) fn token_problem(error: anita_auth::TokenError) -> Problem {
+    tracing::info!(target: "anita::audit", action = "request", outcome = "refused", reason = %error,
+        "a token was refused");
     Problem(anita_session::token_refusal(error))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anita_hub::Endpoint;
 use anita_model::SourceName;
 use anita_session::{Credentials, Delivery, Session};
+use anita_wire::limits::MESSAGE_BYTES_BEFORE_AUTH_MAX;
 use anita_ws::{Close, Event, Limits, Message, Reading, Socket, SocketError};
 use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -22,6 +23,9 @@ const DELIVERY_BYTES_MAX: usize = 32 * 1024;
 /// What may wait to be written before the peer's messages are no longer read, bytes.
 const QUEUE_BYTES_MAX: usize = 256 * 1024;
 
+/// How long a handler may take; the store and an application's own handlers are what can.
+const HANDLER_DEADLINE: Duration = Duration::from_secs(30);
+
 /// How many fragments one message may have.
 const FRAGMENT_COUNT_MAX: usize = 1_024;
 
@@ -32,7 +36,7 @@ pub(crate) struct Opening {
     pub(crate) credentials: Credentials,
     /// The page's session, whose end ends the connection.
     pub(crate) page: Option<String>,
-    pub(crate) address: IpAddr,
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// What woke the loop.
@@ -48,18 +52,18 @@ pub(crate) async fn run(server: Arc<Server>, on_upgrade: OnUpgrade, opening: Ope
     let upgraded = match on_upgrade.await {
         Ok(upgraded) => upgraded,
         Err(error) => {
-            tracing::debug!(%error, address = %opening.address, "the upgrade did not happen");
+            tracing::debug!(%error, address = ?opening.address, "the upgrade did not happen");
             return;
         }
     };
     let Some((stream, leftover)) = taken_apart(upgraded) else { return };
     let limits = Limits {
-        message_bytes_max: server.context.settings.message_bytes_max,
+        message_bytes_max: MESSAGE_BYTES_BEFORE_AUTH_MAX,
         fragment_count_max: FRAGMENT_COUNT_MAX,
         queue_bytes_max: QUEUE_BYTES_MAX,
     };
     let socket = Socket::new(stream, leftover, limits);
-    let session = begin(&server, opening);
+    let Some(session) = begin(&server, opening) else { return };
     converse(&server, socket, session).await;
 }
 
@@ -74,20 +78,28 @@ fn taken_apart(upgraded: Upgraded) -> Option<(Stream, Bytes)> {
     }
 }
 
-fn begin(server: &Arc<Server>, opening: Opening) -> Box<Session> {
+/// `None` when the page's session ended while the connection was being upgraded.
+fn begin(server: &Arc<Server>, opening: Opening) -> Option<Box<Session>> {
     let now = server.clock.now();
-    let registration = server.context.hub.connect(opening.endpoint, Some(opening.address), now);
-    if let Some(page) = &opening.page {
-        server.pages.attach(page, registration.peer());
+    let registration = server.context.hub.connect(opening.endpoint, opening.address, now);
+    if let (Some(page), Credentials::Session(_)) = (&opening.page, &opening.credentials)
+        && !server.pages.attach(page, registration.peer())
+    {
+        return None;
     }
     let context = Arc::clone(&server.context);
-    Box::new(Session::open(context, registration, opening.credentials, SourceName::websocket(), now))
+    Some(Box::new(Session::open(context, registration, opening.credentials, SourceName::websocket(), now)))
 }
 
 async fn converse(server: &Server, mut socket: Socket<Stream>, mut session: Box<Session>) {
     let peer = Arc::clone(session.peer());
     let mut queued = Queued { server, bytes: 0 };
+    let mut is_live = false;
     loop {
+        if session.is_live() != is_live {
+            is_live = session.is_live();
+            socket.set_message_bytes_max(server.context.settings.message_bytes_max);
+        }
         for frame in session.take_frames() {
             socket.queue(frame);
         }
@@ -109,13 +121,16 @@ async fn converse(server: &Server, mut socket: Socket<Stream>, mut session: Box<
             () = server.draining.cancelled() => Wake::Draining,
         };
         match wake {
-            Wake::Socket(Ok(Event::Message(message))) => {
-                if let Some(close) = heard(server, &mut session, message).await {
+            Wake::Socket(Ok(Event::Message(message))) => match heard(server, &mut session, message).await {
+                Heard::Request => {}
+                // A sign of life brings nothing new for the peer.
+                Heard::Control => continue,
+                Heard::Goodbye(code) => {
                     drop(session);
-                    answer_close(server, socket, close).await;
+                    answer_close(server, socket, code).await;
                     return;
                 }
-            }
+            },
             Wake::Socket(Ok(Event::Flushed)) | Wake::Bell | Wake::Due => {}
             Wake::Socket(Err(error)) => {
                 drop(session);
@@ -153,16 +168,34 @@ impl Drop for Queued<'_> {
     }
 }
 
-/// Hands a message to the session. A close of the peer is returned.
-async fn heard(server: &Server, session: &mut Session, message: Message) -> Option<Option<u16>> {
+/// What a message was.
+enum Heard {
+    Request,
+    Control,
+    Goodbye(Option<u16>),
+}
+
+/// Hands a message to the session.
+async fn heard(server: &Server, session: &mut Session, message: Message) -> Heard {
     let now = server.clock.now();
     match message {
-        Message::Text(text) => Box::pin(session.on_text(text.as_str(), now)).await,
-        Message::Binary(_bytes) => session.on_binary(),
-        Message::Ping(_) | Message::Pong(_) => session.on_heard(now),
-        Message::Close(close) => return Some(close.map(|close| close.code)),
+        Message::Text(text) => {
+            let handled = Box::pin(session.on_text(text.as_str(), now));
+            if tokio::time::timeout(HANDLER_DEADLINE, handled).await.is_err() {
+                session.on_stuck();
+            }
+            Heard::Request
+        }
+        Message::Binary(_bytes) => {
+            session.on_binary();
+            Heard::Request
+        }
+        Message::Ping(_) | Message::Pong(_) => {
+            session.on_control(now);
+            Heard::Control
+        }
+        Message::Close(close) => Heard::Goodbye(close.map(|close| close.code)),
     }
-    None
 }
 
 /// The peer said goodbye: it hears the same code.

@@ -45,7 +45,7 @@ impl From<Problem> for Refused {
 fn open(server: &Arc<Server>, parts: &mut Parts) -> Result<Response, Refused> {
     let wire = wire_of(parts)?;
     let handshake = Handshake::from_parts(parts).map_err(Refused::Handshake)?;
-    let origin = origin::judge(&parts.headers, wire.schemes(server), &server.settings.allowed_origins);
+    let origin = origin::judge(&parts.headers, wire.scheme(server), &server.settings.allowed_origins);
     if origin == Origin::Foreign {
         let message =
             "A page of this origin may not connect; the operator can add it to server.allowed_origins.";
@@ -91,10 +91,10 @@ fn credentials(server: &Server, parts: &Parts, handshake: &Handshake, page: Opti
     if let Some(token) = handshake.subprotocols().find_map(|it| it.strip_prefix(SUBPROTOCOL_BEARER_PREFIX)) {
         return Credentials::Token(token.to_owned());
     }
-    let query = parts.uri.query().unwrap_or_default();
-    if let Some(token) = query.split('&').find_map(|pair| pair.strip_prefix("token=")) {
-        // A JWT has no character that a query would have to escape.
-        return Credentials::Token(token.to_owned());
+    let query: Vec<(String, String)> =
+        serde_urlencoded::from_str(parts.uri.query().unwrap_or_default()).unwrap_or_default();
+    if let Some((_name, token)) = query.into_iter().find(|(name, _value)| name == "token") {
+        return Credentials::Token(token);
     }
     let now = server.clock.now().wall;
     match page.and_then(|id| server.pages.principal(id, now)) {

@@ -14,7 +14,7 @@ pub(crate) enum Origin {
 }
 
 /// Judges the `Origin` of a request that came with this scheme.
-pub(crate) fn judge(headers: &HeaderMap, schemes: &[&str], allowed: &[String]) -> Origin {
+pub(crate) fn judge(headers: &HeaderMap, scheme: &str, allowed: &[String]) -> Origin {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else { return Origin::Absent };
     if origins.next().is_some() {
@@ -25,10 +25,8 @@ pub(crate) fn judge(headers: &HeaderMap, schemes: &[&str], allowed: &[String]) -
         return Origin::Allowed;
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let is_own = !host.is_empty()
-        && schemes
-            .iter()
-            .any(|scheme| origin.strip_prefix(scheme).and_then(|it| it.strip_prefix("://")) == Some(host));
+    let is_own =
+        !host.is_empty() && origin.strip_prefix(scheme).and_then(|it| it.strip_prefix("://")) == Some(host);
     if is_own { Origin::Allowed } else { Origin::Foreign }
 }
 
@@ -57,7 +55,7 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(header::ORIGIN, origin.parse().unwrap());
             }
-            assert_eq!(judge(&headers, &["https"], &allowed), expected, "{origin:?}");
+            assert_eq!(judge(&headers, "https", &allowed), expected, "{origin:?}");
         }
     }
 }

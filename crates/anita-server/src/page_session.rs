@@ -1,6 +1,7 @@
 //! Sessions of pages: a random cookie that stands for a verified token, kept in memory until the token runs out.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use anita_auth::{LEEWAY, Principal};
@@ -15,8 +16,13 @@ pub(crate) const COOKIE: &str = "anita_session";
 /// The most sessions at once.
 const SESSIONS_MAX: usize = 10_000;
 
+/// The most sessions of one subject: one more ends its oldest.
+const SESSIONS_PER_SUBJECT_MAX: usize = 16;
+
 #[derive(Debug)]
 struct Page {
+    /// Counts up, so that the oldest is known.
+    number: u64,
     principal: Principal,
     /// The sockets that were opened with it; they end with it.
     peers: Vec<Weak<Peer>>,
@@ -26,6 +32,14 @@ struct Page {
 #[derive(Debug, Default)]
 pub struct PageSessions {
     pages: Mutex<HashMap<String, Page>>,
+    begun: AtomicU64,
+}
+
+impl Page {
+    /// Ends its sockets.
+    fn close(self) {
+        self.peers.iter().filter_map(Weak::upgrade).for_each(|peer| peer.close(CloseCode::LoggedOut));
+    }
 }
 
 impl PageSessions {
@@ -38,8 +52,15 @@ impl PageSessions {
         if pages.len() >= SESSIONS_MAX {
             return None;
         }
+        let of_subject = |(_id, page): &(&String, &Page)| page.principal.subject == principal.subject;
+        if pages.iter().filter(of_subject).count() >= SESSIONS_PER_SUBJECT_MAX {
+            let oldest = pages.iter().filter(of_subject).min_by_key(|(_id, page)| page.number);
+            let oldest = oldest.map(|(id, _page)| id.clone());
+            oldest.and_then(|id| pages.remove(&id)).into_iter().for_each(Page::close);
+        }
         let id = random_token(32);
-        pages.insert(id.clone(), Page { principal, peers: Vec::new() });
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        pages.insert(id.clone(), Page { number, principal, peers: Vec::new() });
         Some(id)
     }
 
@@ -53,18 +74,19 @@ impl PageSessions {
         pages.get(id).map(|page| page.principal.clone())
     }
 
-    /// Remembers a socket of a session.
-    pub(crate) fn attach(&self, id: &str, peer: &Arc<Peer>) {
-        if let Some(page) = self.pages.lock().get_mut(id) {
-            page.peers.retain(|peer| peer.strong_count() > 0);
-            page.peers.push(Arc::downgrade(peer));
-        }
+    /// Remembers a socket of a session. Says whether the session is still there.
+    pub(crate) fn attach(&self, id: &str, peer: &Arc<Peer>) -> bool {
+        let mut pages = self.pages.lock();
+        let Some(page) = pages.get_mut(id) else { return false };
+        page.peers.retain(|peer| peer.strong_count() > 0);
+        page.peers.push(Arc::downgrade(peer));
+        true
     }
 
     /// Ends a session and its sockets.
     pub(crate) fn end(&self, id: &str) {
         if let Some(page) = self.pages.lock().remove(id) {
-            page.peers.iter().filter_map(Weak::upgrade).for_each(|peer| peer.close(CloseCode::LoggedOut));
+            page.close();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! REST: the table of all routes, and the handlers of `/api/v1`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anita_auth::{LEEWAY, Permission};
 use anita_model::SourceName;
@@ -10,6 +11,7 @@ use anita_wire::{ErrorCode, Refusal, Time};
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -25,6 +27,9 @@ use crate::page_session::COOKIE;
 use crate::problem::Problem;
 use crate::server::Server;
 use crate::{assets, endpoint, public};
+
+/// How long a request may take, its body included.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Every route.
 pub(crate) fn router(server: Arc<Server>) -> Router {
@@ -49,10 +54,24 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/schema/", get(public::schema_index))
         .route("/schema/{name}", get(public::schema))
         .route("/sdk/anita.js", get(assets::sdk))
+        .route("/api/{*path}", any(no_such_route))
         .fallback(assets::dashboard)
         .layer(DefaultBodyLimit::max(body_bytes_max))
+        .layer(middleware::from_fn(with_deadline))
         .layer(middleware::from_fn(with_security_headers))
         .with_state(server)
+}
+
+/// Nothing takes longer than [`REQUEST_DEADLINE`], least of all a body that comes byte by byte. What is left of an
+/// upgrade happens after its answer.
+async fn with_deadline(request: Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(REQUEST_DEADLINE, next.run(request)).await;
+    answered.unwrap_or_else(|_elapsed| Problem::from(ErrorCode::Timeout).into_response())
+}
+
+/// What is under `/api` and is not there.
+async fn no_such_route() -> Problem {
+    Problem::saying(ErrorCode::NotFound, "There is nothing at this address; /api/v1 lists what there is.")
 }
 
 /// The headers that every answer has. Pages get their CSP here as well.
@@ -86,7 +105,7 @@ async fn with_security_headers(request: Request, next: Next) -> Response {
 async fn begin_session(State(server): State<Arc<Server>>, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let wire = crate::caller::wire_of(&parts)?;
-    let origin = origin::judge(&parts.headers, wire.schemes(&server), &server.settings.allowed_origins);
+    let origin = origin::judge(&parts.headers, wire.scheme(&server), &server.settings.allowed_origins);
     if origin == Origin::Foreign {
         return Err(Problem::saying(ErrorCode::Forbidden, "A page of this origin may not sign in here."));
     }
@@ -105,7 +124,7 @@ async fn begin_session(State(server): State<Arc<Server>>, request: Request) -> R
     let shown = session_json(&principal);
     let begun = server.pages.begin(principal, now);
     let id = begun.ok_or_else(|| Problem::from(ErrorCode::Unavailable))?;
-    let secure = if wire.is_tls { "; Secure" } else { "" };
+    let secure = if wire.is_secure(&server) { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_secs}{secure}");
     Ok(([(header::SET_COOKIE, cookie)], Json(shown)).into_response())
 }
@@ -140,9 +159,10 @@ async fn report_locations(
     State(server): State<Arc<Server>>,
     caller: Caller,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<LocationsReported>, Problem> {
     caller.require(Permission::LocationsReport)?;
+    let body = body.map_err(|_too_large| Problem::from(ErrorCode::TooLarge))?;
     let text = std::str::from_utf8(&body)
         .map_err(|_not_text| Problem::saying(ErrorCode::InvalidJson, "The body is not UTF-8."))?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
@@ -191,9 +211,6 @@ fn query_payload<T: serde::de::DeserializeOwned>(
     lists: &[&str],
 ) -> Result<T, Problem> {
     let mut payload = serde_json::Map::new();
-    for (name, value) in more {
-        payload.insert((*name).to_owned(), Value::from(*value));
-    }
     for (name, value) in url_pairs(query.unwrap_or_default()) {
         let value = if lists.contains(&name.as_str()) {
             Value::from(value.split(',').map(str::to_owned).collect::<Vec<_>>())
@@ -203,6 +220,10 @@ fn query_payload<T: serde::de::DeserializeOwned>(
             Value::from(value)
         };
         payload.insert(name, value);
+    }
+    // What the path says goes over what the query says.
+    for (name, value) in more {
+        payload.insert((*name).to_owned(), Value::from(*value));
     }
     decode_payload(&Value::Object(payload).to_string()).map_err(Problem)
 }

@@ -59,11 +59,15 @@ impl Session {
             Err(error) => {
                 let refusal = token_refusal(error);
                 let code = refusal.code.closes().unwrap_or(CloseCode::BadToken);
-                tracing::info!(target: "anita::audit", action = "authenticate", outcome = "refused", reason = %error,
-                    client = self.client_id(), address = ?self.peer().address, "a token was refused");
+                self.audit_token(error);
                 self.refuse_and_close(&refusal, id, code);
             }
         }
+    }
+
+    pub(crate) fn audit_token(&self, error: TokenError) {
+        tracing::info!(target: "anita::audit", action = "authenticate", outcome = "refused", reason = %error,
+            client = self.client_id(), address = ?self.peer().address, "a token was refused");
     }
 
     /// Somebody is known: checks the endpoint, says the hello, joins what the endpoint joins.
@@ -128,12 +132,14 @@ impl Session {
         let is_first = matches!(self.phase, Phase::Waiting { .. });
         let per_second = self.requests_per_second(&principal);
         if is_first {
+            self.budget = Budget::new(per_second, now.uptime);
             self.heartbeat_at = now.uptime.saturating_add(self.context.settings.heartbeat_interval);
         }
-        self.budget = Budget::new(per_second, now.uptime);
+        self.budget.set_rate(per_second);
         self.expires_at = now.uptime.saturating_add(principal.expires_at.plus(LEEWAY).since(now.wall));
         if !principal.may(Permission::DevicesRead) {
             self.tracking = None;
+            self.stop_hearing_locations();
         }
         let lost: Vec<RoomName> =
             self.rooms.keys().filter(|room| !principal.may_join(room)).cloned().collect();

@@ -16,6 +16,12 @@ impl Budget {
         Self { per_second: f64::from(per_second), tokens: f64::from(per_second), filled_at: uptime }
     }
 
+    /// Another rate from now on; what is there is not filled up.
+    pub(crate) fn set_rate(&mut self, per_second: u32) {
+        self.per_second = f64::from(per_second);
+        self.tokens = self.tokens.min(self.per_second);
+    }
+
     /// Takes one token.
     ///
     /// # Errors

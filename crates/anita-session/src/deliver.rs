@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use anita_auth::Permission;
 use anita_hub::{Form, Live, Pace, RoomEvent, View, ViewFilter};
 use anita_metrics::LaneLabels;
 use anita_model::{Now, RoomName};
@@ -68,7 +69,9 @@ impl Session {
         let is_own = event.from.as_ref() == Some(&self.peer().id);
         let is_visible = match (&event.device, self.principal()) {
             (None, _) => true,
-            (Some(device), Ok(principal)) => principal.may_see(device.as_str()),
+            (Some(device), Ok(principal)) => {
+                principal.may(Permission::DevicesRead) && principal.may_see(device.as_str())
+            }
             (Some(_), Err(_)) => false,
         };
         !is_own && is_visible
@@ -123,9 +126,10 @@ impl Session {
         self.out.push(anita_ws::frame::text(&Outgoing::push(payload).to_text()));
     }
 
-    /// From now on every newest fix is heard.
+    /// From now on every newest fix is heard, by those who may read devices.
     pub(crate) fn hear_locations(&mut self) {
-        if self.locations.is_none() {
+        let may_hear = self.principal().is_ok_and(|principal| principal.may(Permission::DevicesRead));
+        if may_hear && self.locations.is_none() {
             let version = self.context.hub.with_board(anita_hub::Board::version);
             self.locations = Some(View::immediate(ViewFilter::All, version));
             self.peer().wants_positions.store(true, Ordering::Relaxed);

@@ -18,6 +18,9 @@ use crate::context::{Context, Credentials};
 use crate::handlers::Refused;
 use crate::router::refusal_frame;
 
+/// Pings and pongs of a peer in a second; a well-behaved one sends a few a minute.
+const CONTROL_FRAMES_PER_SECOND: u32 = 100;
+
 /// How large a message may be whose id is still read when there were too many, bytes.
 const RATE_REFUSED_READ_BYTES_MAX: usize = 1_024;
 
@@ -79,11 +82,15 @@ pub struct Session {
     pub(crate) has_more: bool,
     /// Whether it reads as fast as fixes come.
     pub(crate) pace: Pace,
+    /// Whether what is new waits until the peer has read what it has.
+    is_held: bool,
     /// Complete frames that wait to be written.
     pub(crate) out: Vec<Bytes>,
     /// What fixes of this connection name as their source.
     pub(crate) source: SourceName,
     pub(crate) budget: Budget,
+    /// The pings and pongs that the peer may send.
+    controls: Budget,
     rate_refusals: u32,
     heard_at: Duration,
     pub(crate) heartbeat_at: Duration,
@@ -110,9 +117,11 @@ impl Session {
             tracking: None,
             has_more: false,
             pace: Pace::Every,
+            is_held: false,
             out: Vec::new(),
             source,
             budget: Budget::new(settings.viewer_requests_per_second, now.uptime),
+            controls: Budget::new(CONTROL_FRAMES_PER_SECOND, now.uptime),
             rate_refusals: 0,
             heard_at: now.uptime,
             heartbeat_at: now.uptime.saturating_add(settings.heartbeat_interval),
@@ -167,7 +176,9 @@ impl Session {
         match &self.phase {
             Phase::Waiting { deadline } => *deadline,
             Phase::Live(_) => {
-                let tracking = self.tracking.as_ref().and_then(View::due_at).unwrap_or(Duration::MAX);
+                // While it is held, tracking waits for the socket, which wakes the session when it was read.
+                let tracking = self.tracking.as_ref().filter(|_view| !self.is_held).and_then(View::due_at);
+                let tracking = tracking.unwrap_or(Duration::MAX);
                 self.heartbeat_at.min(self.silent_at()).min(self.expires_at).min(tracking)
             }
         }
@@ -181,9 +192,28 @@ impl Session {
 
     // --- what happens
 
+    /// A ping or pong of the peer: a sign of life, within reason.
+    pub fn on_control(&mut self, now: Now) {
+        self.on_heard(now);
+        if self.controls.take(now.uptime).is_err() {
+            self.close(CloseCode::RateLimited);
+        }
+    }
+
     /// Any frame of the peer is a sign of life.
-    pub fn on_heard(&mut self, now: Now) {
+    fn on_heard(&mut self, now: Now) {
         self.heard_at = now.uptime;
+    }
+
+    /// Whether somebody is known at the other end: until then, only small messages are read.
+    pub fn is_live(&self) -> bool {
+        matches!(self.phase, Phase::Live(_))
+    }
+
+    /// A handler took too long, and was given up.
+    pub fn on_stuck(&mut self) {
+        tracing::error!(client = self.client_id(), "a handler did not end in time; its request is refused");
+        self.refuse(&ErrorCode::Unavailable.into(), None);
     }
 
     /// Takes a text message.
@@ -206,7 +236,8 @@ impl Session {
             Ok(incoming) => incoming,
             Err(refusal) => {
                 self.context.hub.metrics().count_message("invalid");
-                self.refuse(&refusal, None);
+                let id = RequestId::find(text);
+                self.refuse(&refusal, id.as_ref());
                 return;
             }
         };
@@ -238,11 +269,13 @@ impl Session {
         if self.closing.is_some() {
             return;
         }
-        let (mail, ending) = self.peer().take_mail();
-        self.out.extend(mail);
-        if let Some(code) = ending {
+        if let Some(code) = self.peer().ending() {
             self.close(code);
             return;
+        }
+        if delivery == Delivery::Open {
+            let mail = self.peer().take_mail();
+            self.out.extend(mail);
         }
         match &self.phase {
             Phase::Waiting { deadline } if now.uptime >= *deadline => {
@@ -269,6 +302,7 @@ impl Session {
             self.say(&Heartbeat { server_time: Time(now.wall), uptime_seconds: now.uptime.as_secs_f64() });
             self.out.push(anita_ws::frame::ping(&[]));
         }
+        self.is_held = delivery == Delivery::Held;
         match delivery {
             Delivery::Open => self.deliver(now),
             Delivery::Held => {
@@ -306,8 +340,7 @@ impl Session {
 
     /// Too many: the answer names its request where reading that costs next to nothing.
     fn refuse_rate(&mut self, wait: Duration, text: &str) {
-        let id = if text.len() <= RATE_REFUSED_READ_BYTES_MAX { Incoming::decode(text).ok() } else { None };
-        let id = id.and_then(|incoming| incoming.id);
+        let id = if text.len() <= RATE_REFUSED_READ_BYTES_MAX { RequestId::find(text) } else { None };
         self.rate_refusals += 1;
         let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         let refusal = Refusal::new(ErrorCode::RateLimited).with_retry_after_ms(retry_after_ms);

@@ -11,8 +11,8 @@ mod sqlite;
 pub use history::MemoryHistory;
 pub use memory::MemoryDevices;
 pub use port::{
-    BoxFuture, Cursor, DeviceRecord, DeviceStore, History, HistoryPage, HistoryQuery, InvalidCursor,
-    StoreError,
+    BoxFuture, Cursor, DeviceChange, DeviceRecord, DeviceStore, History, HistoryPage, HistoryQuery,
+    InvalidCursor, StoreError,
 };
 pub use sqlite::{OpenError, SqliteDevices};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anita_model::DeviceId;
 use parking_lot::Mutex;
 
-use crate::port::{BoxFuture, DeviceRecord, DeviceStore, StoreError};
+use crate::port::{BoxFuture, DeviceChange, DeviceRecord, DeviceStore, StoreError};
 
 /// The registry in memory.
 #[derive(Debug, Default)]
@@ -19,13 +19,15 @@ impl DeviceStore for MemoryDevices {
         Box::pin(std::future::ready(Ok(devices)))
     }
 
-    fn save(&self, device: DeviceRecord) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.devices.lock().insert(device.id.clone(), device);
-        Box::pin(std::future::ready(Ok(())))
-    }
-
-    fn remove(&self, device: DeviceId) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.devices.lock().remove(&device);
+    fn apply(&self, changes: Vec<DeviceChange>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let mut devices = self.devices.lock();
+        for change in changes {
+            match change {
+                DeviceChange::Save(device) => devices.insert(device.id.clone(), device),
+                DeviceChange::Remove(id) => devices.remove(&id),
+            };
+        }
+        drop(devices);
         Box::pin(std::future::ready(Ok(())))
     }
 }

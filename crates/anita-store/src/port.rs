@@ -37,6 +37,15 @@ pub struct DeviceRecord {
     pub floor: Option<f64>,
 }
 
+/// One change of the registry.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DeviceChange {
+    /// Keeps a device, new or changed.
+    Save(DeviceRecord),
+    /// Forgets a device; one that is not there is no error.
+    Remove(DeviceId),
+}
+
 /// Keeps the registry of devices.
 pub trait DeviceStore: Send + Sync + std::fmt::Debug {
     /// All devices, in the order of their ids.
@@ -45,17 +54,12 @@ pub trait DeviceStore: Send + Sync + std::fmt::Debug {
     /// [`StoreError::Unavailable`].
     fn load(&self) -> BoxFuture<'_, Result<Vec<DeviceRecord>, StoreError>>;
 
-    /// Keeps a device, new or changed. It survives a crash once this is done.
+    /// Makes changes, all or none, in their order. They survive a crash once this is done. The order among calls is
+    /// that of the calls, and a call takes its course even if nobody waits for it.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing is changed.
-    fn save(&self, device: DeviceRecord) -> BoxFuture<'_, Result<(), StoreError>>;
-
-    /// Forgets a device; one that is not there is no error.
-    ///
-    /// # Errors
-    /// [`StoreError`]; then nothing is changed.
-    fn remove(&self, device: DeviceId) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn apply(&self, changes: Vec<DeviceChange>) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
 /// A place in a device's history, newest first: what `next` and `after` carry.
@@ -118,7 +122,7 @@ pub struct HistoryPage {
 
 /// Keeps past locations.
 pub trait History: Send + Sync + std::fmt::Debug {
-    /// Keeps fixes, late ones too. What is answered `Ok` is as durable as the backend says.
+    /// Keeps fixes, late ones too; the order among calls is that of the calls. What is answered `Ok` is as durable as the backend says.
     ///
     /// # Errors
     /// [`StoreError`]; then none of them counts as kept.

@@ -9,7 +9,7 @@ use anita_model::{DeviceId, DeviceKind, Position, SiteName};
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::port::{BoxFuture, DeviceRecord, DeviceStore, StoreError};
+use crate::port::{BoxFuture, DeviceChange, DeviceRecord, DeviceStore, StoreError};
 
 /// The steps from an empty file to the present schema, in order; `PRAGMA user_version` counts those taken.
 const MIGRATIONS: &[&str] = &[include_str!("sqlite/001_devices.sql")];
@@ -54,8 +54,7 @@ pub enum OpenError {
 
 enum Request {
     Load(oneshot::Sender<Result<Vec<DeviceRecord>, StoreError>>),
-    Save(DeviceRecord, oneshot::Sender<Result<(), StoreError>>),
-    Remove(DeviceId, oneshot::Sender<Result<(), StoreError>>),
+    Apply(Vec<DeviceChange>, oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// The registry in a file.
@@ -120,12 +119,8 @@ impl DeviceStore for SqliteDevices {
         self.ask(Request::Load)
     }
 
-    fn save(&self, device: DeviceRecord) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.ask(|answer| Request::Save(device, answer))
-    }
-
-    fn remove(&self, device: DeviceId) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.ask(|answer| Request::Remove(device, answer))
+    fn apply(&self, changes: Vec<DeviceChange>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.ask(|answer| Request::Apply(changes, answer))
     }
 }
 
@@ -155,6 +150,7 @@ fn serve(connection: &mut Connection, mut waiting: mpsc::Receiver<Request>) {
 
 fn perform(connection: &mut Connection, group: impl Iterator<Item = Request>) {
     let mut writes = Vec::new();
+    // A group of one is as good as many; a fault of one fails all, and each of them may try again.
     let mut result = connection.transaction().and_then(|transaction| {
         for request in group {
             match request {
@@ -162,13 +158,11 @@ fn perform(connection: &mut Connection, group: impl Iterator<Item = Request>) {
                     // Whoever asked may be gone, and needs no answer then.
                     answer.send(load(&transaction).map_err(unavailable)).ok();
                 }
-                Request::Save(device, answer) => {
+                Request::Apply(changes, answer) => {
                     writes.push(answer);
-                    save(&transaction, &device)?;
-                }
-                Request::Remove(id, answer) => {
-                    writes.push(answer);
-                    transaction.prepare_cached("DELETE FROM device WHERE id = ?1")?.execute([id.as_str()])?;
+                    for change in changes {
+                        make(&transaction, &change)?;
+                    }
                 }
             }
         }
@@ -185,6 +179,16 @@ fn perform(connection: &mut Connection, group: impl Iterator<Item = Request>) {
 
 fn unavailable(error: rusqlite::Error) -> StoreError {
     StoreError::Unavailable(Arc::new(error))
+}
+
+fn make(connection: &Connection, change: &DeviceChange) -> Result<(), rusqlite::Error> {
+    match change {
+        DeviceChange::Save(device) => save(connection, device),
+        DeviceChange::Remove(id) => {
+            connection.prepare_cached("DELETE FROM device WHERE id = ?1")?.execute([id.as_str()])?;
+            Ok(())
+        }
+    }
 }
 
 fn save(connection: &Connection, device: &DeviceRecord) -> Result<(), rusqlite::Error> {

@@ -27,6 +27,18 @@ impl RequestId {
         Ok(Self(raw.to_owned()))
     }
 
+    /// The id of a message that is JSON and no envelope, as far as one can be found: its refusal carries it.
+    pub fn find(text: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct OnlyId<'a> {
+            #[serde(borrow, default)]
+            id: Option<&'a RawValue>,
+        }
+        strict::check(text).ok()?;
+        let OnlyId { id } = serde_json::from_str(text).ok()?;
+        id.and_then(|id| Self::parse(id).ok())
+    }
+
     /// The id as JSON text.
     pub fn as_json(&self) -> &str {
         self.0.get()

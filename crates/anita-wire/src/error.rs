@@ -94,6 +94,9 @@ error_codes! {
     /// A limit on what one client may hold.
     LimitReached = "limit_reached", http 409, final,
         "This client holds as many of these as it may.", "Leave a room or end a view first; the limits are in `system.connection`.";
+    /// The request did not come in time.
+    Timeout = "timeout", http 408, retryable,
+        "The request took too long.", "Send it again, in one go.";
     /// The server can't just now.
     Unavailable = "unavailable", http 503, retryable,
         "The server cannot do that just now.", "Try again after `retry_after_ms`.";

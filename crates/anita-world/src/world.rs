@@ -168,12 +168,13 @@ impl World {
         if fix.battery_percent.is_some() {
             device.battery_percent = fix.battery_percent;
         }
-        if device.site != fix.site {
-            device.site = fix.site.clone();
-            events.push(Event::Updated(device.clone()));
-        }
+        let moved_site = device.site != fix.site;
+        device.site = fix.site.clone();
         let fix = Arc::new(fix);
         device.live = Some(Arc::clone(&fix));
+        if moved_site {
+            events.push(Event::Updated(device.clone()));
+        }
         Ok(Outcome::Newest(fix))
     }
 

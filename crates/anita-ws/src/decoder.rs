@@ -148,6 +148,11 @@ impl Decoder {
         Ok(Step::Continue)
     }
 
+    /// Another limit for the messages that begin from now on, bytes.
+    pub fn set_message_bytes_max(&mut self, message_bytes_max: usize) {
+        self.limits.message_bytes_max = message_bytes_max;
+    }
+
     /// Whether the frame may follow the ones before it, and is within the limits.
     fn admit(&self, header: &Header) -> Result<(), Violation> {
         let (bytes_before, frames_before) = match (header.opcode, &self.fragmented) {

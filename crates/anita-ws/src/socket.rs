@@ -129,6 +129,11 @@ impl<S> Socket<S> {
         self.outgoing.waiting_bytes()
     }
 
+    /// Another limit for the messages that begin from now on, bytes: a small one until it is known who is there.
+    pub fn set_message_bytes_max(&mut self, message_bytes_max: usize) {
+        self.decoder.set_message_bytes_max(message_bytes_max);
+    }
+
     /// Whether fewer than [`Limits::queue_bytes_max`] bytes are queued.
     pub fn has_room(&self) -> bool {
         self.queued_bytes() < self.limits.queue_bytes_max

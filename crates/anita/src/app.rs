@@ -25,6 +25,9 @@ use crate::intake::{Healths, HubIntake};
 /// How often silence is looked at.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
 
+/// How often the store is asked again for what it refused.
+const CATCH_UP_EVERY: Duration = Duration::from_secs(2);
+
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -154,6 +157,7 @@ impl App {
             .map(|(slot, health)| tokio::spawn(supervise(slot.0, Arc::clone(&intake), health, stop.clone())))
             .collect();
         tasks.push(tokio::spawn(sweep(Arc::clone(&hub), clock, stop.clone())));
+        tasks.push(tokio::spawn(catch_up(Arc::clone(&hub), stop.clone())));
         let serving = tokio::spawn(door.serve());
         Ok(Running {
             address,
@@ -176,6 +180,13 @@ async fn listen(listen: SocketAddr) -> Result<TcpListener, StartError> {
 async fn sweep(hub: Arc<Hub>, clock: Clock, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(SWEEP_EVERY)).await.is_some() {
         hub.sweep(clock.now());
+    }
+}
+
+/// Lets the store catch up with what it refused.
+async fn catch_up(hub: Arc<Hub>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(CATCH_UP_EVERY)).await.is_some() {
+        hub.catch_up().await;
     }
 }
 

@@ -50,7 +50,11 @@ impl Session {
             };
             Refused(Refusal::saying(code, format!("{refused}.")))
         })?;
-        self.rooms.insert(room.clone(), Heard::up_to(joined.heard_seq));
+        // Who is in the room already and names no place goes on where it is: what waits for it is not skipped.
+        let stays = since.is_none() && self.rooms.contains_key(room);
+        if !stays {
+            self.rooms.insert(room.clone(), Heard::up_to(joined.heard_seq));
+        }
         if *room == RoomName::uwb() {
             self.hear_locations();
         }

@@ -21,7 +21,10 @@ impl Session {
     ) -> Result<Bytes, Refused> {
         let fresh = match self.context.verifier.verify(&payload.token, now.wall) {
             Ok(fresh) => fresh,
-            Err(error) => return Err(token_refusal(error).into()),
+            Err(error) => {
+                self.audit_token(error);
+                return Err(token_refusal(error).into());
+            }
         };
         if fresh.subject != self.principal()?.subject {
             let message = "The token is of another subject; open another connection for it.";

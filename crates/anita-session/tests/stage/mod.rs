@@ -109,7 +109,7 @@ impl Stage {
                 at_once(session.on_text(rest, now));
             }
             "binary" => client.session.as_mut().ok_or("the client is closed")?.on_binary(),
-            "pong" => client.session.as_mut().ok_or("the client is closed")?.on_heard(now),
+            "pong" => client.session.as_mut().ok_or("the client is closed")?.on_control(now),
             "drain" => {
                 client.session.as_mut().ok_or("the client is closed")?.on_drain(Duration::from_millis(250));
             }

@@ -65,7 +65,7 @@ struct DemoFolder(std::path::PathBuf);
 impl DemoFolder {
     fn make(secret: &str) -> Result<Self, Failure> {
         let folder = std::env::temp_dir().join(format!("anita-demo-{}", anita_hub::random_token(8)));
-        std::fs::create_dir(&folder)?;
+        private_folder(&folder)?;
         let made = Self(folder);
         std::fs::write(made.0.join("jwt.secret"), secret)?;
         Ok(made)
@@ -74,6 +74,14 @@ impl DemoFolder {
     fn path(&self) -> &Path {
         &self.0
     }
+}
+
+/// A folder that only this user can look into.
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 impl Drop for DemoFolder {

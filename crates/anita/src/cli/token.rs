@@ -62,7 +62,7 @@ fn time(text: &str) -> Result<Duration, String> {
         'd' => 86_400,
         _ => return Err(wrong()),
     };
-    let count: u64 = text.trim_end_matches(unit).parse().map_err(|_not_a_number| wrong())?;
+    let count: u64 = text.strip_suffix(unit).unwrap_or_default().parse().map_err(|_not_a_number| wrong())?;
     let secs = count.checked_mul(unit_secs).filter(|secs| (1..=31_536_000_u64).contains(secs));
     secs.map(Duration::from_secs).ok_or_else(|| "a token is valid for 1 second to 365 days".to_owned())
 }
