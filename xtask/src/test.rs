@@ -22,8 +22,11 @@ use crate::process::Interrupt;
 /// Where the suites leave what their commands printed, from the root.
 const LOGS: &str = "build/test/logs";
 
-/// How many lines of a failed suite's log are shown.
+/// How many lines of the end of a failed suite's log are shown.
 const TAIL_LINES: usize = 40;
+
+/// How many lines that name a failure are shown before them.
+const FAILURE_LINES: usize = 20;
 
 /// What to run.
 #[derive(Debug, Default, clap::Args)]
@@ -149,13 +152,24 @@ fn show_failure(root: &Path, failed: &Finished) {
     let bytes = fs::read(&log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
-    println!("\n{} failed; the end of {LOGS}/{}.log:", failed.suite.name, failed.suite.name);
-    for line in lines.iter().skip(lines.len().saturating_sub(TAIL_LINES)) {
+    let (body, tail) = lines.split_at(lines.len().saturating_sub(TAIL_LINES));
+    println!("\n{} failed; from {LOGS}/{}.log:", failed.suite.name, failed.suite.name);
+    for line in body.iter().filter(|line| names_failure(line)).take(FAILURE_LINES) {
+        println!("  {line}");
+    }
+    println!("  [the last lines]");
+    for line in tail {
         println!("  {line}");
     }
     if let Some(note) = &failed.report.note {
         println!("  {note}");
     }
+}
+
+/// Whether a line of a log says what failed: the end of a long log often does not.
+fn names_failure(line: &str) -> bool {
+    let signs = ["... FAILED", "panicked at", "FAIL ", "AssertionError", "error[", "left:", "right:"];
+    line.starts_with("error: ") || signs.iter().any(|sign| line.contains(sign))
 }
 
 fn show_table(finished: &[Finished]) {
@@ -197,6 +211,13 @@ mod tests {
             let fault = choose(&options).unwrap_err().to_string();
             assert!(fault.starts_with("there is no suite unit; there are fmt, "), "{fault}");
         }
+    }
+
+    #[test]
+    fn lines_that_name_a_failure_are_told_from_the_others() {
+        assert!(names_failure("test a_room_is_left ... FAILED"));
+        assert!(names_failure("error[E0599]: no method named `x`"));
+        assert!(!names_failure("test a_room_is_left ... ok") && !names_failure("running 7 tests"));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The registry of connections: one entry for each socket, gone with its guard however the socket ends.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use anita_model::{Now, Timestamp};
+use anita_model::{Now, RoomName, Timestamp};
 use anita_wire::CloseCode;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -56,6 +56,8 @@ pub struct Peer {
     pub replaced: AtomicU64,
     /// Whether a fix rings its bell.
     pub wants_positions: AtomicBool,
+    /// The rooms it is in: only these are looked through when it goes.
+    pub(crate) rooms: Mutex<BTreeSet<RoomName>>,
     user: RwLock<Option<String>>,
     mail: Mutex<Mail>,
 }
@@ -162,6 +164,7 @@ impl Connections {
             sent: AtomicU64::new(0),
             replaced: AtomicU64::new(0),
             wants_positions: AtomicBool::new(false),
+            rooms: Mutex::default(),
             user: RwLock::new(None),
             mail: Mutex::default(),
         });

@@ -150,7 +150,7 @@ impl Hub {
 
     pub(crate) fn forget(&self, peer: &Peer) {
         let uptime = Duration::from_micros(self.uptime_us.load(Ordering::Relaxed));
-        self.rooms.leave_all(&peer.id, uptime);
+        self.rooms.leave_all(peer, uptime);
         self.connections.remove(&peer.id);
         self.metrics.connections.dec();
     }

@@ -102,6 +102,12 @@ impl Room {
         was_in
     }
 
+    /// Whether nobody is in it, and nobody can come back for what was said: at once if nothing ever was, else after
+    /// the linger time.
+    fn is_unused(&self, uptime: Duration, linger: Duration) -> bool {
+        self.empty_since.is_some_and(|since| self.seq == 0 || uptime.saturating_sub(since) >= linger)
+    }
+
     fn push(&mut self, event: RoomEvent, limits: &RoomLimits) {
         self.ring_bytes += event.frame.len();
         self.ring.push_back(Arc::new(event));
@@ -197,6 +203,7 @@ impl Rooms {
             room.places.insert(peer.id.clone(), room.joins);
             room.members.insert(room.joins, Member { peer: Arc::clone(peer), since: now.wall });
             room.empty_since = None;
+            peer.rooms.lock().insert(name.clone());
         }
         let recovered = since.map(|since| {
             let oldest_kept = room.ring.front().map_or(room.seq + 1, |event| event.seq);
@@ -229,25 +236,29 @@ impl Rooms {
     }
 
     /// Takes a connection out of a room. Says whether it was in it.
-    pub fn leave(&self, name: &RoomName, connection: &ConnectionId, uptime: Duration) -> bool {
+    pub fn leave(&self, name: &RoomName, peer: &Peer, uptime: Duration) -> bool {
+        peer.rooms.lock().remove(name);
         let mut rooms = self.rooms.lock();
-        let was_in = rooms.get_mut(name).is_some_and(|room| room.leave(connection, uptime));
-        forget_unused(&mut rooms, uptime, self.limits.linger);
+        let Some(room) = rooms.get_mut(name) else { return false };
+        let was_in = room.leave(&peer.id, uptime);
+        if room.is_unused(uptime, self.limits.linger) && *name != RoomName::uwb() {
+            rooms.remove(name);
+        }
         was_in
     }
 
-    /// Takes a connection out of every room.
-    pub fn leave_all(&self, connection: &ConnectionId, uptime: Duration) {
-        let mut rooms = self.rooms.lock();
-        for room in rooms.values_mut() {
-            room.leave(connection, uptime);
+    /// Takes a connection out of every room it is in.
+    pub fn leave_all(&self, peer: &Peer, uptime: Duration) {
+        let names = std::mem::take(&mut *peer.rooms.lock());
+        for name in names {
+            self.leave(&name, peer, uptime);
         }
-        forget_unused(&mut rooms, uptime, self.limits.linger);
     }
 
     /// Forgets rooms that nobody has been in for the linger time.
     pub fn sweep(&self, uptime: Duration) {
-        forget_unused(&mut self.rooms.lock(), uptime, self.limits.linger);
+        let uwb = RoomName::uwb();
+        self.rooms.lock().retain(|name, room| !room.is_unused(uptime, self.limits.linger) || *name == uwb);
     }
 
     /// Says something in a room. The function gets the epoch and the number, and makes the frame. Returns them, or
@@ -297,15 +308,6 @@ impl Rooms {
         let occupied = rooms.iter().filter(|(_name, room)| !room.members.is_empty());
         occupied.map(|(name, room)| (name.clone(), room.members.len())).collect()
     }
-}
-
-/// A room that nobody is in is forgotten: at once if nothing was ever said in it, else after the linger time.
-fn forget_unused(rooms: &mut HashMap<RoomName, Room>, uptime: Duration, linger: Duration) {
-    rooms.retain(|name, room| {
-        let is_unused =
-            room.empty_since.is_some_and(|since| room.seq == 0 || uptime.saturating_sub(since) >= linger);
-        !is_unused || *name == RoomName::uwb()
-    });
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 //! alice closed 4401                                   and must be closed with this code
 //! alice vanish                                        her socket is gone without a word
 //! alice stops reading | alice reads                   what is new waits, replaced by what is newer | goes on
+//! alice sleeps                                        its session has nothing to do at this moment
 //! alice ignores uwb.location                          from here on, these are not looked at
 //! source tag-1 1.0 2.0 [taken -3s]                    a source reports a fix
 //! wait 10s                                            time passes

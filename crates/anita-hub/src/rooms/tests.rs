@@ -72,7 +72,7 @@ fn an_empty_room_is_forgotten() {
     rooms.join(&loud, &alice, None, now(0)).unwrap();
     say(&rooms, &loud);
     assert_eq!(rooms.occupied().len(), 2);
-    rooms.leave_all(&alice.id, Duration::from_secs(10));
+    rooms.leave_all(&alice, Duration::from_secs(10));
     assert_eq!(rooms.occupied(), []);
     assert_eq!(say(&rooms, &silent), None);
     assert_eq!(say(&rooms, &loud), Some(2), "its numbering stays for who comes back");
@@ -90,7 +90,7 @@ fn rooms_and_members_are_bounded_and_an_empty_room_makes_place() {
     assert_eq!(rooms.join(&room("a"), &bob, None, now(0)), Err(JoinRefused::Full { members_max: 1 }));
     assert_eq!(rooms.join(&room("b"), &bob, None, now(0)), Err(JoinRefused::TooManyRooms { rooms_max: 2 }));
     say(&rooms, &room("a"));
-    rooms.leave(&room("a"), &alice.id, Duration::from_secs(1));
+    rooms.leave(&room("a"), &alice, Duration::from_secs(1));
     assert!(rooms.join(&room("b"), &bob, None, now(0)).is_ok());
 }
 

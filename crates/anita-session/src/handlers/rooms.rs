@@ -83,7 +83,7 @@ impl Session {
         if *room == RoomName::uwb() {
             self.stop_hearing_locations();
         }
-        self.context.hub.rooms().leave(room, &self.peer().id, now.uptime);
+        self.context.hub.rooms().leave(room, self.peer(), now.uptime);
         self.rooms.remove(room).is_some()
     }
 

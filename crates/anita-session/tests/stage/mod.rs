@@ -115,6 +115,12 @@ impl Stage {
             }
             "stops" => client.is_reading = false,
             "reads" => client.is_reading = true,
+            "sleeps" => {
+                let session = client.session.as_ref().ok_or("the client is closed")?;
+                if session.wake_at() <= now.uptime {
+                    return Err("it is to be woken at once, again and again".to_owned());
+                }
+            }
             "vanish" => client.session = None,
             "ignores" => client.ignored.extend(rest.split(' ').map(str::to_owned)),
             "<" => {
