@@ -95,29 +95,30 @@ impl FromRequestParts<std::sync::Arc<Server>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &std::sync::Arc<Server>) -> Result<Self, Problem> {
-        let now = server.clock.now().wall;
-        if let Some(token) = bearer(&parts.headers) {
-            let principal = server.context.verifier.verify(token, now).map_err(token_problem)?;
-            return Ok(Self { principal });
-        }
-        let wire = wire_of(parts)?;
-        if let Some(id) = cookie(&parts.headers) {
-            let origin = origin::judge(&parts.headers, wire.scheme(server), &server.settings.allowed_origins);
-            // Browsers leave the Origin away only where nothing is changed.
-            let is_safe = parts.method == Method::GET || parts.method == Method::HEAD;
-            let is_ours = origin == Origin::Allowed || (origin == Origin::Absent && is_safe);
-            if !is_ours {
-                return Err(Problem::saying(
-                    ErrorCode::Forbidden,
-                    "A page of this origin may not use the session.",
-                ));
-            }
-            if let Some(principal) = server.pages.principal(id, now) {
-                return Ok(Self { principal });
-            }
-        }
-        Err(ErrorCode::Unauthenticated.into())
+        let principal = principal_of(parts, server)?;
+        server.count_request(&principal).map_err(|wait| {
+            Problem::busy(ErrorCode::RateLimited, "Too many requests; send several locations in one.", wait)
+        })?;
+        Ok(Self { principal })
     }
+}
+
+/// Who asks, by token or by session.
+fn principal_of(parts: &Parts, server: &Server) -> Result<Principal, Problem> {
+    let now = server.clock.now().wall;
+    if let Some(token) = bearer(&parts.headers) {
+        return server.context.verifier.verify(token, now).map_err(token_problem);
+    }
+    let wire = wire_of(parts)?;
+    let id = cookie(&parts.headers).ok_or(ErrorCode::Unauthenticated)?;
+    let origin = origin::judge(&parts.headers, wire.scheme(server), &server.settings.allowed_origins);
+    // Browsers leave the Origin away only where nothing is changed.
+    let is_safe = parts.method == Method::GET || parts.method == Method::HEAD;
+    let is_ours = origin == Origin::Allowed || (origin == Origin::Absent && is_safe);
+    if !is_ours {
+        return Err(Problem::saying(ErrorCode::Forbidden, "A page of this origin may not use the session."));
+    }
+    server.pages.principal(id, now).ok_or_else(|| ErrorCode::Unauthenticated.into())
 }
 
 /// What the accept loop said of the connection.

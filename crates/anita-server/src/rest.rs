@@ -120,6 +120,9 @@ async fn begin_session(State(server): State<Arc<Server>>, request: Request) -> R
     };
     let now = server.clock.now().wall;
     let principal = server.context.verifier.verify(&token, now).map_err(token_problem)?;
+    server
+        .count_request(&principal)
+        .map_err(|wait| Problem::busy(ErrorCode::RateLimited, "Too many requests.", wait))?;
     let max_age_secs = principal.expires_at.plus(LEEWAY).since(now).as_secs();
     let shown = session_json(&principal);
     let begun = server.pages.begin(principal, now);
@@ -144,9 +147,10 @@ async fn show_session(caller: Caller) -> Json<Value> {
 }
 
 /// `DELETE /api/v1/session`: the session and its sockets end.
-async fn end_session(State(server): State<Arc<Server>>, _caller: Caller, headers: HeaderMap) -> Response {
+async fn end_session(State(server): State<Arc<Server>>, caller: Caller, headers: HeaderMap) -> Response {
     if let Some(id) = cookie(&headers) {
         server.pages.end(id);
+        tracing::info!(target: "anita::audit", subject = caller.principal.subject, action = "sign out", "a session ended");
     }
     let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()

@@ -1,11 +1,13 @@
 //! What all connections and requests share.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anita_session::Context;
+use anita_auth::Principal;
+use anita_session::{Budget, Context};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +15,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::page_session::PageSessions;
+
+/// The most subjects whose REST requests are counted at once.
+const BUDGETS_MAX: usize = 10_000;
 
 /// Who may come without TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +140,8 @@ pub struct Server {
     is_ready: AtomicBool,
     sockets: AtomicUsize,
     handshakes: Mutex<Handshakes>,
+    /// What each subject may still ask by REST.
+    budgets: Mutex<HashMap<String, Budget>>,
 }
 
 /// How many handshakes there were in the present second.
@@ -165,6 +172,7 @@ impl Server {
             is_ready: AtomicBool::new(true),
             sockets: AtomicUsize::new(0),
             handshakes: Mutex::default(),
+            budgets: Mutex::default(),
         })
     }
 
@@ -204,6 +212,24 @@ impl Server {
         }
         handshakes.count += 1;
         Ok(())
+    }
+}
+
+impl Server {
+    /// Counts a REST request of a principal; the rates are those of sockets.
+    ///
+    /// # Errors
+    /// When there were too many: how long until the next.
+    pub(crate) fn count_request(&self, principal: &Principal) -> Result<(), Duration> {
+        let uptime = self.clock.now().uptime;
+        let mut budgets = self.budgets.lock();
+        if budgets.len() >= BUDGETS_MAX && !budgets.contains_key(&principal.subject) {
+            // Whoever asks again begins with a full second: that is all that is forgotten.
+            budgets.clear();
+        }
+        let per_second = self.context.settings.requests_per_second(principal);
+        let new = || Budget::new(per_second, uptime);
+        budgets.entry(principal.subject.clone()).or_insert_with(new).take(uptime)
     }
 }
 

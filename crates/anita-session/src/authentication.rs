@@ -108,7 +108,7 @@ impl Session {
             protocol: SUBPROTOCOL.to_owned(),
             limits: Limits {
                 message_bytes: settings.message_bytes_max,
-                requests_per_second: self.requests_per_second(principal),
+                requests_per_second: settings.requests_per_second(principal),
                 rooms: self.context.hub.rooms().limits().rooms_per_connection_max,
                 locations_per_report: LOCATIONS_PER_REPORT_MAX,
                 devices_per_page: DEVICES_PER_PAGE_MAX,
@@ -117,20 +117,11 @@ impl Session {
         })
     }
 
-    fn requests_per_second(&self, principal: &Principal) -> u32 {
-        let settings = &self.context.settings;
-        if principal.may(Permission::LocationsReport) {
-            settings.publisher_requests_per_second
-        } else {
-            settings.viewer_requests_per_second
-        }
-    }
-
     /// From now on this principal is at the other end. What it may not do any more ends.
     pub(crate) fn become_principal(&mut self, principal: Principal, now: Now) {
         self.peer().set_user(&principal.subject);
         let is_first = matches!(self.phase, Phase::Waiting { .. });
-        let per_second = self.requests_per_second(&principal);
+        let per_second = self.context.settings.requests_per_second(&principal);
         if is_first {
             self.budget = Budget::new(per_second, now.uptime);
             self.heartbeat_at = now.uptime.saturating_add(self.context.settings.heartbeat_interval);

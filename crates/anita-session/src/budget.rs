@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A token bucket.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Budget {
+pub struct Budget {
     per_second: f64,
     tokens: f64,
     filled_at: Duration,
@@ -12,12 +12,12 @@ pub(crate) struct Budget {
 
 impl Budget {
     /// A full one.
-    pub(crate) fn new(per_second: u32, uptime: Duration) -> Self {
+    pub fn new(per_second: u32, uptime: Duration) -> Self {
         Self { per_second: f64::from(per_second), tokens: f64::from(per_second), filled_at: uptime }
     }
 
     /// Another rate from now on; what is there is not filled up.
-    pub(crate) fn set_rate(&mut self, per_second: u32) {
+    pub fn set_rate(&mut self, per_second: u32) {
         self.per_second = f64::from(per_second);
         self.tokens = self.tokens.min(self.per_second);
     }
@@ -26,7 +26,7 @@ impl Budget {
     ///
     /// # Errors
     /// When there is none: how long until there is.
-    pub(crate) fn take(&mut self, uptime: Duration) -> Result<(), Duration> {
+    pub fn take(&mut self, uptime: Duration) -> Result<(), Duration> {
         let gained = uptime.saturating_sub(self.filled_at).as_secs_f64() * self.per_second;
         self.tokens = (self.tokens + gained).min(self.per_second);
         self.filled_at = uptime;

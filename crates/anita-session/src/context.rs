@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anita_auth::{Principal, Verifier};
+use anita_auth::{Permission, Principal, Verifier};
 use anita_hub::Hub;
 use anita_wire::limits;
 
@@ -35,6 +35,17 @@ impl Default for SessionSettings {
             viewer_requests_per_second: 50,
             publisher_requests_per_second: 1_000,
             rate_refusals_max: 1_000,
+        }
+    }
+}
+
+impl SessionSettings {
+    /// How many requests a second a principal may make.
+    pub fn requests_per_second(&self, principal: &Principal) -> u32 {
+        if principal.may(Permission::LocationsReport) {
+            self.publisher_requests_per_second
+        } else {
+            self.viewer_requests_per_second
         }
     }
 }

@@ -14,6 +14,7 @@ mod router;
 mod session;
 
 pub use authentication::token_refusal;
+pub use budget::Budget;
 pub use context::{Context, Credentials, SessionSettings};
 pub use extension::{Caller, ExtensionError, Extensions};
 pub use handlers::locations::report;

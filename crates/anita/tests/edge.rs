@@ -223,6 +223,60 @@ async fn locations_come_in_by_rest_in_each_form() {
     let big = "x".repeat(1_048_577);
     let (status, ..) = house.http("POST", "/api/v1/locations", &[("authorization", &publisher)], &big).await;
     assert_eq!(status, 413);
+    let (_, head, _) = house.http("POST", "/api/v1/locations", &[("authorization", &publisher)], &big).await;
+    assert!(head.contains("application/problem+json"), "{head}");
+}
+
+#[tokio::test]
+async fn rest_requests_are_counted_by_subject() {
+    let house = House::open(PLAIN).await;
+    let viewer = format!("Bearer {}", house.token("viewer"));
+    let headers = [("authorization", viewer.as_str())];
+    let mut refused = None;
+    for _request in 0..200 {
+        let (status, head, body) = house.http("GET", "/api/v1/devices", &headers, "").await;
+        if status == 429 {
+            refused = Some((head, body));
+            break;
+        }
+    }
+    let (head, body) = refused.expect("a viewer may ask fifty times a second");
+    assert!(head.contains("retry-after: 1"), "{head}");
+    assert!(body.contains("rate_limited"), "{body}");
+}
+
+#[tokio::test]
+async fn behind_a_proxy_only_what_the_proxy_says_is_near() {
+    let proxied = "[server]\nlisten = \"127.0.0.1:0\"\nplaintext = \"trusted_proxy\"\ntrusted_proxies = [\"127.0.0.1\"]\n[storage]\nurl = \"memory\"";
+    let house = House::open(proxied).await;
+    let table: [(&[(&str, &str)], u16); 6] = [
+        (&[], 401),
+        (&[("x-forwarded-for", "203.0.113.7")], 401),
+        (&[("x-forwarded-for", "203.0.113.7:1234")], 401),
+        (&[("x-forwarded-for", "unknown")], 401),
+        (&[("x-forwarded-for", "127.0.0.1, 203.0.113.7")], 401),
+        (&[("x-forwarded-for", "203.0.113.7, [::1]:99")], 200),
+    ];
+    for (headers, status) in table {
+        assert_eq!(house.http("GET", "/metrics", headers, "").await.0, status, "{headers:?}");
+    }
+    let bearer = format!("Bearer {}", house.token("viewer"));
+    let origin = format!("https://{}", house.running.address());
+    let headers = [("authorization", bearer.as_str()), ("origin", origin.as_str())];
+    let (status, head, _body) = house.http("POST", "/api/v1/session", &headers, "").await;
+    assert!(status == 200 && head.contains("; Secure"), "{head}");
+}
+
+#[tokio::test]
+async fn the_path_goes_over_the_query_and_unknown_paths_are_problems() {
+    let house = House::open(PLAIN).await;
+    let viewer = format!("Bearer {}", house.token("viewer"));
+    let headers = [("authorization", viewer.as_str())];
+    let (status, _head, body) = house.http("GET", "/api/v1/history/a?device_id=b", &headers, "").await;
+    assert!(status == 404 && body.contains("\\\"a\\\""), "{body}");
+    let (status, head, _body) = house.http("GET", "/api/v1/nothing", &headers, "").await;
+    assert!(status == 404 && head.contains("problem+json"), "{head}");
+    assert_eq!(house.http("POST", "/nothing", &headers, "").await.0, 405);
 }
 
 type Page = tokio_tungstenite::WebSocketStream<TcpStream>;
