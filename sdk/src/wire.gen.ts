@@ -360,6 +360,16 @@ export interface PositionUpdate {
   timestamp: string;
 }
 
+/** `uwb.proximity`: Two tags came closer than the configured distance; told once, until they have parted. */
+export interface Proximity {
+  /** The one whose id comes first. */
+  device1: string;
+  /** The other. */
+  device2: string;
+  /** How far apart they are, metres. */
+  distance: number;
+}
+
 /** `system.reconnect`: The server is about to close this connection: come back then. */
 export interface Reconnect {
   /** When to come back at the earliest, milliseconds after the close. */
@@ -590,6 +600,7 @@ export interface ServerMessages {
   'device.updated': DeviceUpdated;
   'device.removed': DeviceRemoved;
   'device.status': DeviceStatus;
+  'uwb.proximity': Proximity;
   'uwb.locations_reported': LocationsReported;
   'uwb.location_history': LocationHistory;
 }
@@ -611,6 +622,7 @@ const placeShape: Shape = { x: 'n', y: 'n', z: 'n' };
 const pointShape: Shape = { x: 'n', y: 'n', z: 'n' };
 const pongShape: Shape = { server_time: 's' };
 const positionUpdateShape: Shape = { positions: ['{}', placeShape], timestamp: 's' };
+const proximityShape: Shape = { device1: 's', device2: 's', distance: 'n' };
 const reconnectShape: Shape = { retry_after_ms: 'n', message: 's' };
 const refusedItemShape: Shape = { index: 'n', code: 's', message: 's' };
 const registerDeviceShape: Shape = { device_id: 's', 'floor?': ['?', 'n'], 'initial_location?': ['?', pointShape], 'kind?': ['?', kindShape], 'name?': ['?', 's'], 'site?': ['?', 's'] };
@@ -687,6 +699,7 @@ export const shapes: Record<string, Shape> = {
   'device.updated': deviceUpdatedShape,
   'device.removed': deviceRemovedShape,
   'device.status': deviceStatusShape,
+  'uwb.proximity': proximityShape,
   'uwb.locations_reported': locationsReportedShape,
   'uwb.location_history': locationHistoryShape,
 };

@@ -10,8 +10,8 @@ use anita_metrics::{Metrics, StatusLabels};
 use anita_model::{DeviceId, DeviceKind, DeviceStatus, Now, Report, RoomName, SourceName, Timestamp};
 use anita_store::{DeviceChange, DeviceRecord, DeviceStore, History, HistoryPage, HistoryQuery, StoreError};
 use anita_wire::message::{self, ServerPayload};
-use anita_wire::{ErrorCode, Numbered, Outgoing, Percent, Refusal, Time};
-use anita_world::{Changes, Device, Event, Outcome, Policy, Refused, Registration as NewDevice, World};
+use anita_wire::{ErrorCode, Metres, Numbered, Outgoing, Percent, Refusal, Time};
+use anita_world::{Changes, Device, Event, Near, Outcome, Policy, Refused, Registration as NewDevice, World};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
@@ -23,7 +23,7 @@ use crate::rooms::{RoomLimits, Rooms};
 use crate::saving::{Saving, Ticket};
 
 /// What a hub is made with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct HubSettings {
     /// What the world believes and allows.
     pub policy: Policy,
@@ -339,11 +339,12 @@ impl Hub {
         &self,
         room: &RoomName,
         payload: &P,
-        device: Option<&DeviceId>,
+        devices: &[&DeviceId],
         from: Option<&ConnectionId>,
         at: Timestamp,
     ) -> Option<(Arc<str>, u64)> {
-        self.rooms.publish(room, device.cloned(), from, at, |epoch, seq| {
+        let devices = devices.iter().map(|&device| device.clone()).collect();
+        self.rooms.publish(room, devices, from, at, |epoch, seq| {
             let numbered = Numbered { room: room.as_str(), epoch, seq };
             anita_ws::frame::text(&Outgoing::numbered(payload, numbered).to_text())
         })
@@ -357,7 +358,7 @@ impl Hub {
         payload: &serde_json::Value,
         at: Timestamp,
     ) -> Option<(Arc<str>, u64)> {
-        self.rooms.publish(room, None, None, at, |epoch, seq| -> Bytes {
+        self.rooms.publish(room, Vec::new(), None, at, |epoch, seq| -> Bytes {
             let numbered = Numbered { room: room.as_str(), epoch, seq };
             anita_ws::frame::text(&anita_wire::encode(name, payload, None, Some(numbered)))
         })
@@ -377,15 +378,23 @@ impl Hub {
                         last_seen: device.last_seen.map(Time),
                         battery: device.battery_percent.map(Percent),
                     };
-                    self.publish(&uwb, &status, Some(&device.id), None, now.wall);
+                    self.publish(&uwb, &status, &[&device.id], None, now.wall);
                 }
                 Event::Updated(device) => {
                     let updated = message::DeviceUpdated { device: payload::device(device) };
-                    self.publish(&uwb, &updated, Some(&device.id), None, now.wall);
+                    self.publish(&uwb, &updated, &[&device.id], None, now.wall);
                 }
                 Event::Removed(id) => {
                     let removed = message::DeviceRemoved { device_id: id.to_string() };
-                    self.publish(&uwb, &removed, Some(id), None, now.wall);
+                    self.publish(&uwb, &removed, &[id], None, now.wall);
+                }
+                Event::Near(Near { first, second, distance_m }) => {
+                    let proximity = message::Proximity {
+                        device1: first.to_string(),
+                        device2: second.to_string(),
+                        distance: Metres(*distance_m),
+                    };
+                    self.publish(&uwb, &proximity, &[first, second], None, now.wall);
                 }
             }
         }
@@ -408,7 +417,7 @@ fn changes(events: &[Event]) -> impl Iterator<Item = (DeviceId, DeviceChange)> {
             Some((device.id.clone(), DeviceChange::Save(record(device))))
         }
         Event::Removed(id) => Some((id.clone(), DeviceChange::Remove(id.clone()))),
-        Event::StatusChanged(_device) => None,
+        Event::StatusChanged(_) | Event::Near(_) => None,
     })
 }
 

@@ -52,8 +52,8 @@ pub struct RoomEvent {
     pub seq: u64,
     /// The complete WebSocket frame.
     pub frame: Bytes,
-    /// The device it tells of: only those who may see the device hear it.
-    pub device: Option<DeviceId>,
+    /// The devices it tells of: only those who may see all of them hear it.
+    pub devices: Vec<DeviceId>,
     /// Who said it, and does not hear it.
     pub from: Option<ConnectionId>,
     /// When it happened.
@@ -266,7 +266,7 @@ impl Rooms {
     pub fn publish(
         &self,
         name: &RoomName,
-        device: Option<DeviceId>,
+        devices: Vec<DeviceId>,
         from: Option<&ConnectionId>,
         at: Timestamp,
         frame: impl FnOnce(&str, u64) -> Bytes,
@@ -275,7 +275,7 @@ impl Rooms {
         let room = rooms.get_mut(name)?;
         room.seq += 1;
         let frame = frame(&room.epoch, room.seq);
-        let event = RoomEvent { seq: room.seq, frame, device, from: from.cloned(), at };
+        let event = RoomEvent { seq: room.seq, frame, devices, from: from.cloned(), at };
         room.push(event, &self.limits);
         for member in room.members.values() {
             member.peer.bell.notify_one();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use anita_auth::Permission;
+use anita_auth::{Permission, Principal};
 use anita_hub::{Form, Live, Pace, RoomEvent, View, ViewFilter};
 use anita_metrics::LaneLabels;
 use anita_model::{Now, RoomName};
@@ -67,13 +67,11 @@ impl Session {
 
     fn may_hear(&self, event: &RoomEvent) -> bool {
         let is_own = event.from.as_ref() == Some(&self.peer().id);
-        let is_visible = match (&event.device, self.principal()) {
-            (None, _) => true,
-            (Some(device), Ok(principal)) => {
-                principal.may(Permission::DevicesRead) && principal.may_see(device.as_str())
-            }
-            (Some(_), Err(_)) => false,
+        let may_see = |principal: &Principal| {
+            principal.may(Permission::DevicesRead)
+                && event.devices.iter().all(|device| principal.may_see(device.as_str()))
         };
+        let is_visible = event.devices.is_empty() || self.principal().is_ok_and(may_see);
         !is_own && is_visible
     }
 

@@ -15,6 +15,7 @@
 //! alice stops reading | alice reads                   what is new waits, replaced by what is newer | goes on
 //! alice sleeps                                        its session has nothing to do at this moment
 //! alice ignores uwb.location                          from here on, these are not looked at
+//! near 0.5                                            as the first line: tags closer than half a metre are told
 //! source tag-1 1.0 2.0 [taken -3s]                    a source reports a fix
 //! wait 10s                                            time passes
 //! ```

@@ -367,6 +367,17 @@ pub struct DeviceStatus {
     pub battery: Option<Percent>,
 }
 
+/// Two tags came closer than the configured distance; told once, until they have parted.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Proximity {
+    /// The one whose id comes first.
+    pub device1: String,
+    /// The other.
+    pub device2: String,
+    /// How far apart they are, metres.
+    pub distance: Metres,
+}
+
 /// One item of a report that was not taken.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RefusedItem {
@@ -467,6 +478,7 @@ messages! {
     "device.updated" DeviceUpdated;
     "device.removed" DeviceRemoved;
     "device.status" DeviceStatus;
+    "uwb.proximity" Proximity;
     "uwb.locations_reported" LocationsReported;
     "uwb.location_history" LocationHistory;
 }

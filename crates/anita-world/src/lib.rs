@@ -4,7 +4,9 @@
 //! hears the events, and where past locations are kept.
 
 mod device;
+mod proximity;
 mod world;
 
 pub use device::{Device, Silences, StatusPolicy};
+pub use proximity::{Near, Nearness};
 pub use world::{Changes, Event, Outcome, Policy, Refused, Registration, World};

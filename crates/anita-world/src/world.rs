@@ -8,9 +8,10 @@ use std::time::Duration;
 use anita_model::{DeviceId, DeviceKind, DeviceStatus, Fix, Now, Position, Report, Sighting, SiteName};
 
 use crate::device::{Device, StatusPolicy};
+use crate::proximity::{Near, Nearness, Proximity};
 
 /// What the world believes and allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
     /// Whether a device that nobody registered becomes one by its first report.
     pub auto_register: bool,
@@ -20,6 +21,8 @@ pub struct Policy {
     pub devices_max: usize,
     /// The silences.
     pub status: StatusPolicy,
+    /// When two tags are close; `None` where nobody wants to know.
+    pub nearness: Option<Nearness>,
 }
 
 impl Default for Policy {
@@ -29,6 +32,7 @@ impl Default for Policy {
             future_max: Duration::from_secs(5),
             devices_max: 100_000,
             status: StatusPolicy::default(),
+            nearness: None,
         }
     }
 }
@@ -85,6 +89,8 @@ pub enum Event {
     Updated(Device),
     /// It is out of the registry.
     Removed(DeviceId),
+    /// Two tags came close.
+    Near(Near),
 }
 
 /// What a client says of a device that it registers.
@@ -118,12 +124,13 @@ pub struct Changes {
 pub struct World {
     policy: Policy,
     devices: BTreeMap<DeviceId, Device>,
+    proximity: Option<Proximity>,
 }
 
 impl World {
     /// An empty world.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, devices: BTreeMap::new() }
+        Self { policy, devices: BTreeMap::new(), proximity: policy.nearness.map(Proximity::new) }
     }
 
     /// Puts back a device that the store remembers; it counts as disconnected until it is heard of.
@@ -174,6 +181,10 @@ impl World {
         device.live = Some(Arc::clone(&fix));
         if moved_site {
             events.push(Event::Updated(device.clone()));
+        }
+        let is_tag = device.kind == DeviceKind::Tag;
+        if let Some(proximity) = self.proximity.as_mut().filter(|_proximity| is_tag) {
+            events.extend(proximity.moved(&fix).into_iter().map(Event::Near));
         }
         Ok(Outcome::Newest(fix))
     }
@@ -286,6 +297,9 @@ impl World {
     /// Takes a device away. `None` when there is no such device.
     pub fn remove(&mut self, id: &DeviceId, events: &mut Vec<Event>) -> Option<Device> {
         let device = self.devices.remove(id)?;
+        if let Some(proximity) = &mut self.proximity {
+            proximity.forget(id);
+        }
         events.push(Event::Removed(device.id.clone()));
         Some(device)
     }
@@ -297,6 +311,9 @@ impl World {
             let silence = now.uptime.saturating_sub(heard_at);
             if let Some(status) = self.policy.status.after_silence(device.kind, silence) {
                 become_status(device, status, events);
+            }
+            if let (DeviceStatus::Disconnected, Some(proximity)) = (device.status, &mut self.proximity) {
+                proximity.forget(&device.id);
             }
         }
     }

@@ -13,7 +13,7 @@ use anita_hub::{HubSettings, RoomLimits};
 use anita_server::{Bounds, Plaintext, ServerSettings, SiteMap, ZoneShape};
 use anita_session::SessionSettings;
 use anita_sources::SourceConfig;
-use anita_world::{Policy, Silences, StatusPolicy};
+use anita_world::{Nearness, Policy, Silences, StatusPolicy};
 
 pub use load::{Origin, Written};
 pub use raw::{LogFormat, RawConfig, RawPlaintext};
@@ -321,7 +321,29 @@ fn policy(raw: &RawConfig) -> Result<Policy, ConfigError> {
         future_max: secs("devices.future_secs_max", devices.future_secs_max, 0.0, MOST)?,
         devices_max: devices.devices_max,
         status: StatusPolicy { tags: Some(tags), infrastructure },
+        nearness: nearness(raw)?,
     })
+}
+
+fn nearness(raw: &RawConfig) -> Result<Option<Nearness>, ConfigError> {
+    /// Between a hand and a hall, metres.
+    const RANGE_M: std::ops::RangeInclusive<f64> = 0.01..=1_000.0;
+    let Some(enter_m) = raw.proximity.enter_m else {
+        return match raw.proximity.leave_m {
+            None => Ok(None),
+            Some(_) => Err(wrong("proximity.leave_m", "means nothing without enter_m")),
+        };
+    };
+    let leave_m = raw.proximity.leave_m.unwrap_or(enter_m * 1.5);
+    for (key, metres) in [("proximity.enter_m", enter_m), ("proximity.leave_m", leave_m)] {
+        if !RANGE_M.contains(&metres) {
+            return Err(wrong(key, format!("has to be 0.01 to 1000 metres, and is {metres}")));
+        }
+    }
+    if leave_m < enter_m {
+        return Err(wrong("proximity.leave_m", "is less than enter_m"));
+    }
+    Ok(Some(Nearness { enter_m, leave_m }))
 }
 
 fn rooms(raw: &RawConfig) -> Result<RoomLimits, ConfigError> {

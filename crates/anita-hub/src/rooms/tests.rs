@@ -17,7 +17,7 @@ fn room(name: &str) -> RoomName {
 
 fn say(rooms: &Rooms, name: &RoomName) -> Option<u64> {
     let frame = |_epoch: &str, seq: u64| Bytes::from(seq.to_string());
-    rooms.publish(name, None, None, Timestamp::UNIX_EPOCH, frame).map(|(_epoch, seq)| seq)
+    rooms.publish(name, Vec::new(), None, Timestamp::UNIX_EPOCH, frame).map(|(_epoch, seq)| seq)
 }
 
 fn seqs(heard: &Heard) -> Vec<u64> {
@@ -99,8 +99,9 @@ fn the_ring_is_bounded_in_bytes() {
     let limits = RoomLimits { ring_bytes_max: 10, ..RoomLimits::default() };
     let rooms = Rooms::new(limits, now(0));
     for _ in 0..5 {
-        rooms
-            .publish(&RoomName::uwb(), None, None, Timestamp::UNIX_EPOCH, |_, _| Bytes::from_static(b"1234"));
+        rooms.publish(&RoomName::uwb(), Vec::new(), None, Timestamp::UNIX_EPOCH, |_, _| {
+            Bytes::from_static(b"1234")
+        });
     }
     assert_eq!(seqs(&rooms.heard_after(&RoomName::uwb(), 0, 10)), [4, 5]);
 }

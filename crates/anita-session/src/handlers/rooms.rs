@@ -124,7 +124,7 @@ impl Session {
         let from =
             Sender { client_id: self.client_id().to_owned(), user_id: self.principal()?.subject.clone() };
         let message = RoomMessage { room: room.to_string(), name: payload.name, data: payload.data, from };
-        let published = self.context.hub.publish(&room, &message, None, Some(&self.peer().id), now.wall);
+        let published = self.context.hub.publish(&room, &message, &[], Some(&self.peer().id), now.wall);
         let (epoch, seq) =
             published.ok_or_else(|| Refusal::saying(ErrorCode::NotFound, "Nobody is in that room."))?;
         Ok(answer(&RoomSent { room: room.to_string(), epoch: epoch.to_string(), seq }, id))

@@ -10,6 +10,7 @@ use anita_metrics::Metrics;
 use anita_model::{DeviceId, Fix, Now, Position, Report, SiteName, SourceName, Timestamp};
 use anita_session::{Context, Credentials, Delivery, Extensions, Session, SessionSettings};
 use anita_store::{MemoryDevices, MemoryHistory};
+use anita_world::{Nearness, Policy};
 use futures_util::FutureExt;
 use serde_json::Value;
 
@@ -40,10 +41,15 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 
 impl Stage {
     pub fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// One on which tags can come close to each other.
+    fn with(nearness: Option<Nearness>) -> Self {
         let now =
             Now { wall: Timestamp::parse("2026-03-01T12:00:00Z").unwrap(), uptime: Duration::from_secs(1) };
         let hub = at_once(Hub::open(
-            HubSettings::default(),
+            HubSettings { policy: Policy { nearness, ..Policy::default() }, ..HubSettings::default() },
             Arc::new(MemoryDevices::default()),
             Arc::new(MemoryHistory::new(1_000, 10_000)),
             Arc::new(Metrics::default()),
@@ -74,6 +80,10 @@ impl Stage {
         match subject {
             "wait" => self.wait(seconds(rest)?),
             "source" => self.report(rest)?,
+            "near" => {
+                let metres = rest.parse().map_err(|_| format!("no distance: {rest}"))?;
+                *self = Self::with(Some(Nearness { enter_m: metres, leave_m: metres * 1.5 }));
+            }
             name => self.client(name, rest)?,
         }
         self.settle();

@@ -6,8 +6,8 @@ use anita_model::{Position, Timestamp};
 use anita_wire::message::{
     AuthRequired, Connection, Device, DeviceList, DeviceRegistered, DeviceRemoved, DeviceStatus,
     DeviceUpdated, Error, Heartbeat, HistoryEntry, Limits, Location, LocationHistory, LocationsReported,
-    Member, Pong, PositionUpdate, Reconnect, RefusedItem, RoomAdvanced, RoomGap, RoomJoined, RoomLeft,
-    RoomMembers, RoomMessage, RoomSent, Sender, ServerPayload, TokenRefreshed, TrackingStarted,
+    Member, Pong, PositionUpdate, Proximity, Reconnect, RefusedItem, RoomAdvanced, RoomGap, RoomJoined,
+    RoomLeft, RoomMembers, RoomMessage, RoomSent, Sender, ServerPayload, TokenRefreshed, TrackingStarted,
     TrackingStopped,
 };
 use anita_wire::{
@@ -132,6 +132,9 @@ fn rooms(said: &mut Said) {
         serde_json::value::to_raw_value(&json!({ "gate": 2, "seconds": 12.5, "reason": null })).unwrap();
     let from = Sender { client_id: "c-7f3a9d20".to_owned(), user_id: "alice".to_owned() };
     said.numbered(1_042, &RoomMessage { room: room(), name: "gate.open".to_owned(), data, from });
+    let proximity =
+        Proximity { device1: "27196".to_owned(), device2: "27197".to_owned(), distance: Metres(0.482_31) };
+    said.numbered(1_052, &proximity);
     said.push(&RoomGap { room: room(), epoch: epoch(), from_seq: 1_043, to_seq: 1_050 });
     said.push(&RoomAdvanced { room: room(), epoch: epoch(), seq: 1_051 });
 }
@@ -199,6 +202,9 @@ fn devices(said: &mut Said) {
         &status(Status::Stale, Some(time("2026-05-04T07:12:33.312500Z")), Some(Percent(11.04))),
     );
     said.case("never_heard", &status(Status::Disconnected, None, None));
+    let proximity =
+        Proximity { device1: "6934".to_owned(), device2: "dwm 0d13".to_owned(), distance: Metres(1.234_56) };
+    said.numbered(1_044, &proximity);
 }
 
 fn locations(said: &mut Said) {

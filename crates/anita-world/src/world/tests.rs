@@ -40,6 +40,7 @@ fn words(events: &[Event]) -> Vec<String> {
             Event::StatusChanged(device) => format!("{} {:?}", device.id, device.status),
             Event::Updated(device) => format!("~{}", device.id),
             Event::Removed(id) => format!("-{id}"),
+            Event::Near(near) => format!("{}~{} {:.1}", near.first, near.second, near.distance_m),
         })
         .collect()
 }
@@ -192,7 +193,73 @@ fn a_name_can_be_given_and_taken_and_a_device_removed() {
     assert!(world.update(&id("a"), named("x"), &mut events).is_none());
 }
 
+#[test]
+fn two_tags_that_come_close_are_told_once_until_they_have_parted() {
+    let nearness = Nearness { enter_m: 1.0, leave_m: 1.5 };
+    let mut world = World::new(Policy { nearness: Some(nearness), ..Policy::default() });
+    let mut events = Vec::new();
+    world.report(fix("b", 0.0, 0.0, 0.0), at(0.0), &mut events);
+    // Where `a` is, and what is said then.
+    let steps = [
+        (9.0, ""),
+        (1.1, ""),
+        (0.9, "a~b 0.9"),
+        (0.5, ""),
+        (1.4, ""),
+        (0.9, ""),
+        (1.6, ""),
+        (-0.8, "a~b 0.8"),
+        (300.0, ""),
+        (-0.1, "a~b 0.1"),
+    ];
+    for (secs, (x, said)) in (1..).zip(steps) {
+        events.clear();
+        let secs = f64::from(secs);
+        world.report(fix("a", x, secs, secs), at(secs), &mut events);
+        let near: Vec<String> = words(&events).into_iter().filter(|it| it.contains('~')).collect();
+        assert_eq!(near.join(" "), said, "at {x}");
+    }
+    world.remove(&id("a"), &mut events);
+    events.clear();
+    world.report(fix("a", 0.1, 99.0, 99.0), at(99.0), &mut events);
+    assert_eq!(words(&events).last().unwrap(), "a~b 0.1", "it is another one now");
+}
+
 proptest! {
+    /// The grid against comparing all with all.
+    #[test]
+    fn whoever_is_near_is_found(steps in proptest::collection::vec((0_u8..5, -30_i32..30), 1..120)) {
+        let nearness = Nearness { enter_m: 1.0, leave_m: 1.0 };
+        let mut world = World::new(Policy { nearness: Some(nearness), ..Policy::default() });
+        let (mut places, mut near) = (BTreeMap::new(), std::collections::BTreeSet::new());
+        for (secs, (tag, tenths)) in (1..).zip(steps) {
+            let (name, x, secs) = (format!("t{tag}"), f64::from(tenths) / 10.0, f64::from(secs));
+            places.insert(name.clone(), x);
+            near.retain(|(one, other): &(String, String)| {
+                let touches = *one == name || *other == name;
+                !touches || (places[one] - places[other]).abs() <= 1.0
+            });
+            let mut expected = std::collections::BTreeSet::new();
+            for (other, place) in places.iter().filter(|(other, _)| **other != name) {
+                let pair = if *other < name { (other.clone(), name.clone()) } else { (name.clone(), other.clone()) };
+                if (place - x).abs() <= 1.0 && near.insert(pair.clone()) {
+                    expected.insert(pair);
+                }
+            }
+            let mut events = Vec::new();
+            world.report(fix(&name, x, secs, secs), at(secs), &mut events);
+            let told: std::collections::BTreeSet<(String, String)> = events
+                .iter()
+                .filter_map(|event| {
+                    let Event::Near(near) = event else { return None };
+                    Some((near.first.to_string(), near.second.to_string()))
+                })
+                .collect();
+            prop_assert_eq!(told, expected);
+        }
+    }
+
+
     #[test]
     fn the_live_fix_is_the_newest_of_all_that_came(times in proptest::collection::vec(0_u32..50, 1..40)) {
         let mut world = World::new(Policy::default());

@@ -21,6 +21,8 @@ pub struct RawConfig {
     pub heartbeat: RawHeartbeat,
     /// What is believed of devices.
     pub devices: RawDevices,
+    /// When two tags are close.
+    pub proximity: RawProximity,
     /// What rooms may hold.
     pub rooms: RawRooms,
     /// What clients may do.
@@ -171,6 +173,16 @@ impl Default for RawDevices {
             devices_max: 100_000,
         }
     }
+}
+
+/// `[proximity]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawProximity {
+    /// Closer than this two tags are told as `uwb.proximity`, metres; absent: never.
+    pub enter_m: Option<f64>,
+    /// Farther apart than this they have parted, metres; absent: half as much again.
+    pub leave_m: Option<f64>,
 }
 
 /// `[rooms]`.

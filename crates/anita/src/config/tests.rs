@@ -63,6 +63,8 @@ fn what_is_wrong_is_said_with_its_key_and_the_remedy() {
             "[[sources]]\nname = \"a\"\ntype = \"mqtt\"\nurl = \"mqtt://h:1\"\nformat = \"drtls\"\ntopic = \"x\"",
             "sources[0].topic: there is no such key; did you mean `topics`?",
         ),
+        ("[proximity]\nenter_m = 0", "proximity.enter_m: has to be 0.01 to 1000 metres, and is 0"),
+        ("[proximity]\nenter_m = 2\nleave_m = 1", "proximity.leave_m: is less than enter_m"),
         ("[[sources]]\nname = \"http\"\ntype = \"simulator\"", "sources[0].name: \"http\" is taken"),
     ];
     for (text, message) in cases {
