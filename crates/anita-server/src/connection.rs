@@ -7,6 +7,7 @@ use std::time::Duration;
 use anita_hub::Endpoint;
 use anita_model::SourceName;
 use anita_session::{Credentials, Delivery, Session};
+use anita_wire::ErrorCode;
 use anita_wire::limits::MESSAGE_BYTES_BEFORE_AUTH_MAX;
 use anita_ws::{Close, Event, Limits, Message, Reading, Socket, SocketError};
 use bytes::Bytes;
@@ -206,7 +207,7 @@ async fn answer_close(server: &Server, socket: Socket<Stream>, code: Option<u16>
 }
 
 /// The peer vanished, or broke the protocol.
-async fn gone(server: &Server, socket: Socket<Stream>, error: &SocketError) {
+async fn gone(server: &Server, mut socket: Socket<Stream>, error: &SocketError) {
     match error {
         SocketError::Gone | SocketError::Io(_) => {
             count_close(server, "gone");
@@ -217,9 +218,22 @@ async fn gone(server: &Server, socket: Socket<Stream>, error: &SocketError) {
             tracing::debug!(%violation, "a peer broke the protocol");
             let code = violation.close_code();
             let known = anita_wire::CloseCode::ALL.iter().find(|it| it.number() == code).copied();
+            if let Some(error) = error_of(code) {
+                server.context.hub.metrics().count_error(error.as_str());
+                socket.queue(anita_session::refusal_frame(&error.into(), None));
+            }
             let reason = known.map(|it| anita_wire::CloseReason::of(it).to_text()).unwrap_or_default();
             socket.close(code, &reason, Close::AfterFlush, server.settings.close_deadline).await;
         }
+    }
+}
+
+/// What a peer is told before it is closed for a frame: what it can understand and mend.
+fn error_of(close_code: u16) -> Option<ErrorCode> {
+    match close_code {
+        anita_ws::close::TOO_BIG => Some(ErrorCode::TooLarge),
+        anita_ws::close::INVALID_DATA => Some(ErrorCode::InvalidJson),
+        _ => None,
     }
 }
 

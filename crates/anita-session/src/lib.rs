@@ -19,4 +19,5 @@ pub use context::{Context, Credentials, SessionSettings};
 pub use extension::{Caller, ExtensionError, Extensions};
 pub use handlers::locations::report;
 pub use handlers::{Refused, device_list, history_page};
+pub use router::refusal_frame;
 pub use session::{Closing, Delivery, Session};

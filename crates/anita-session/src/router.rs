@@ -107,6 +107,6 @@ fn custom(name: &str, payload: &serde_json::Value, id: Option<&RequestId>) -> By
 }
 
 /// The frame of a refusal.
-pub(crate) fn refusal_frame(refusal: &Refusal, id: Option<&RequestId>) -> Bytes {
+pub fn refusal_frame(refusal: &Refusal, id: Option<&RequestId>) -> Bytes {
     answer(&anita_wire::message::Error::from(refusal), id)
 }

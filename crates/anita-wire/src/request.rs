@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::error::{ErrorCode, Refusal};
 use crate::limits::LOCATIONS_PER_REPORT_MAX;
 use crate::message;
-use crate::scalar::{Kind, Point, Status, Time, floor, percent, radius, text};
+use crate::scalar::{Kind, Point, Status, Time, floor, object, object_or_null, percent, radius, text};
 
 /// Says who the client is; on a live socket it refreshes the token, for the same subject only.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -45,7 +45,7 @@ pub struct JoinRoom {
     #[schemars(with = "String")]
     pub room: RoomName,
     /// Where the client left off.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object_or_null")]
     pub since: Option<Since>,
 }
 
@@ -115,7 +115,7 @@ pub struct RegisterDevice {
     #[schemars(with = "String")]
     pub device_id: DeviceId,
     /// Where it is, if that is known.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object_or_null")]
     pub initial_location: Option<Point>,
     /// What people call it.
     #[serde(default)]
@@ -201,6 +201,7 @@ pub struct LocationItem {
     #[schemars(with = "String")]
     pub device_id: DeviceId,
     /// Where, metres in the frame of the site.
+    #[serde(deserialize_with = "object")]
     pub location: Point,
     /// The device's time of it; the arrival when absent.
     #[serde(default)]

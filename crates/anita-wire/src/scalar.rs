@@ -188,6 +188,49 @@ pub(crate) mod text {
     }
 }
 
+/// A JSON object as a struct. Serde's own reading of structs takes arrays as well, field by field; the schema does not.
+struct Object<T>(std::marker::PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Object<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+    }
+}
+
+/// A field that has to be an object.
+pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_any(Object(std::marker::PhantomData))
+}
+
+/// A field that has to be an object, or `null`.
+pub(crate) fn object_or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    struct OrNull<T>(Object<T>);
+    impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for OrNull<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object or null")
+        }
+
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
+            self.0.visit_map(map).map(Some)
+        }
+    }
+    deserializer.deserialize_any(OrNull(Object(std::marker::PhantomData)))
+}
+
 /// A number that has to be a percentage.
 pub(crate) fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     within(deserializer, 0.0..=100.0, "a percentage from 0 to 100")
