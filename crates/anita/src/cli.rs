@@ -36,7 +36,7 @@ struct Cli {
 enum Command {
     /// Everything in one command: a simulated site with walking tags, the dashboard, and a token for each role.
     ///
-    /// Nothing is written to disk, and everything is gone when it ends.
+    /// Its store is in a folder of its own among the temporary files, and gone when it ends.
     Demo(demo::Arguments),
     /// Runs the server of a configuration.
     ///

@@ -22,7 +22,7 @@ pub use raw::{LogFormat, RawConfig, RawPlaintext};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file can't be read.
-    #[error("cannot read the configuration {path}")]
+    #[error("cannot read the configuration {path} (--config names another; `anita demo` needs none)")]
     Read {
         /// Which file.
         path: PathBuf,
