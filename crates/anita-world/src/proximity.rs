@@ -3,7 +3,7 @@
 //!
 //! Tags stand in a grid whose cells are `leave_m` wide, so a fix is compared with its neighbours only.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use anita_model::{DeviceId, Fix, Position, SiteName};
 
@@ -40,7 +40,7 @@ struct Standing {
 #[derive(Debug)]
 pub(crate) struct Proximity {
     nearness: Nearness,
-    cells: HashMap<Cell, HashSet<DeviceId>>,
+    cells: HashMap<Cell, BTreeSet<DeviceId>>,
     standing: HashMap<DeviceId, Standing>,
     /// Who is near whom, both ways round.
     near: HashMap<DeviceId, BTreeSet<DeviceId>>,
@@ -130,8 +130,9 @@ impl Proximity {
         }
     }
 
-    /// The others in the cell of a fix and in those around it.
-    fn neighbours(&self, fix: &Fix) -> Vec<DeviceId> {
+    /// The others in the cell of a fix and in those around it, in the order of their ids: the same fixes give the same
+    /// events.
+    fn neighbours(&self, fix: &Fix) -> BTreeSet<DeviceId> {
         let Some(Standing { cell: (site, x, y), .. }) = self.standing.get(&fix.device) else {
             return Vec::new();
         };
