@@ -134,7 +134,7 @@ impl Proximity {
     /// events.
     fn neighbours(&self, fix: &Fix) -> BTreeSet<DeviceId> {
         let Some(Standing { cell: (site, x, y), .. }) = self.standing.get(&fix.device) else {
-            return Vec::new();
+            return BTreeSet::new();
         };
         let around = (-1..=1).flat_map(|dx| (-1..=1).map(move |dy| (dx, dy)));
         let cells = around.filter_map(|(dx, dy)| self.cells.get(&(site.clone(), x + dx, y + dy)));
