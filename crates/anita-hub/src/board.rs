@@ -21,8 +21,6 @@ pub struct Live {
     pub fix: Arc<Fix>,
     /// Its version: greater than that of every fix before it, of any device.
     pub version: u64,
-    /// How many fixes of this device came before, so that a reader can count what it skipped.
-    pub device_count: u64,
     frame: OnceLock<Bytes>,
 }
 
@@ -54,7 +52,6 @@ pub struct Board {
     free: Vec<usize>,
     by_device: HashMap<DeviceId, usize>,
     newest: Option<usize>,
-    oldest: Option<usize>,
     version: u64,
     /// The latest fixes of all devices, in the order of their versions.
     log: VecDeque<Arc<Live>>,
@@ -72,8 +69,6 @@ impl Board {
     pub fn set(&mut self, fix: Arc<Fix>) {
         self.version += 1;
         let known = self.by_device.get(&fix.device).copied();
-        let device_count =
-            known.and_then(|index| self.entry(index)).map_or(0, |entry| entry.live.device_count) + 1;
         let index = match known {
             Some(index) => {
                 self.unlink(index);
@@ -82,7 +77,7 @@ impl Board {
             None => self.free.pop().unwrap_or(self.entries.len()),
         };
         self.by_device.insert(fix.device.clone(), index);
-        let live = Arc::new(Live { fix, version: self.version, device_count, frame: OnceLock::new() });
+        let live = Arc::new(Live { fix, version: self.version, frame: OnceLock::new() });
         self.log.push_back(Arc::clone(&live));
         if self.log.len() > LOG_FIXES_MAX {
             self.log_since = self.log.pop_front().map_or(self.log_since, |oldest| oldest.version);
@@ -137,9 +132,8 @@ impl Board {
 
     fn unlink(&mut self, index: usize) {
         let Some(entry) = self.entries.get_mut(index).and_then(Option::take) else { return };
-        match self.entry_mut(entry.older) {
-            Some(older) => older.newer = entry.newer,
-            None => self.oldest = entry.newer,
+        if let Some(older) = self.entry_mut(entry.older) {
+            older.newer = entry.newer;
         }
         match self.entry_mut(entry.newer) {
             Some(newer) => newer.older = entry.older,
@@ -148,9 +142,8 @@ impl Board {
     }
 
     fn link(&mut self, index: usize, entry: Entry) {
-        match self.entry_mut(entry.older) {
-            Some(older) => older.newer = Some(index),
-            None => self.oldest = Some(index),
+        if let Some(older) = self.entry_mut(entry.older) {
+            older.newer = Some(index);
         }
         self.newest = Some(index);
         match self.entries.get_mut(index) {
@@ -193,7 +186,6 @@ mod tests {
         assert_eq!(newer(&board, 0), [("d2".into(), 2), ("d3".into(), 4), ("d1".into(), 5)]);
         assert_eq!(newer(&board, 2), [("d3".into(), 4), ("d1".into(), 5)]);
         assert_eq!(newer(&board, 5), []);
-        assert_eq!(board.get("d1").unwrap().device_count, 3);
         board.remove("d3");
         assert_eq!(newer(&board, 0), [("d2".into(), 2), ("d1".into(), 5)]);
     }

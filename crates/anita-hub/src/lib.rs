@@ -23,4 +23,4 @@ pub use ids::{ConnectionId, random_token};
 pub use manager::WebSocketManager;
 pub use payload::{device, history_entry, location};
 pub use rooms::{Heard, JoinRefused, Joined, RoomEvent, RoomLimits, Rooms};
-pub use view::{Form, Pace, View, ViewFilter};
+pub use view::{Pace, View, ViewFilter};

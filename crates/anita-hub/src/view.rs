@@ -1,4 +1,4 @@
-//! A view: which devices a connection wants to hear of, in which form, how often. The room `uwb` is one, and so is
+//! A view: which devices a connection wants to hear of, and how often. The room `uwb` is one, and so is
 //! position tracking. A view holds a watermark, the version of the board up to which it has seen everything.
 
 use std::collections::HashSet;
@@ -19,15 +19,6 @@ pub enum ViewFilter {
     Devices(HashSet<DeviceId>),
 }
 
-/// How the positions of a view are said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// One `uwb.location` a fix.
-    Single,
-    /// One `uwb.position_update` for all that changed.
-    Batch,
-}
-
 /// How a reader keeps up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
@@ -37,11 +28,10 @@ pub enum Pace {
     Newest,
 }
 
-/// Which devices a connection wants to hear of, in which form, how often.
+/// Which devices a connection wants to hear of, and how often.
 #[derive(Debug, Clone)]
 pub struct View {
     filter: ViewFilter,
-    form: Form,
     /// The time between two updates; `None` delivers at once.
     interval: Option<Duration>,
     /// When the next update is due, by the uptime.
@@ -52,17 +42,12 @@ pub struct View {
 impl View {
     /// A view that delivers each newest fix at once, from a version on.
     pub fn immediate(filter: ViewFilter, since_version: u64) -> Self {
-        Self { filter, form: Form::Single, interval: None, due_at: Duration::ZERO, watermark: since_version }
+        Self { filter, interval: None, due_at: Duration::ZERO, watermark: since_version }
     }
 
     /// A view that delivers what changed once an interval; its first update holds all that is known.
     pub fn periodic(filter: ViewFilter, interval: Duration, uptime: Duration) -> Self {
-        Self { filter, form: Form::Batch, interval: Some(interval), due_at: uptime, watermark: 0 }
-    }
-
-    /// How its positions are said.
-    pub fn form(&self) -> Form {
-        self.form
+        Self { filter, interval: Some(interval), due_at: uptime, watermark: 0 }
     }
 
     /// When something may be due: `None` for a view that is woken by what happens.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anita_auth::{Permission, Principal};
-use anita_hub::{Form, Live, Pace, RoomEvent, View, ViewFilter};
+use anita_hub::{Live, Pace, RoomEvent, View, ViewFilter};
 use anita_metrics::LaneLabels;
 use anita_model::{Now, RoomName};
 use anita_wire::message::{PositionUpdate, RoomAdvanced, RoomGap};
@@ -91,7 +91,6 @@ impl Session {
 
     /// Tracking: what changed since the last update, in one message or a few.
     fn deliver_updates(&mut self, view: &mut View, now: Now) {
-        debug_assert_eq!(view.form(), Form::Batch, "tracking is said in batches");
         let due = self.take_due(view, now, usize::MAX);
         for chunk in due.chunks(POSITIONS_PER_UPDATE) {
             let positions: BTreeMap<String, Place> =
