@@ -16,7 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 pub struct FixLabels {
     /// The source's name.
     pub source: String,
-    /// `newest`, `late`, `duplicate`, `no_position`, or why it was refused.
+    /// `newest`, `late`, `duplicate`, `no_position`, or why it was refused; `refused_item` for one that could not be read.
     pub outcome: &'static str,
 }
 

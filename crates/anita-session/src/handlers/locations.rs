@@ -33,7 +33,10 @@ pub async fn report(
                 indexes.push(index);
                 reports.push(Report::Fix(fix));
             }
-            Err(refusal) => refuse(index, refusal),
+            Err(refusal) => {
+                hub.metrics().count_fix(source.as_str(), "refused_item");
+                refuse(index, refusal);
+            }
         }
     }
     let mut accepted = 0;
