@@ -1,5 +1,5 @@
-//! A WebSocket server that says again what it hears: the smallest server with `anita-ws`, and what a conformance suite
-//! is run against.
+//! A WebSocket server that says again what it hears, compressed if the client likes: the smallest server with
+//! `anita-ws`, and what a conformance suite is run against.
 //!
 //! ```text
 //! cargo run --release --example echo -- --listen 127.0.0.1:9001 [--max-message-bytes 33554432]
@@ -12,7 +12,10 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anita_ws::{Close, Event, Handshake, Limits, Message, Reading, Socket, SocketError, close, frame};
+use anita_ws::{
+    Agreed, Close, Compression, Deflater, Event, Handshake, Limits, Message, Reading, Socket, SocketError,
+    close, frame,
+};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -71,29 +74,39 @@ async fn serve(stream: TcpStream, limits: Limits) {
 }
 
 fn upgrade(mut request: Request<Incoming>, limits: Limits) -> Response<Full<Bytes>> {
-    let handshake = match Handshake::from_request(&request) {
+    let mut handshake = match Handshake::from_request(&request) {
         Ok(handshake) => handshake,
         Err(error) => return error.response().map(|()| Full::from(error.to_string())),
     };
+    let agreed = handshake.negotiate(Compression::DEFLATE);
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         match upgraded.await {
-            Ok(upgraded) => echo(upgraded, limits).await,
+            Ok(upgraded) => echo(upgraded, limits, agreed).await,
             Err(error) => eprintln!("upgrade: {error}"),
         }
     });
     handshake.response(None).map(|()| Full::default())
 }
 
-async fn echo(upgraded: Upgraded, limits: Limits) {
+async fn echo(upgraded: Upgraded, limits: Limits, agreed: Option<Agreed>) {
     // The stream itself is faster, and smaller, than what hyper wraps around it.
     let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
     let mut socket = Socket::new(parts.io.into_inner(), parts.read_buf, limits);
+    if agreed.is_some() {
+        socket.accept_compressed();
+    }
+    // With many connections there would be one for a thread and a size of window, not one for each of them.
+    let mut deflater = agreed.map(|agreed| Deflater::new(agreed.window_bits()));
+    let mut made = |frame: Bytes| match &mut deflater {
+        Some(deflater) => frame::deflated(&frame, deflater),
+        None => frame,
+    };
     let (code, reason) = loop {
         let reading = if socket.has_room() { Reading::Active } else { Reading::Paused };
         match socket.next(reading).await {
-            Ok(Event::Message(Message::Text(text))) => socket.queue(frame::text(&text)),
-            Ok(Event::Message(Message::Binary(payload))) => socket.queue(frame::binary(&payload)),
+            Ok(Event::Message(Message::Text(text))) => socket.queue(made(frame::text(&text))),
+            Ok(Event::Message(Message::Binary(payload))) => socket.queue(made(frame::binary(&payload))),
             Ok(Event::Message(Message::Ping(_) | Message::Pong(_)) | Event::Flushed) => {}
             Ok(Event::Message(Message::Close(asked))) => {
                 break (asked.map_or(close::NORMAL, |asked| asked.code), String::new());

@@ -41,6 +41,11 @@ impl Patterns {
         Self(None)
     }
 
+    /// Nothing is visible.
+    pub fn none() -> Self {
+        Self(Some(Arc::new(Globs { texts: Vec::new(), globs: GlobSet::empty() })))
+    }
+
     /// What any of these patterns matches is visible; with an empty list, nothing is.
     ///
     /// # Errors
@@ -79,6 +84,14 @@ impl PartialEq for Patterns {
             (Some(this), Some(that)) => this.texts == that.texts,
             _ => false,
         }
+    }
+}
+
+impl Eq for Patterns {}
+
+impl std::hash::Hash for Patterns {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.as_ref().map(|some| &some.texts).hash(state);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use anita_model::{Now, RoomName, Timestamp};
 use anita_wire::CloseCode;
@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::ids::ConnectionId;
+use crate::shard::Shard;
 
 /// Which door a connection came through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +47,10 @@ pub struct Peer {
     pub address: Option<IpAddr>,
     /// Since when.
     pub since: Now,
+    /// Where its views are.
+    pub shard: Arc<Shard>,
+    /// Its number there.
+    pub seat: usize,
     /// Rung when there is something for it: events, positions, mail, or the end.
     pub bell: Notify,
     /// Messages it sent.
@@ -54,8 +59,8 @@ pub struct Peer {
     pub sent: AtomicU64,
     /// Positions that were replaced before it read them.
     pub replaced: AtomicU64,
-    /// Whether a fix rings its bell.
-    pub wants_positions: AtomicBool,
+    /// Bytes that wait for it to read.
+    pub queued_bytes: AtomicUsize,
     /// The rooms it is in: only these are looked through when it goes.
     pub(crate) rooms: Mutex<BTreeSet<RoomName>>,
     user: RwLock<Option<String>>,
@@ -153,21 +158,32 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn add(&self, endpoint: Endpoint, address: Option<IpAddr>, now: Now) -> Arc<Peer> {
-        let peer = Arc::new(Peer {
-            id: ConnectionId::random(),
-            endpoint,
-            address,
-            since: now,
-            bell: Notify::new(),
-            received: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
-            replaced: AtomicU64::new(0),
-            wants_positions: AtomicBool::new(false),
-            rooms: Mutex::default(),
-            user: RwLock::new(None),
-            mail: Mutex::default(),
-        });
+    pub(crate) fn add(
+        &self,
+        endpoint: Endpoint,
+        address: Option<IpAddr>,
+        shard: &Arc<Shard>,
+        now: Now,
+    ) -> Arc<Peer> {
+        let make = |seat| {
+            Arc::new(Peer {
+                id: ConnectionId::random(),
+                endpoint,
+                address,
+                since: now,
+                shard: Arc::clone(shard),
+                seat,
+                bell: Notify::new(),
+                received: AtomicU64::new(0),
+                sent: AtomicU64::new(0),
+                replaced: AtomicU64::new(0),
+                queued_bytes: AtomicUsize::new(0),
+                rooms: Mutex::default(),
+                user: RwLock::new(None),
+                mail: Mutex::default(),
+            })
+        };
+        let peer = shard.enter(make);
         self.peers.write().insert(peer.id.clone(), Arc::clone(&peer));
         peer
     }
@@ -194,15 +210,6 @@ impl Connections {
     /// Calls a function for each.
     pub fn for_each(&self, mut call: impl FnMut(&Peer)) {
         self.peers.read().values().for_each(|peer| call(peer));
-    }
-
-    /// Wakes those that want positions.
-    pub(crate) fn ring_for_positions(&self) {
-        self.for_each(|peer| {
-            if peer.wants_positions.load(Ordering::Relaxed) {
-                peer.bell.notify_one();
-            }
-        });
     }
 }
 

@@ -9,18 +9,18 @@ use anita_auth::Principal;
 use anita_metrics::{Metrics, StatusLabels};
 use anita_model::{DeviceId, DeviceKind, DeviceStatus, Now, Report, RoomName, SourceName, Timestamp};
 use anita_store::{DeviceChange, DeviceRecord, DeviceStore, History, HistoryPage, HistoryQuery, StoreError};
+use anita_views::{Change, Live, ViewSettings, Views, device as device_payload};
 use anita_wire::message::{self, ServerPayload};
 use anita_wire::{ErrorCode, Metres, Numbered, Outgoing, Percent, Refusal, Time};
 use anita_world::{Changes, Device, Event, Near, Outcome, Policy, Refused, Registration as NewDevice, World};
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
-use crate::board::Board;
 use crate::connections::{Connections, Endpoint, Peer, Registration};
-use crate::ids::ConnectionId;
-use crate::payload;
+use crate::ids::{ConnectionId, random_token};
 use crate::rooms::{RoomLimits, Rooms};
 use crate::saving::{Saving, Ticket};
+use crate::shard::Shard;
 
 /// What a hub is made with.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -29,6 +29,10 @@ pub struct HubSettings {
     pub policy: Policy,
     /// What rooms may hold.
     pub rooms: RoomLimits,
+    /// How views gather.
+    pub views: ViewSettings,
+    /// How many shards there are: threads that serve connections. At least one.
+    pub shards: usize,
 }
 
 /// Why the hub did not do what it was asked, although the request was good.
@@ -75,11 +79,25 @@ pub struct DevicePage {
     pub next: Option<String>,
 }
 
+/// What has one order: the devices, and the numbers of fixes.
+#[derive(Debug)]
+struct Core {
+    world: World,
+    /// The number of the last fix.
+    version: u64,
+}
+
+/// How many items of a report are taken at once; others have their turn in between.
+const ITEMS_AT_ONCE: usize = 128;
+
+/// How many devices a page looks at at once; reports have their turn in between.
+const DEVICES_AT_ONCE: usize = 256;
+
 /// Who is connected, who hears what, and the newest of every device.
 #[derive(Debug)]
 pub struct Hub {
-    world: Mutex<World>,
-    board: RwLock<Board>,
+    core: Mutex<Core>,
+    shards: Vec<Arc<Shard>>,
     rooms: Rooms,
     connections: Connections,
     saving: Saving,
@@ -102,12 +120,20 @@ impl Hub {
         now: Now,
     ) -> Result<Arc<Self>, HubFault> {
         let mut world = World::new(settings.policy);
+        let mut changes = Vec::new();
         for record in devices.load().await? {
-            world.restore(restored(record));
+            let device = restored(record);
+            changes.push(Change::Device(Arc::new(device.clone())));
+            world.restore(device);
         }
+        let epoch: Arc<str> = random_token(6).into();
+        let views = || Views::new(settings.views, Arc::clone(&epoch));
+        let shards = (0..settings.shards.max(1)).map(|_| Shard::new(views(), Arc::clone(&metrics)));
+        let shards: Vec<Arc<Shard>> = shards.collect();
+        shards.iter().for_each(|shard| shard.feed(&changes));
         Ok(Arc::new(Self {
-            world: Mutex::new(world),
-            board: RwLock::default(),
+            core: Mutex::new(Core { world, version: 0 }),
+            shards,
             rooms: Rooms::new(settings.rooms, now),
             connections: Connections::default(),
             saving: Saving::new(devices),
@@ -132,17 +158,23 @@ impl Hub {
         &self.connections
     }
 
-    /// Looks at the newest of every device.
-    pub fn with_board<T>(&self, look: impl FnOnce(&Board) -> T) -> T {
-        look(&self.board.read())
+    /// The shards.
+    pub fn shards(&self) -> &[Arc<Shard>] {
+        &self.shards
     }
 
     // --- connections
 
-    /// Enters a connection into the registry. It is out again when the guard is dropped.
-    pub fn connect(self: &Arc<Self>, endpoint: Endpoint, address: Option<IpAddr>, now: Now) -> Registration {
+    /// Enters a connection of a shard into the registry. It is out again when the guard is dropped.
+    pub fn connect(
+        self: &Arc<Self>,
+        endpoint: Endpoint,
+        address: Option<IpAddr>,
+        shard: &Arc<Shard>,
+        now: Now,
+    ) -> Registration {
         self.saw(now);
-        let peer = self.connections.add(endpoint, address, now);
+        let peer = self.connections.add(endpoint, address, shard, now);
         self.metrics.connections.inc();
         self.metrics.connections_opened.inc();
         Registration { peer, hub: Arc::clone(self) }
@@ -152,6 +184,7 @@ impl Hub {
         let uptime = Duration::from_micros(self.uptime_us.load(Ordering::Relaxed));
         self.rooms.leave_all(peer, uptime);
         self.connections.remove(&peer.id);
+        peer.shard.forget(peer);
         self.metrics.connections.dec();
     }
 
@@ -168,49 +201,69 @@ impl Hub {
     /// # Errors
     /// [`HubFault::Store`] when the fixes could not be kept: then none of them counts as acknowledged.
     pub async fn report(&self, reports: Vec<Report>, now: Now) -> Result<Vec<ReportOutcome>, HubFault> {
-        let mut kept = Vec::with_capacity(reports.len());
-        let mut outcomes = Vec::with_capacity(reports.len());
-        let mut counted = Vec::with_capacity(reports.len());
-        let mut has_newest = false;
-        // Everything that has an order gets it while the world is locked: events in their room, writes in the store.
-        let (saved, appended) = {
-            let mut events = Vec::new();
-            let mut world = self.world.lock();
-            let mut board = self.board.write();
-            for report in reports {
-                let source = source_of(&report);
-                let outcome = world.report(report, now, &mut events);
-                counted.push((source, outcome_word(&outcome)));
-                outcomes.push(match outcome {
-                    Outcome::Newest(fix) => {
-                        board.set(Arc::clone(&fix));
-                        has_newest = true;
-                        kept.push(fix);
-                        ReportOutcome::Accepted
-                    }
-                    Outcome::Late(fix) => {
-                        kept.push(fix);
-                        ReportOutcome::Accepted
-                    }
-                    Outcome::Duplicate | Outcome::Sighted | Outcome::NoPosition => ReportOutcome::Accepted,
-                    Outcome::Refused(refused) => ReportOutcome::Refused(refusal(refused)),
-                });
+        let mut taken = Taken { outcomes: Vec::with_capacity(reports.len()), counts: Vec::new() };
+        let mut waits = Vec::new();
+        let mut reports = reports.into_iter().peekable();
+        while reports.peek().is_some() {
+            waits.push(self.take(reports.by_ref().take(ITEMS_AT_ONCE), now, &mut taken));
+        }
+        self.shards.iter().for_each(|shard| shard.ring());
+        for (source, outcome, count) in taken.counts {
+            self.metrics.count_fixes(source.as_str(), outcome, count);
+        }
+        for (saved, appended) in waits {
+            if let Some(appended) = appended {
+                appended.await?;
             }
-            drop(board);
-            self.tell(&events, now);
-            (self.saving.send(changes(&events)), (!kept.is_empty()).then(|| self.history.append(kept)))
-        };
-        if has_newest {
-            self.connections.ring_for_positions();
+            self.wait_for(saved).await?;
         }
-        for (source, outcome) in counted {
-            self.metrics.count_fix(source.as_str(), outcome);
+        Ok(taken.outcomes)
+    }
+
+    /// Everything that has an order gets it while the world is locked: numbers of fixes, events in their room, writes
+    /// in the store.
+    fn take(
+        &self,
+        reports: impl Iterator<Item = Report>,
+        now: Now,
+        taken: &mut Taken,
+    ) -> (Option<Ticket<'_>>, Option<Appended<'_>>) {
+        let mut kept = Vec::new();
+        let mut told = Vec::new();
+        let mut events = Vec::new();
+        let mut core = self.core.lock();
+        for report in reports {
+            let source = source_of(&report);
+            let events_before = events.len();
+            let outcome = core.world.report(report, now, &mut events);
+            told.extend(events.iter().skip(events_before).filter_map(change));
+            taken.count(source, outcome_word(&outcome));
+            taken.outcomes.push(match outcome {
+                Outcome::Newest(ref fix) | Outcome::Late(ref fix) => {
+                    core.version += 1;
+                    let is_newest = matches!(outcome, Outcome::Newest(_));
+                    let live = Live::new(Arc::clone(fix), core.version, now.uptime, is_newest);
+                    told.push(Change::Fix(Arc::new(live)));
+                    kept.push(Arc::clone(fix));
+                    ReportOutcome::Accepted
+                }
+                Outcome::Duplicate | Outcome::Sighted | Outcome::NoPosition => ReportOutcome::Accepted,
+                Outcome::Refused(refused) => ReportOutcome::Refused(refusal(refused)),
+            });
         }
-        if let Some(appended) = appended {
-            appended.await?;
+        self.shards.iter().for_each(|shard| shard.feed(&told));
+        self.tell(&events, now);
+        (self.saving.send(changes(&events)), (!kept.is_empty()).then(|| self.history.append(kept)))
+    }
+
+    /// Takes events of the world to the views and into the room; within the lock that gives them their order.
+    fn spread(&self, events: &[Event], now: Now) {
+        let changes: Vec<Change> = events.iter().filter_map(change).collect();
+        if !changes.is_empty() {
+            self.shards.iter().for_each(|shard| shard.feed(&changes));
+            self.shards.iter().for_each(|shard| shard.ring());
         }
-        self.wait_for(saved).await?;
-        Ok(outcomes)
+        self.tell(events, now);
     }
 
     /// Lets time pass: silences, rooms that nobody uses. Call it a few times a second.
@@ -218,9 +271,9 @@ impl Hub {
         self.saw(now);
         {
             let mut events = Vec::new();
-            let mut world = self.world.lock();
-            world.sweep(now, &mut events);
-            self.tell(&events, now);
+            let mut core = self.core.lock();
+            core.world.sweep(now, &mut events);
+            self.spread(&events, now);
         }
         self.rooms.sweep(now.uptime);
     }
@@ -235,8 +288,10 @@ impl Hub {
 
     /// Brings the gauges up to date; called before the metrics are shown.
     pub fn refresh_gauges(&self) {
+        let classes = self.shards.iter().map(|shard| shard.class_count()).sum::<usize>();
+        self.metrics.view_classes.set(i64::try_from(classes).unwrap_or(i64::MAX));
         self.metrics.rooms.set(i64::try_from(self.rooms.occupied().len()).unwrap_or(i64::MAX));
-        for (status, count) in self.world.lock().count_by_status() {
+        for (status, count) in self.core.lock().world.count_by_status() {
             let status = match status {
                 DeviceStatus::Connected => "connected",
                 DeviceStatus::Stale => "stale",
@@ -257,18 +312,41 @@ impl Hub {
         after: Option<&str>,
         limit: usize,
     ) -> DevicePage {
-        let world = self.world.lock();
-        let is_shown = |device: &&Device| filter.matches(device) && principal.may_see(device.id.as_str());
-        let total = world.after(None).filter(is_shown).count();
-        let mut shown = world.after(after).filter(is_shown);
-        let devices: Vec<message::Device> = shown.by_ref().take(limit).map(payload::device).collect();
-        let next = shown.next().and(devices.last()).map(|last| last.id.clone());
+        let is_shown = |device: &Device| filter.matches(device) && principal.may_see(device.id.as_str());
+        let (mut devices, mut total, mut has_more) = (Vec::new(), 0, false);
+        let mut looked_at: Option<DeviceId> = None;
+        loop {
+            let core = self.core.lock();
+            let from = looked_at.as_ref().map(DeviceId::as_str);
+            let mut last = None;
+            for device in core.world.after(from).take(DEVICES_AT_ONCE) {
+                last = Some(device.id.clone());
+                if !is_shown(device) {
+                    continue;
+                }
+                total += 1;
+                if after.is_some_and(|after| device.id.as_str() <= after) {
+                    continue;
+                }
+                if devices.len() < limit {
+                    devices.push(device_payload(device));
+                } else {
+                    has_more = true;
+                }
+            }
+            drop(core);
+            match last {
+                Some(last) => looked_at = Some(last),
+                None => break,
+            }
+        }
+        let next = devices.last().filter(|_last| has_more).map(|last: &message::Device| last.id.clone());
         DevicePage { devices, total, next }
     }
 
     /// A device, if there is one that the principal may see.
     pub fn device(&self, principal: &Principal, id: &DeviceId) -> Option<Device> {
-        self.world.lock().get(id.as_str()).filter(|_device| principal.may_see(id.as_str())).cloned()
+        self.core.lock().world.get(id.as_str()).filter(|_device| principal.may_see(id.as_str())).cloned()
     }
 
     /// Adds a device or says anew what it is; done when it is kept.
@@ -278,12 +356,12 @@ impl Hub {
     pub async fn register(&self, device: NewDevice, now: Now) -> Result<Result<Device, Refusal>, HubFault> {
         let (registered, saved) = {
             let mut events = Vec::new();
-            let mut world = self.world.lock();
-            let registered = match world.register(device, now, &mut events) {
+            let mut core = self.core.lock();
+            let registered = match core.world.register(device, now, &mut events) {
                 Ok(device) => device,
                 Err(refused) => return Ok(Err(refusal(refused))),
             };
-            self.tell(&events, now);
+            self.spread(&events, now);
             (registered, self.saving.send(changes(&events)))
         };
         self.wait_for(saved).await?;
@@ -297,9 +375,9 @@ impl Hub {
     pub async fn update(&self, id: &DeviceId, wanted: Changes, now: Now) -> Result<Option<Device>, HubFault> {
         let (device, saved) = {
             let mut events = Vec::new();
-            let mut world = self.world.lock();
-            let device = world.update(id, wanted, &mut events);
-            self.tell(&events, now);
+            let mut core = self.core.lock();
+            let device = core.world.update(id, wanted, &mut events);
+            self.spread(&events, now);
             (device, self.saving.send(changes(&events)))
         };
         self.wait_for(saved).await?;
@@ -313,10 +391,9 @@ impl Hub {
     pub async fn remove(&self, id: &DeviceId, now: Now) -> Result<bool, HubFault> {
         let (was_there, forgotten, saved) = {
             let mut events = Vec::new();
-            let mut world = self.world.lock();
-            self.board.write().remove(id.as_str());
-            let was_there = world.remove(id, &mut events).is_some();
-            self.tell(&events, now);
+            let mut core = self.core.lock();
+            let was_there = core.world.remove(id, &mut events).is_some();
+            self.spread(&events, now);
             (was_there, self.history.forget(id.clone()), self.saving.send(changes(&events)))
         };
         forgotten.await?;
@@ -381,7 +458,7 @@ impl Hub {
                     self.publish(&uwb, &status, &[&device.id], None, now.wall);
                 }
                 Event::Updated(device) => {
-                    let updated = message::DeviceUpdated { device: payload::device(device) };
+                    let updated = message::DeviceUpdated { device: device_payload(device) };
                     self.publish(&uwb, &updated, &[&device.id], None, now.wall);
                 }
                 Event::Removed(id) => {
@@ -407,6 +484,38 @@ impl Hub {
             self.metrics.store_errors.inc();
             error.into()
         })
+    }
+}
+
+/// A write into the history, under way.
+type Appended<'a> = anita_store::BoxFuture<'a, Result<(), StoreError>>;
+
+/// What became of a report so far.
+struct Taken {
+    outcomes: Vec<ReportOutcome>,
+    /// How many of each source had which outcome.
+    counts: Vec<(SourceName, &'static str, u64)>,
+}
+
+impl Taken {
+    fn count(&mut self, source: SourceName, word: &'static str) {
+        let known =
+            self.counts.iter_mut().find(|(known, outcome, _count)| *known == source && *outcome == word);
+        match known {
+            Some((_source, _word, count)) => *count += 1,
+            None => self.counts.push((source, word, 1)),
+        }
+    }
+}
+
+/// What views have to know of an event.
+fn change(event: &Event) -> Option<Change> {
+    match event {
+        Event::Registered(device) | Event::StatusChanged(device) | Event::Updated(device) => {
+            Some(Change::Device(Arc::new(device.clone())))
+        }
+        Event::Removed(id) => Some(Change::Removed(id.clone())),
+        Event::Near(_) => None,
     }
 }
 

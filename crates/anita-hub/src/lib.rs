@@ -1,26 +1,22 @@
 //! The hub: who is connected, which rooms they are in, and the newest of every device.
 //!
 //! A connection holds watermarks, not queues. What is new since a watermark is looked up when its socket can take
-//! bytes: positions in the [`Board`], numbered messages in the ring of their [`Rooms`]. So a slow client costs two
-//! numbers, and never slows another one.
+//! bytes: positions in the views of its [`Shard`], numbered messages in the ring of their [`Rooms`]. So a slow client
+//! costs a few numbers, and never slows another one.
 //!
 //! What is not here: sockets, clocks, and the rules of a conversation.
 
-mod board;
 mod connections;
 mod hub;
 mod ids;
 mod manager;
-mod payload;
 mod rooms;
 mod saving;
-mod view;
+mod shard;
 
-pub use board::{Board, Live};
 pub use connections::{Connections, Endpoint, Peer, PeerInfo, Registration};
 pub use hub::{DeviceFilter, DevicePage, Hub, HubFault, HubSettings, ReportOutcome};
 pub use ids::{ConnectionId, random_token};
 pub use manager::WebSocketManager;
-pub use payload::{device, history_entry, location};
 pub use rooms::{Heard, JoinRefused, Joined, RoomEvent, RoomLimits, Rooms};
-pub use view::{Pace, View, ViewFilter};
+pub use shard::{NextTurn, Outlet, Shard};

@@ -3,12 +3,15 @@
 //! Label values come from closed lists or from the configuration, never from clients or devices, so the number of
 //! series is bounded.
 
+mod ages;
+
+pub use ages::AgeHistogram;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 /// Which source, and what became of the fix.
@@ -41,6 +44,15 @@ pub struct LaneLabels {
     pub lane: &'static str,
 }
 
+/// Which lane of delivery, and which class of views.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DeliveryLabels {
+    /// `event`, `position` or `every`.
+    pub lane: &'static str,
+    /// `room`, `tracking`, `single`, `batch`, `columns` or `every`.
+    pub class: &'static str,
+}
+
 /// Which status of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StatusLabels {
@@ -62,11 +74,6 @@ pub struct MalformedLabels {
     pub source: String,
     /// The reason, from a closed list.
     pub reason: &'static str,
-}
-
-/// A histogram of seconds from a tenth of a millisecond to some three seconds.
-fn seconds() -> Histogram {
-    Histogram::new(exponential_buckets(0.000_1, 2.0, 16))
 }
 
 /// Every metric.
@@ -93,8 +100,12 @@ pub struct Metrics {
     pub positions_replaced: Counter,
     /// Numbered messages that a client lost, and was told of.
     pub events_lost: Counter,
-    /// Received → handed to the socket, by lane.
-    pub delivery_age_seconds: Family<LaneLabels, Histogram, fn() -> Histogram>,
+    /// Received → written to the socket, by lane and class.
+    pub delivery_age_seconds: Family<DeliveryLabels, AgeHistogram>,
+    /// Due by the view's rate → written to the socket, by lane and class.
+    pub delivery_added_age_seconds: Family<DeliveryLabels, AgeHistogram>,
+    /// Classes of views: those that share their frames.
+    pub view_classes: Gauge,
     /// Bytes that wait in all connections for their peers to read.
     pub queued_bytes: Gauge,
     /// Fixes by source and outcome.
@@ -127,7 +138,9 @@ impl Default for Metrics {
             errors: Family::default(),
             positions_replaced: Counter::default(),
             events_lost: Counter::default(),
-            delivery_age_seconds: Family::new_with_constructor(seconds),
+            delivery_age_seconds: Family::default(),
+            delivery_added_age_seconds: Family::default(),
+            view_classes: Gauge::default(),
             queued_bytes: Gauge::default(),
             fixes: Family::default(),
             devices: Family::default(),
@@ -169,9 +182,20 @@ impl Metrics {
         );
         it.register_with_unit(
             "delivery_age",
-            "Received until handed to the socket, by lane",
+            "Received until written to the socket, by lane and class",
             Unit::Seconds,
             self.delivery_age_seconds.clone(),
+        );
+        it.register_with_unit(
+            "delivery_added_age",
+            "Due by the rate of the view until written to the socket, by lane and class",
+            Unit::Seconds,
+            self.delivery_added_age_seconds.clone(),
+        );
+        it.register(
+            "view_classes",
+            "Classes of views: those that share their frames",
+            self.view_classes.clone(),
         );
         it.register_with_unit("queued", "Waiting for peers to read", Unit::Bytes, self.queued_bytes.clone());
         it.register("fixes", "Fixes by source and outcome", self.fixes.clone());
@@ -194,7 +218,12 @@ impl Metrics {
 
     /// Counts a fix of a source.
     pub fn count_fix(&self, source: &str, outcome: &'static str) {
-        self.fixes.get_or_create(&FixLabels { source: source.to_owned(), outcome }).inc();
+        self.count_fixes(source, outcome, 1);
+    }
+
+    /// Counts fixes of a source.
+    pub fn count_fixes(&self, source: &str, outcome: &'static str, count: u64) {
+        self.fixes.get_or_create(&FixLabels { source: source.to_owned(), outcome }).inc_by(count);
     }
 
     /// Counts a frame of a lane.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -16,6 +17,7 @@ use tower::ServiceExt;
 use crate::caller::Wire;
 use crate::rest;
 use crate::server::{Plaintext, Server, SocketPlace};
+use crate::shards::{Seat, ShardThreads};
 use crate::stream::Stream;
 use crate::tls::{Certificates, TlsError};
 
@@ -51,6 +53,9 @@ pub enum ServeError {
     /// The listener has no address.
     #[error("the listener has no address")]
     Listener(#[source] std::io::Error),
+    /// A thread for connections can't be started.
+    #[error("a thread for connections cannot be started")]
+    Thread(#[source] std::io::Error),
     /// Neither TLS nor plain text is possible.
     #[error(
         "no certificate, and plaintext does not allow {listen} without one; the ways out: name cert_file and key_file \
@@ -68,6 +73,7 @@ pub struct Door {
     server: Arc<Server>,
     listener: TcpListener,
     tls: Option<(TlsAcceptor, Certificates)>,
+    shards: ShardThreads,
 }
 
 impl std::fmt::Debug for Door {
@@ -97,12 +103,14 @@ impl Door {
             None if is_plain_possible => None,
             None => return Err(ServeError::NoWayIn { listen }),
         };
-        Ok(Self { server, listener, tls })
+        let shards =
+            ShardThreads::start(server.context.hub.shards(), server.clock).map_err(ServeError::Thread)?;
+        Ok(Self { server, listener, tls, shards })
     }
 
     /// Serves until the server drains.
     pub async fn serve(self) {
-        let Self { server, listener, tls } = self;
+        let Self { server, listener, tls, shards } = self;
         let acceptor = tls.map(|(acceptor, certificates)| {
             server.tasks.spawn(certificates.keep_fresh(server.draining.clone()));
             acceptor
@@ -111,19 +119,14 @@ impl Door {
         while let Some(accepted) = server.draining.run_until_cancelled(listener.accept()).await {
             match accepted {
                 Ok((stream, address)) => {
-                    let Some(place) = server.take_socket() else {
+                    let Some((place, (shard, runtime, seat))) = server.take_socket().zip(shards.take_seat())
+                    else {
                         server.context.hub.metrics().connections_refused.inc();
                         continue;
                     };
-                    let task = connection(
-                        Arc::clone(&server),
-                        router.clone(),
-                        acceptor.clone(),
-                        stream,
-                        address,
-                        place,
-                    );
-                    server.tasks.spawn(task);
+                    let arrival = Arrival { stream, address, shard, place: (place, seat) };
+                    let task = connection(Arc::clone(&server), router.clone(), acceptor.clone(), arrival);
+                    server.tasks.spawn_on(task, runtime);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -131,28 +134,50 @@ impl Door {
                 }
             }
         }
+        // The threads go on until the last connection has ended, or nobody waits for it any more.
+        tokio::select! {
+            () = server.tasks.wait() => {}
+            () = server.stopped.cancelled() => {}
+        }
+        drop(shards);
     }
 }
 
-async fn connection(
-    server: Arc<Server>,
-    router: Router,
-    tls: Option<TlsAcceptor>,
+/// A connection that came in, and its places among all and on its thread.
+struct Arrival {
     stream: TcpStream,
     address: SocketAddr,
-    place: SocketPlace,
-) {
+    shard: usize,
+    place: (SocketPlace, Seat),
+}
+
+/// Hands a socket over to the thread that this is called on, with small buffers in the kernel: what waits there can't
+/// be replaced by what is newer.
+fn settle(stream: TcpStream, send_buffer_bytes: usize) -> std::io::Result<TcpStream> {
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(send_buffer_bytes)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(u32::try_from(send_buffer_bytes / 2).unwrap_or(u32::MAX))?;
+    TcpStream::from_std(stream.into_std()?)
+}
+
+async fn connection(server: Arc<Server>, router: Router, tls: Option<TlsAcceptor>, arrival: Arrival) {
+    let Arrival { stream, address, shard, place } = arrival;
     let address = address.ip().to_canonical();
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, %address, "a connection was gone before it began");
-        return;
-    }
+    let stream = match settle(stream, server.settings.send_buffer_bytes) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!(%error, %address, "a connection was gone before it began");
+            return;
+        }
+    };
     let handshake = tokio::time::timeout(server.settings.tls_deadline, secure(&server, tls, stream, address));
     let Ok(Some(stream)) = handshake.await else {
         tracing::debug!(%address, "a connection did not get through its handshake");
         return;
     };
-    let wire = Wire { address, is_tls: matches!(stream, Stream::Tls(_)) };
+    let wire = Wire { address, is_tls: matches!(stream, Stream::Tls(_)), shard };
     // Held by the service, which the connection keeps alive until its end; an upgrade takes it along.
     let place = Arc::new(place);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {

@@ -20,6 +20,8 @@ pub(crate) struct Wire {
     pub(crate) address: IpAddr,
     /// Whether it speaks TLS with us.
     pub(crate) is_tls: bool,
+    /// The shard whose thread it is on.
+    pub(crate) shard: usize,
 }
 
 impl Wire {

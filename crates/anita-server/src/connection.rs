@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anita_hub::Endpoint;
+use anita_hub::{Endpoint, Outlet};
 use anita_model::SourceName;
 use anita_session::{Credentials, Delivery, Session};
 use anita_wire::ErrorCode;
@@ -15,11 +16,9 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use rand::Rng;
 
+use crate::line::Line;
 use crate::server::Server;
 use crate::stream::Stream;
-
-/// What may wait to be written before the session is asked for more, bytes.
-const DELIVERY_BYTES_MAX: usize = 32 * 1024;
 
 /// What may wait to be written before the peer's messages are no longer read, bytes.
 const QUEUE_BYTES_MAX: usize = 256 * 1024;
@@ -38,6 +37,8 @@ pub(crate) struct Opening {
     /// The page's session, whose end ends the connection.
     pub(crate) page: Option<String>,
     pub(crate) address: Option<IpAddr>,
+    /// The shard whose thread it is on.
+    pub(crate) shard: usize,
 }
 
 /// What woke the loop.
@@ -65,7 +66,10 @@ pub(crate) async fn run(server: Arc<Server>, on_upgrade: OnUpgrade, opening: Ope
     };
     let socket = Socket::new(stream, leftover, limits);
     let Some(session) = begin(&server, opening) else { return };
-    converse(&server, socket, session).await;
+    let line = Line::new(socket, Arc::clone(session.peer()));
+    let peer = Arc::clone(session.peer());
+    peer.shard.attach(&peer, Arc::clone(&line) as Arc<dyn Outlet>);
+    converse(&server, &line, session).await;
 }
 
 /// The connection's own stream, without what HTTP needed around it, and what was read beyond the request.
@@ -82,7 +86,8 @@ fn taken_apart(upgraded: Upgraded) -> Option<(Stream, Bytes)> {
 /// `None` when the page's session ended while the connection was being upgraded.
 fn begin(server: &Arc<Server>, opening: Opening) -> Option<Box<Session>> {
     let now = server.clock.now();
-    let registration = server.context.hub.connect(opening.endpoint, opening.address, now);
+    let shard = server.context.hub.shards().get(opening.shard)?;
+    let registration = server.context.hub.connect(opening.endpoint, opening.address, shard, now);
     if let (Some(page), Credentials::Session(_)) = (&opening.page, &opening.credentials)
         && !server.pages.attach(page, registration.peer())
     {
@@ -92,31 +97,39 @@ fn begin(server: &Arc<Server>, opening: Opening) -> Option<Box<Session>> {
     Some(Box::new(Session::open(context, registration, opening.credentials, SourceName::websocket(), now)))
 }
 
-async fn converse(server: &Server, mut socket: Socket<Stream>, mut session: Box<Session>) {
+async fn converse(server: &Server, line: &Line, mut session: Box<Session>) {
     let peer = Arc::clone(session.peer());
     let mut queued = Queued { server, bytes: 0 };
     let mut is_live = false;
     loop {
         if session.is_live() != is_live {
             is_live = session.is_live();
-            socket.set_message_bytes_max(server.context.settings.message_bytes_max);
+            let message_bytes_max = server.context.settings.message_bytes_max;
+            line.with(|socket| socket.set_message_bytes_max(message_bytes_max));
         }
-        for frame in session.take_frames() {
-            socket.queue(frame);
+        let frames = session.take_frames();
+        if !frames.is_empty() {
+            line.with(|socket| frames.into_iter().for_each(|frame| socket.queue(frame)));
         }
         if let Some(closing) = session.closing() {
             let (code, reason) = (closing.code, closing.reason.to_text());
             count_close(server, code.reason_code());
             // Out of every room before the close handshake, which may take a while.
             drop(session);
-            socket.close(code.number(), &reason, Close::AfterFlush, server.settings.close_deadline).await;
+            if let Some(socket) = line.take() {
+                let wait_max = server.settings.close_deadline;
+                socket.close(code.number(), &reason, Close::AfterFlush, wait_max).await;
+            }
             return;
         }
-        queued.set(socket.queued_bytes());
-        let reading = if socket.has_room() { Reading::Active } else { Reading::Paused };
+        let (queued_bytes, has_room) =
+            line.with(|socket| (socket.queued_bytes(), socket.has_room())).unwrap_or_default();
+        queued.set(queued_bytes);
+        peer.queued_bytes.store(queued_bytes, Ordering::Relaxed);
+        let reading = if has_room { Reading::Active } else { Reading::Paused };
         let due = tokio::time::sleep_until(server.clock.instant_of(session.wake_at()));
         let wake = tokio::select! {
-            event = socket.next(reading) => Wake::Socket(event),
+            event = line.next(reading) => Wake::Socket(event),
             () = peer.bell.notified() => Wake::Bell,
             () = due => Wake::Due,
             () = server.draining.cancelled() => Wake::Draining,
@@ -128,20 +141,21 @@ async fn converse(server: &Server, mut socket: Socket<Stream>, mut session: Box<
                 Heard::Control => continue,
                 Heard::Goodbye(code) => {
                     drop(session);
-                    answer_close(server, socket, code).await;
+                    answer_close(server, line, code).await;
                     return;
                 }
             },
             Wake::Socket(Ok(Event::Flushed)) | Wake::Bell | Wake::Due => {}
             Wake::Socket(Err(error)) => {
                 drop(session);
-                gone(server, socket, &error).await;
+                gone(server, line, &error).await;
                 return;
             }
             Wake::Draining => session.on_drain(drain_delay(server)),
         }
-        let delivery =
-            if socket.queued_bytes() < DELIVERY_BYTES_MAX { Delivery::Open } else { Delivery::Held };
+        // What the socket can't take now is taken when it can: by then it may be newer.
+        let is_busy = line.with(|socket| socket.is_busy()).unwrap_or(true);
+        let delivery = if is_busy { Delivery::Held } else { Delivery::Open };
         session.on_wake(server.clock.now(), delivery);
     }
 }
@@ -200,14 +214,16 @@ async fn heard(server: &Server, session: &mut Session, message: Message) -> Hear
 }
 
 /// The peer said goodbye: it hears the same code.
-async fn answer_close(server: &Server, socket: Socket<Stream>, code: Option<u16>) {
+async fn answer_close(server: &Server, line: &Line, code: Option<u16>) {
     count_close(server, "by_peer");
+    let Some(socket) = line.take() else { return };
     let code = code.unwrap_or(anita_ws::close::NORMAL);
     socket.close(code, "", Close::Now, server.settings.close_deadline).await;
 }
 
 /// The peer vanished, or broke the protocol.
-async fn gone(server: &Server, mut socket: Socket<Stream>, error: &SocketError) {
+async fn gone(server: &Server, line: &Line, error: &SocketError) {
+    let Some(mut socket) = line.take() else { return };
     match error {
         SocketError::Gone | SocketError::Io(_) => {
             count_close(server, "gone");

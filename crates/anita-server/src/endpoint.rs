@@ -78,6 +78,7 @@ fn open(server: &Arc<Server>, parts: &mut Parts) -> Result<Response, Refused> {
         credentials,
         page,
         address: wire.client_address(server, &parts.headers),
+        shard: wire.shard,
     };
     server.tasks.spawn(connection::run(Arc::clone(server), on_upgrade, opening));
     Ok(handshake.response(speaks_v1.then_some(SUBPROTOCOL)).map(|()| Body::empty()))

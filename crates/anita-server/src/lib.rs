@@ -7,6 +7,7 @@ mod caller;
 mod clock;
 mod connection;
 mod endpoint;
+mod line;
 mod openapi;
 mod origin;
 mod page_session;
@@ -14,6 +15,7 @@ mod problem;
 mod public;
 mod rest;
 mod server;
+mod shards;
 mod stream;
 mod tls;
 

@@ -258,7 +258,7 @@ async fn show_device(
     let id = anita_model::DeviceId::parse(&id)
         .map_err(|invalid| Problem::saying(ErrorCode::NotFound, format!("{invalid}.")))?;
     let device = server.context.hub.device(&caller.principal, &id);
-    device.map(|device| Json(anita_hub::device(&device))).ok_or_else(|| ErrorCode::NotFound.into())
+    device.map(|device| Json(anita_views::device(&device))).ok_or_else(|| ErrorCode::NotFound.into())
 }
 
 /// `GET /api/v1/history/{id}`: the same as `get_location_history`.

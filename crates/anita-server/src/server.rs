@@ -45,6 +45,8 @@ pub struct ServerSettings {
     pub handshakes_per_second: u32,
     /// The largest body of a request, bytes.
     pub body_bytes_max: usize,
+    /// What the kernel may hold of a connection's positions, bytes; it takes twice as much for its own needs.
+    pub send_buffer_bytes: usize,
     /// How long a TLS handshake may take.
     pub tls_deadline: Duration,
     /// How long the head of a request may take.
@@ -64,6 +66,7 @@ impl Default for ServerSettings {
             sockets_max: 20_000,
             handshakes_per_second: 2_000,
             body_bytes_max: 1024 * 1024,
+            send_buffer_bytes: 128 * 1024,
             tls_deadline: Duration::from_secs(10),
             header_deadline: Duration::from_secs(10),
             close_deadline: Duration::from_secs(3),
@@ -137,6 +140,8 @@ pub struct Server {
     /// Cancelled when the server stops: connections say goodbye.
     pub(crate) draining: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    /// Cancelled when nothing is waited for any more.
+    pub(crate) stopped: CancellationToken,
     is_ready: AtomicBool,
     sockets: AtomicUsize,
     handshakes: Mutex<Handshakes>,
@@ -169,6 +174,7 @@ impl Server {
             sources,
             draining: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            stopped: CancellationToken::new(),
             is_ready: AtomicBool::new(true),
             sockets: AtomicUsize::new(0),
             handshakes: Mutex::default(),
@@ -187,7 +193,9 @@ impl Server {
         self.is_ready.store(false, Ordering::Relaxed);
         self.draining.cancel();
         self.tasks.close();
-        tokio::time::timeout(wait_max, self.tasks.wait()).await.is_ok()
+        let are_all_gone = tokio::time::timeout(wait_max, self.tasks.wait()).await.is_ok();
+        self.stopped.cancel();
+        are_all_gone
     }
 
     /// Takes the place of a socket; it is free again when the guard is dropped. `None` when all are taken.

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use anita_ws::Transport;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -24,6 +25,15 @@ macro_rules! with {
             Self::Tls($stream) => $call,
         }
     };
+}
+
+impl Transport for Stream {
+    fn poll_writable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => stream.poll_write_ready(context),
+            Self::Tls(stream) => stream.get_ref().0.poll_write_ready(context),
+        }
+    }
 }
 
 impl AsyncRead for Stream {

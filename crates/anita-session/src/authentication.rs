@@ -128,10 +128,7 @@ impl Session {
         }
         self.budget.set_rate(per_second);
         self.expires_at = now.uptime.saturating_add(principal.expires_at.plus(LEEWAY).since(now.wall));
-        if !principal.may(Permission::DevicesRead) {
-            self.tracking = None;
-            self.stop_hearing_locations();
-        }
+        self.see(&principal, now);
         let lost: Vec<RoomName> =
             self.rooms.keys().filter(|room| !principal.may_join(room)).cloned().collect();
         self.phase = Phase::Live(Box::new(principal));

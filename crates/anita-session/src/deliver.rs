@@ -1,26 +1,21 @@
 //! What a session hears without having asked: numbered messages of its rooms, then positions.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use anita_auth::{Permission, Principal};
-use anita_hub::{Live, Pace, RoomEvent, View, ViewFilter};
-use anita_metrics::LaneLabels;
+use anita_auth::{Patterns, Permission, Principal};
+use anita_hub::RoomEvent;
+use anita_metrics::DeliveryLabels;
 use anita_model::{Now, RoomName};
-use anita_wire::message::{PositionUpdate, RoomAdvanced, RoomGap};
-use anita_wire::{Outgoing, Place, Time};
+use anita_views::{Filter, Form, Label, Pace, Slot, Start, ViewSpec};
+use anita_wire::Outgoing;
+use anita_wire::message::{self, RoomAdvanced, RoomGap};
+use anita_wire::view::Fields;
 
 use crate::session::{Heard, Session};
 
 /// How many messages of one room are taken at once; the rest follows when these are written.
 const EVENTS_AT_ONCE: usize = 256;
-
-/// How many single locations are taken at once; the rest follows, by then perhaps replaced by newer ones.
-const LOCATIONS_AT_ONCE: usize = 128;
-
-/// How many positions one `uwb.position_update` holds at most; more go into the next one.
-const POSITIONS_PER_UPDATE: usize = 1_000;
 
 impl Session {
     /// Takes what is new since the watermarks, as much as is good at once. Events go before positions.
@@ -30,14 +25,7 @@ impl Session {
         for room in rooms {
             self.deliver_events(&room, now);
         }
-        if let Some(mut view) = self.locations.take() {
-            self.deliver_locations(&mut view, now);
-            self.locations = Some(view);
-        }
-        if let Some(mut view) = self.tracking.take() {
-            self.deliver_updates(&mut view, now);
-            self.tracking = Some(view);
-        }
+        self.deliver_positions(now);
     }
 
     fn deliver_events(&mut self, room: &RoomName, now: Now) {
@@ -59,7 +47,7 @@ impl Session {
                 self.say(&RoomAdvanced { room: room.to_string(), epoch: new.epoch.to_string(), seq });
             }
             heard.told_seq = event.seq;
-            self.observe_age("event", now.wall.since(event.at));
+            self.observe_event(now.wall.since(event.at));
             self.out.push(event.frame.clone());
         }
         self.rooms.insert(room.clone(), heard);
@@ -75,47 +63,40 @@ impl Session {
         !is_own && is_visible
     }
 
-    /// The room `uwb`: each newest fix as one `uwb.location`, its frame shared by all who hear it.
-    fn deliver_locations(&mut self, view: &mut View, now: Now) {
-        let due = self.take_due(view, now, LOCATIONS_AT_ONCE);
-        if due.len() == LOCATIONS_AT_ONCE {
-            self.has_more = true;
-        } else {
-            self.pace = Pace::Every;
-        }
-        for live in due {
-            self.observe_age("position", now.wall.since(live.fix.received_at));
-            self.out.push(live.frame());
-        }
-    }
-
-    /// Tracking: what changed since the last update, in one message or a few.
-    fn deliver_updates(&mut self, view: &mut View, now: Now) {
-        let due = self.take_due(view, now, usize::MAX);
-        for chunk in due.chunks(POSITIONS_PER_UPDATE) {
-            let positions: BTreeMap<String, Place> =
-                chunk.iter().map(|live| (live.fix.device.to_string(), live.fix.position.into())).collect();
-            self.say(&PositionUpdate { positions, timestamp: Time(now.wall) });
-        }
-    }
-
-    fn take_due(&self, view: &mut View, now: Now, fixes_max: usize) -> Vec<Arc<Live>> {
-        let Ok(principal) = self.principal() else { return Vec::new() };
-        let (due, replaced) = self
-            .context
-            .hub
-            .with_board(|board| view.take_due(board, principal, now.uptime, self.pace, fixes_max));
-        if replaced > 0 {
-            self.context.hub.metrics().positions_replaced.inc_by(replaced);
-            self.peer().replaced.fetch_add(replaced, Ordering::Relaxed);
-        }
-        due
-    }
-
-    fn observe_age(&self, lane: &'static str, age: std::time::Duration) {
+    /// What is newer in its views than what its socket took. While it keeps up there is nothing: the shard writes to the
+    /// socket by itself.
+    fn deliver_positions(&mut self, now: Now) {
+        let seat = self.peer().seat;
+        let caught_up =
+            self.peer().shard.with(now, |views| views.is_behind(seat).then(|| views.catch_up(seat, now)));
+        let Some(caught_up) = caught_up else { return };
+        self.has_more |= caught_up.has_more;
         let metrics = self.context.hub.metrics();
-        metrics.count_frame(lane);
-        metrics.delivery_age_seconds.get_or_create(&LaneLabels { lane }).observe(age.as_secs_f64());
+        for (label, stamps) in &caught_up.told {
+            let lane = if *label == Label::Every { "every" } else { "position" };
+            let labels = DeliveryLabels { lane, class: label.as_str() };
+            let age = metrics.delivery_age_seconds.get_or_create(&labels);
+            let added = metrics.delivery_added_age_seconds.get_or_create(&labels);
+            for stamp in stamps {
+                age.observe(now.uptime.saturating_sub(stamp.arrived), 1);
+                added.observe(now.uptime.saturating_sub(stamp.due), 1);
+            }
+            metrics.count_frame(lane);
+        }
+        metrics.events_lost.inc_by(caught_up.lost);
+        if caught_up.dropped > 0 {
+            metrics.positions_replaced.inc_by(caught_up.dropped);
+            self.peer().replaced.fetch_add(caught_up.dropped, Ordering::Relaxed);
+            self.pace.add(caught_up.dropped, caught_up.waited);
+        }
+        self.out.extend(caught_up.frames);
+    }
+
+    fn observe_event(&self, age: Duration) {
+        let metrics = self.context.hub.metrics();
+        metrics.count_frame("event");
+        let labels = DeliveryLabels { lane: "event", class: "room" };
+        metrics.delivery_age_seconds.get_or_create(&labels).observe(age, 1);
     }
 
     /// Says something that nobody asked for.
@@ -123,19 +104,57 @@ impl Session {
         self.out.push(anita_ws::frame::text(&Outgoing::push(payload).to_text()));
     }
 
-    /// From now on every newest fix is heard, by those who may read devices.
-    pub(crate) fn hear_locations(&mut self) {
-        let may_hear = self.principal().is_ok_and(|principal| principal.may(Permission::DevicesRead));
-        if may_hear && self.locations.is_none() {
-            let version = self.context.hub.with_board(anita_hub::Board::version);
-            self.locations = Some(View::immediate(ViewFilter::All, version));
-            self.peer().wants_positions.store(true, Ordering::Relaxed);
-        }
+    /// From now on every newest fix is heard, by those who may read devices; the newest of each device first, if it was
+    /// heard before.
+    pub(crate) fn hear_locations(&mut self, start: Start, now: Now) {
+        let spec = ViewSpec::new(Filter::all(), Form::Single, Pace::Unlimited).with_fields(Fields::All);
+        let seat = self.peer().seat;
+        self.peer().shard.with(now, |views| views.watch(seat, Slot::Room, spec, start, now));
     }
 
     /// And from now on no more.
-    pub(crate) fn stop_hearing_locations(&mut self) {
-        self.locations = None;
-        self.peer().wants_positions.store(false, Ordering::Relaxed);
+    pub(crate) fn stop_hearing_locations(&mut self, now: Now) {
+        let seat = self.peer().seat;
+        self.peer().shard.with(now, |views| views.unwatch(seat, Slot::Room));
+    }
+
+    /// What the principal may see, in each of its views, from now on.
+    pub(crate) fn see(&mut self, principal: &Principal, now: Now) {
+        let may_see = principal.may(Permission::DevicesRead);
+        let rights = if may_see { principal.devices.clone() } else { Patterns::none() };
+        let seat = self.peer().seat;
+        self.peer().shard.with(now, |views| views.set_rights(seat, rights, now));
+    }
+}
+
+/// The shortest time between two notices to a client that it is slow.
+const PACE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a client is to be told of its own slowness.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PaceNotice {
+    dropped: u64,
+    waited: Duration,
+    not_before: Duration,
+}
+
+impl PaceNotice {
+    fn add(&mut self, dropped: u64, waited: Duration) {
+        self.dropped += dropped;
+        self.waited = self.waited.max(waited);
+    }
+
+    /// When it is due, by the uptime, if there is anything to tell.
+    pub(crate) fn due_at(&self) -> Option<Duration> {
+        (self.dropped > 0).then_some(self.not_before)
+    }
+
+    /// What is due now.
+    pub(crate) fn take_due(&mut self, uptime: Duration) -> Option<message::Pace> {
+        self.due_at().filter(|due| *due <= uptime)?;
+        let age_ms = u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX);
+        let notice = message::Pace { dropped: self.dropped, age_ms };
+        *self = Self { not_before: uptime.saturating_add(PACE_INTERVAL), ..Self::default() };
+        Some(notice)
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod locations;
 mod rooms;
 mod system;
 mod tracking;
+pub(crate) mod views;
 
 use anita_hub::HubFault;
 use anita_wire::message::ServerPayload;

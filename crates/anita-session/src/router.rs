@@ -17,12 +17,16 @@ pub(crate) fn permission(request: RequestKind) -> Option<Permission> {
         RequestKind::Authenticate
         | RequestKind::Ping
         | RequestKind::LeaveRoom
+        | RequestKind::Unsubscribe
+        | RequestKind::GetConnectionStats
         | RequestKind::StopPositionTracking => None,
         RequestKind::JoinRoom => Some(Permission::RoomsJoin),
         RequestKind::GetRoomMembers => Some(Permission::RoomsMembers),
         RequestKind::SendToRoom => Some(Permission::RoomsSend),
         RequestKind::GetActiveDevices
         | RequestKind::GetDeviceLocation
+        | RequestKind::Subscribe
+        | RequestKind::UpdateSubscription
         | RequestKind::StartPositionTracking => Some(Permission::DevicesRead),
         RequestKind::RegisterDevice | RequestKind::UpdateDevice | RequestKind::RemoveDevice => {
             Some(Permission::DevicesWrite)
@@ -58,7 +62,11 @@ impl Session {
             Request::UpdateDevice(payload) => self.update_device(payload, id, now).await,
             Request::RemoveDevice(payload) => self.remove_device(&payload, id, now).await,
             Request::StartPositionTracking(payload) => self.start_tracking(payload, id, now),
-            Request::StopPositionTracking(_) => Ok(self.stop_tracking(id)),
+            Request::StopPositionTracking(_) => Ok(self.stop_tracking(id, now)),
+            Request::Subscribe(payload) => self.subscribe(payload, id, now),
+            Request::UpdateSubscription(payload) => self.update_subscription(payload, id, now),
+            Request::Unsubscribe(payload) => self.unsubscribe(payload, id, now),
+            Request::GetConnectionStats(_) => Ok(self.connection_stats(id, now)),
             Request::ReportLocation(payload) => self.report_location(payload, id, now).await,
             Request::GetLocationHistory(payload) => self.location_history(&payload, id).await,
         }

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anita_auth::Principal;
-use anita_hub::{Pace, Peer, Registration, View};
+use anita_hub::{Peer, Registration};
 use anita_model::{Now, RoomName, SourceName};
+use anita_views::Slot;
 use anita_wire::message::{Heartbeat, Reconnect};
 use anita_wire::{CloseCode, CloseReason, ErrorCode, Incoming, Refusal, RequestId, Time};
 use bytes::Bytes;
@@ -15,7 +16,9 @@ use futures_util::FutureExt;
 
 use crate::budget::Budget;
 use crate::context::{Context, Credentials};
+use crate::deliver::PaceNotice;
 use crate::handlers::Refused;
+use crate::handlers::views::Subscription;
 use crate::router::refusal_frame;
 
 /// Pings and pongs of a peer in a second; a well-behaved one sends a few a minute.
@@ -74,16 +77,12 @@ pub struct Session {
     pub(crate) phase: Phase,
     /// The rooms it is in, and up to which number it has heard each.
     pub(crate) rooms: BTreeMap<RoomName, Heard>,
-    /// The view of the room `uwb`.
-    pub(crate) locations: Option<View>,
-    /// The view of position tracking.
-    pub(crate) tracking: Option<View>,
+    /// Its views, by their place in the shard; those that are paused too.
+    pub(crate) subscriptions: BTreeMap<Slot, Subscription>,
     /// Whether there is more to deliver than was taken at once.
     pub(crate) has_more: bool,
-    /// Whether it reads as fast as fixes come.
-    pub(crate) pace: Pace,
-    /// Whether what is new waits until the peer has read what it has.
-    is_held: bool,
+    /// What it is to be told of its own slowness.
+    pub(crate) pace: PaceNotice,
     /// Complete frames that wait to be written.
     pub(crate) out: Vec<Bytes>,
     /// What fixes of this connection name as their source.
@@ -113,11 +112,9 @@ impl Session {
             registration,
             phase: Phase::Waiting { deadline: now.uptime.saturating_add(settings.auth_deadline) },
             rooms: BTreeMap::new(),
-            locations: None,
-            tracking: None,
+            subscriptions: BTreeMap::new(),
             has_more: false,
-            pace: Pace::Every,
-            is_held: false,
+            pace: PaceNotice::default(),
             out: Vec::new(),
             source,
             budget: Budget::new(settings.viewer_requests_per_second, now.uptime),
@@ -176,10 +173,8 @@ impl Session {
         match &self.phase {
             Phase::Waiting { deadline } => *deadline,
             Phase::Live(_) => {
-                // While it is held, tracking waits for the socket, which wakes the session when it was read.
-                let tracking = self.tracking.as_ref().filter(|_view| !self.is_held).and_then(View::due_at);
-                let tracking = tracking.unwrap_or(Duration::MAX);
-                self.heartbeat_at.min(self.silent_at()).min(self.expires_at).min(tracking)
+                let due = self.heartbeat_at.min(self.silent_at()).min(self.expires_at);
+                self.pace.due_at().map_or(due, |pace| due.min(pace))
             }
         }
     }
@@ -302,13 +297,12 @@ impl Session {
             self.say(&Heartbeat { server_time: Time(now.wall), uptime_seconds: now.uptime.as_secs_f64() });
             self.out.push(anita_ws::frame::ping(&[]));
         }
-        self.is_held = delivery == Delivery::Held;
         match delivery {
             Delivery::Open => self.deliver(now),
-            Delivery::Held => {
-                self.has_more = false;
-                self.pace = Pace::Newest;
-            }
+            Delivery::Held => self.has_more = false,
+        }
+        if let Some(notice) = self.pace.take_due(now.uptime) {
+            self.say(&notice);
         }
     }
 

@@ -116,12 +116,47 @@ pub struct Numbered<'a> {
     pub seq: u64,
 }
 
+/// Which subscription a message is of, and where it stands in the numbering of fixes, if it is numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfView<'a> {
+    /// The subscription; none for the room's and tracking's own views.
+    pub subscription: Option<&'a str>,
+    /// The epoch of the numbering, and the number.
+    pub place: Option<(&'a str, u64)>,
+}
+
 /// A message of the server, ready to become text.
 #[derive(Debug)]
 pub struct Outgoing<'a, P> {
     payload: &'a P,
     id: Option<&'a RequestId>,
-    numbered: Option<Numbered<'a>>,
+    marks: Marks<'a>,
+}
+
+/// What stands beside type and payload; any client may ignore it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Marks<'a> {
+    subscription: Option<&'a str>,
+    room: Option<&'a str>,
+    epoch: Option<&'a str>,
+    seq: Option<u64>,
+}
+
+impl<'a> From<Numbered<'a>> for Marks<'a> {
+    fn from(Numbered { room, epoch, seq }: Numbered<'a>) -> Self {
+        Self { subscription: None, room: Some(room), epoch: Some(epoch), seq: Some(seq) }
+    }
+}
+
+impl<'a> From<OfView<'a>> for Marks<'a> {
+    fn from(OfView { subscription, place }: OfView<'a>) -> Self {
+        Self {
+            subscription,
+            room: None,
+            epoch: place.map(|(epoch, _)| epoch),
+            seq: place.map(|(_, seq)| seq),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -130,6 +165,8 @@ struct OutgoingEnvelope<'a, P> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscription: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     room: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,22 +179,27 @@ struct OutgoingEnvelope<'a, P> {
 impl<'a, P: ServerPayload> Outgoing<'a, P> {
     /// A message that nobody asked for.
     pub fn push(payload: &'a P) -> Self {
-        Self { payload, id: None, numbered: None }
+        Self { payload, id: None, marks: Marks::default() }
     }
 
     /// The answer to a request.
     pub fn answer(payload: &'a P, id: Option<&'a RequestId>) -> Self {
-        Self { payload, id, numbered: None }
+        Self { payload, id, marks: Marks::default() }
     }
 
     /// A numbered message of a room.
     pub fn numbered(payload: &'a P, numbered: Numbered<'a>) -> Self {
-        Self { payload, id: None, numbered: Some(numbered) }
+        Self { payload, id: None, marks: numbered.into() }
+    }
+
+    /// A message of a view.
+    pub fn of_view(payload: &'a P, view: OfView<'a>) -> Self {
+        Self { payload, id: None, marks: view.into() }
     }
 
     /// The text of the message.
     pub fn to_text(&self) -> String {
-        encode(P::TYPE, self.payload, self.id, self.numbered)
+        text_of(P::TYPE, self.payload, self.id, self.marks)
     }
 }
 
@@ -168,14 +210,13 @@ pub fn encode<P: Serialize>(
     id: Option<&RequestId>,
     numbered: Option<Numbered<'_>>,
 ) -> String {
-    let envelope = OutgoingEnvelope {
-        name,
-        id: id.map(|id| &*id.0),
-        room: numbered.map(|it| it.room),
-        epoch: numbered.map(|it| it.epoch),
-        seq: numbered.map(|it| it.seq),
-        payload,
-    };
+    text_of(name, payload, id, numbered.map(Marks::from).unwrap_or_default())
+}
+
+fn text_of<P: Serialize>(name: &str, payload: &P, id: Option<&RequestId>, marks: Marks<'_>) -> String {
+    let Marks { subscription, room, epoch, seq } = marks;
+    let envelope =
+        OutgoingEnvelope { name, id: id.map(|id| &*id.0), subscription, room, epoch, seq, payload };
     // Only an application's own payload can fail here (a map whose keys are not strings); its client hears a fault.
     serde_json::to_string(&envelope).unwrap_or_else(|_unwritable| {
         let fault = message::Error::from(&Refusal::new(ErrorCode::Internal));

@@ -8,18 +8,20 @@
 //! (`anita-ws`).
 
 pub mod close;
+pub mod compose;
 pub mod error;
 pub mod limits;
 pub mod message;
 pub mod request;
 pub mod schema;
+pub mod view;
 
 mod envelope;
 mod scalar;
 mod strict;
 
 pub use close::{Advice, CloseCode, CloseReason};
-pub use envelope::{Incoming, Numbered, Outgoing, RequestId, check_json, encode};
+pub use envelope::{Incoming, Numbered, OfView, Outgoing, RequestId, check_json, encode};
 pub use error::{ErrorCode, Refusal};
 pub use request::{Request, RequestKind};
 pub use scalar::{Kind, Metres, Percent, Place, Point, Status, Time};

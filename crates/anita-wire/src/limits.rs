@@ -64,6 +64,30 @@ limits! {
 
     /// The longest time between two position updates, seconds.
     UPDATE_FREQUENCY_SECS_MAX: f64 = 3_600.0;
+
+    /// The most subscriptions of one connection.
+    SUBSCRIPTIONS_MAX: usize = 16;
+
+    /// The most ids of one view; of patterns, 100.
+    VIEW_DEVICES_MAX: usize = 1_000;
+
+    /// The most floors of one view.
+    VIEW_FLOORS_MAX: usize = 100;
+
+    /// The most corners of a view's polygon.
+    AREA_CORNERS_MAX: usize = 64;
+
+    /// The lowest rate of a view, positions of a device in a second; 0 pauses it.
+    MAX_RATE_HZ_MIN: f64 = 0.000_2;
+
+    /// The highest rate of a view, positions of a device in a second.
+    MAX_RATE_HZ_MAX: f64 = 100.0;
+
+    /// The longest way that a view may want a device to move before it is told, metres.
+    MIN_MOVE_M_MAX: f64 = 1_000.0;
+
+    /// The most devices in one `view.snapshot`, `view.entered`, `view.left` or position message of a view.
+    VIEW_DEVICES_PER_MESSAGE_MAX: usize = 1_000;
 }
 
 /// The time between two position updates, seconds: from the shortest to the longest.

@@ -8,6 +8,10 @@ use serde_json::value::RawValue;
 
 use crate::error::ErrorCode;
 use crate::scalar::{Kind, Metres, Percent, Place, Status, Time};
+pub use crate::view::{
+    Ages, ConnectionStats, Pace, PositionColumns, Subscribed, SubscriptionStats, SubscriptionUpdated,
+    Unsubscribed, ViewEntered, ViewGap, ViewLeft, ViewSnapshot,
+};
 
 /// A payload of the server, and its type on the wire.
 pub trait ServerPayload: Serialize + JsonSchema {
@@ -307,11 +311,38 @@ pub struct Location {
     pub received_at: Time,
 }
 
-/// Where this client's tracked devices are: those that moved since its last update.
+/// Where a device is, in a `uwb.position_update`. What is beside the coordinates comes with `fields: "all"`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Whereabouts {
+    /// Where, metres in the frame of the site.
+    #[serde(flatten)]
+    pub place: Place,
+    /// The radius within which the true position probably lies, metres.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<Metres>,
+    /// The floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor: Option<f64>,
+    /// Charge of the battery, percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub battery: Option<Percent>,
+    /// The device's time; the arrival where it gives none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Time>,
+}
+
+impl From<Place> for Whereabouts {
+    /// Its coordinates alone.
+    fn from(place: Place) -> Self {
+        Self { place, accuracy: None, floor: None, battery: None, timestamp: None }
+    }
+}
+
+/// Where devices of a view, or tracked ones, are: those that moved since the last update.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PositionUpdate {
     /// By device id.
-    pub positions: std::collections::BTreeMap<String, Place>,
+    pub positions: std::collections::BTreeMap<String, Whereabouts>,
     /// The server's clock.
     pub timestamp: Time,
 }
@@ -462,6 +493,8 @@ messages! {
     "system.pong" Pong;
     "system.reconnect" Reconnect;
     "error" Error;
+    "system.pace" Pace;
+    "system.connection_stats" ConnectionStats;
     "room.joined" RoomJoined;
     "room.left" RoomLeft;
     "room.members" RoomMembers;
@@ -469,9 +502,17 @@ messages! {
     "room.message" RoomMessage;
     "room.gap" RoomGap;
     "room.advanced" RoomAdvanced;
+    "subscribed" Subscribed;
+    "subscription.updated" SubscriptionUpdated;
+    "unsubscribed" Unsubscribed;
+    "view.snapshot" ViewSnapshot;
+    "view.entered" ViewEntered;
+    "view.left" ViewLeft;
+    "view.gap" ViewGap;
     "uwb.device_list" DeviceList;
     "uwb.location" Location;
     "uwb.position_update" PositionUpdate;
+    "uwb.position_columns" PositionColumns;
     "uwb.tracking_started" TrackingStarted;
     "uwb.tracking_stopped" TrackingStopped;
     "uwb.device_registered" DeviceRegistered;

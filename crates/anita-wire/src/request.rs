@@ -9,6 +9,7 @@ use crate::error::{ErrorCode, Refusal};
 use crate::limits::LOCATIONS_PER_REPORT_MAX;
 use crate::message;
 use crate::scalar::{Kind, Point, Status, Time, floor, object, object_or_null, percent, radius, text};
+pub use crate::view::{GetConnectionStats, Subscribe, Unsubscribe, UpdateSubscription};
 
 /// Says who the client is; on a live socket it refreshes the token, for the same subject only.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -28,7 +29,7 @@ impl std::fmt::Debug for Authenticate {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct Ping {}
 
-/// A position in a room's numbering.
+/// A place in a numbering: of a room, or of all fixes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Since {
     /// The epoch of the numbering, as `room.joined` or a numbered message said it.
@@ -411,6 +412,14 @@ requests! {
     StartPositionTracking "start_position_tracking" => TrackingStarted;
     /// Ends position updates.
     StopPositionTracking "stop_position_tracking" => TrackingStopped;
+    /// Asks for a view.
+    Subscribe "subscribe" => Subscribed;
+    /// Changes a view.
+    UpdateSubscription "update_subscription" => SubscriptionUpdated;
+    /// Ends a view.
+    Unsubscribe "unsubscribe" => Unsubscribed;
+    /// Asks how the connection is served.
+    GetConnectionStats "get_connection_stats" => ConnectionStats;
     /// Reports locations.
     ReportLocation "report_location" => LocationsReported;
     /// Asks where a device was.

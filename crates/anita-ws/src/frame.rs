@@ -5,8 +5,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::close;
 use crate::header::CONTROL_BYTES_MAX;
+use crate::{Deflater, close, deflate};
+
+pub use crate::deflate::PAYLOAD_BYTES_MIN as DEFLATED_PAYLOAD_BYTES_MIN;
 
 /// The most bytes of a server's frame header.
 pub const HEADER_BYTES_MAX: usize = 10;
@@ -74,7 +76,21 @@ pub fn text_into(buffer: &mut BytesMut, text: &str) {
 /// Appends the header of a complete (final) frame; exactly `payload_bytes` bytes must follow it. For the control
 /// opcodes these are at most 125.
 pub fn header_into(buffer: &mut BytesMut, opcode: Opcode, payload_bytes: usize) {
-    buffer.put_u8(FINAL | opcode as u8);
+    header_with_into(buffer, 0, opcode, payload_bytes);
+}
+
+/// The compressed form of complete frames in a row, for connections that have agreed on `permessage-deflate` (RFC 7692)
+/// with the window of the deflater. Like every frame it depends on no connection.
+///
+/// Text and binary messages of at least [`DEFLATED_PAYLOAD_BYTES_MIN`] bytes are compressed, each on its own, where that
+/// makes them smaller. Everything else stays as it is; if that is everything, it is the same memory.
+pub fn deflated(frames: &Bytes, deflater: &mut Deflater) -> Bytes {
+    deflate::deflated(frames, deflater)
+}
+
+/// [`header_into`] with reserved bits.
+pub(crate) fn header_with_into(buffer: &mut BytesMut, bits: u8, opcode: Opcode, payload_bytes: usize) {
+    buffer.put_u8(first_byte(opcode) | bits);
     match (u8::try_from(payload_bytes), u16::try_from(payload_bytes)) {
         (Ok(short @ 0..=125), _) => buffer.put_u8(short),
         (_, Ok(long)) => {
@@ -110,6 +126,11 @@ impl Opcode {
     }
 }
 
+/// The first byte of a complete frame.
+pub(crate) const fn first_byte(opcode: Opcode) -> u8 {
+    FINAL | opcode as u8
+}
+
 fn data(opcode: Opcode, payload: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(HEADER_BYTES_MAX + payload.len());
     header_into(&mut frame, opcode, payload.len());
@@ -123,7 +144,7 @@ fn control(opcode: Opcode, payload: &[u8]) -> Bytes {
 
 /// Whether these bytes begin with a close frame.
 pub(crate) fn is_close(frame: &[u8]) -> bool {
-    frame.first() == Some(&(FINAL | Opcode::Close as u8))
+    frame.first() == Some(&first_byte(Opcode::Close))
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use sha1::{Digest, Sha1};
+
+use crate::{Agreed, Compression};
 
 /// What is appended to the key before it is hashed (section 1.3).
 const ACCEPT_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -29,6 +31,9 @@ pub struct Handshake {
     accept: HeaderValue,
     /// The values of `Sec-WebSocket-Protocol`.
     offered: Vec<HeaderValue>,
+    /// The values of `Sec-WebSocket-Extensions`.
+    extensions: Vec<HeaderValue>,
+    agreed: Option<Agreed>,
 }
 
 /// Why a request cannot become a WebSocket.
@@ -96,7 +101,22 @@ impl Handshake {
             return Err(HandshakeError::Key);
         }
         let accept = accept_of(key).ok_or(HandshakeError::Key)?;
-        Ok(Self { accept, offered: headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().cloned().collect() })
+        let all = |name| headers.get_all(name).iter().cloned().collect();
+        let (offered, extensions) = (all(SEC_WEBSOCKET_PROTOCOL), all(SEC_WEBSOCKET_EXTENSIONS));
+        Ok(Self { accept, offered, extensions, agreed: None })
+    }
+
+    /// Takes the first offer of compression that the server can take (RFC 7692 section 5.1), and confirms it in
+    /// [`response`](Self::response). Without it there is none.
+    ///
+    /// When something was agreed on, the client may send compressed messages, see [`Socket::accept_compressed`], and
+    /// the server may, see [`frame::deflated`].
+    ///
+    /// [`Socket::accept_compressed`]: crate::Socket::accept_compressed
+    /// [`frame::deflated`]: crate::frame::deflated
+    pub fn negotiate(&mut self, wanted: Compression) -> Option<Agreed> {
+        self.agreed = wanted.agree(self.extensions.iter().filter_map(|value| value.to_str().ok()));
+        self.agreed
     }
 
     /// The subprotocols that the client offers, in its order of preference (section 11.3.4). Some applications carry a
@@ -106,7 +126,8 @@ impl Handshake {
     }
 
     /// The answer 101 (section 4.2.2). The subprotocol is confirmed if the client offered exactly it; another one
-    /// would make the client fail the connection, so it is left out.
+    /// would make the client fail the connection, so it is left out. Compression is confirmed if
+    /// [`negotiate`](Self::negotiate) has agreed on it.
     pub fn response(&self, subprotocol: Option<&str>) -> Response<()> {
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -117,6 +138,10 @@ impl Handshake {
         let confirmed = self.subprotocols().find(|&offered| Some(offered) == subprotocol);
         if let Some(Ok(value)) = confirmed.map(HeaderValue::from_str) {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
+        }
+        let extension = self.agreed.map(|agreed| HeaderValue::try_from(agreed.to_string()));
+        if let Some(Ok(value)) = extension {
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, value);
         }
         response
     }

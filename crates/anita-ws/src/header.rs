@@ -4,9 +4,18 @@
 
 use crate::{Opcode, Violation};
 
-/// The reserved bits of a header's first byte. A negotiated extension (RFC 7692 takes the highest of them) would make
-/// its bit a field of [`Header`] and leave it out here.
-const RESERVED_BITS: u8 = 0b0111_0000;
+/// The reserved bit that says a message is compressed (RFC 7692 section 6).
+const COMPRESSED_BIT: u8 = 0b0100_0000;
+
+/// The reserved bits that nothing gives a meaning to.
+const RESERVED_BITS: u8 = 0b0011_0000;
+
+/// Whether `permessage-deflate` was negotiated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extension {
+    None,
+    Deflate,
+}
 
 /// The most payload bytes of a control frame (section 5.5).
 pub(crate) const CONTROL_BYTES_MAX: usize = 125;
@@ -17,6 +26,8 @@ pub(crate) struct Header {
     /// Whether it is the last frame of its message.
     pub(crate) is_final: bool,
     pub(crate) opcode: Opcode,
+    /// Whether it begins a compressed message.
+    pub(crate) is_compressed: bool,
     pub(crate) mask: [u8; 4],
     /// A length that no memory of this machine can hold is `usize::MAX`, which exceeds every limit.
     pub(crate) payload_bytes: usize,
@@ -28,13 +39,20 @@ impl Header {
     /// Reads a header at the beginning of `bytes`, and how many bytes it takes. `None`: more are needed.
     ///
     /// What is wrong in the first two bytes is refused when these are there.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
+    pub(crate) fn parse(bytes: &[u8], extension: Extension) -> Result<Option<(Self, usize)>, Violation> {
         let Some((&[first, second], rest)) = bytes.split_first_chunk() else { return Ok(None) };
         if first & RESERVED_BITS != 0 {
             return Err(Violation::ReservedBits);
         }
+        let is_compressed = first & COMPRESSED_BIT != 0;
+        if is_compressed && extension == Extension::None {
+            return Err(Violation::ReservedBits);
+        }
         let code = first & 0x0f;
         let opcode = Opcode::from_code(code).ok_or(Violation::UnknownOpcode(code))?;
+        if is_compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+            return Err(Violation::ReservedBits);
+        }
         let is_final = first & 0x80 != 0;
         if second & 0x80 == 0 {
             return Err(Violation::Unmasked);
@@ -51,7 +69,7 @@ impl Header {
         let Some((length, rest)) = parse_length(short, rest)? else { return Ok(None) };
         let Some((&mask, rest)) = rest.split_first_chunk() else { return Ok(None) };
         let payload_bytes = usize::try_from(length).unwrap_or(usize::MAX);
-        Ok(Some((Self { is_final, opcode, mask, payload_bytes }, bytes.len() - rest.len())))
+        Ok(Some((Self { is_final, opcode, is_compressed, mask, payload_bytes }, bytes.len() - rest.len())))
     }
 }
 

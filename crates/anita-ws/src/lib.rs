@@ -1,12 +1,13 @@
-//! WebSocket (RFC 6455), server side only, in two parts.
+//! WebSocket (RFC 6455) with compression (RFC 7692), server side only, in two parts.
 //!
 //! The first part is pure, without I/O: [`Handshake`] judges an upgrade request and answers it, [`Decoder`] turns the
 //! client's bytes into [`Message`]s or a [`Violation`], and [`frame`] makes complete frames that can be shared among
 //! any number of connections. The second part, [`Socket`], drives both over a stream of tokio.
 //!
 //! What is deliberately not here: the client side (frames to a server must be masked), HTTP itself, timeouts for
-//! silence, rate limits, and extensions. Compression (RFC 7692) has its place in the header's reserved bits, which are
-//! refused until an extension is negotiated.
+//! silence, rate limits, and extensions other than `permessage-deflate`. Of that, each message is compressed on its own:
+//! [`Handshake::negotiate`] agrees on it, [`Socket::accept_compressed`] inflates, [`frame::deflated`] compresses once
+//! for all connections.
 //!
 //! ```
 //! use anita_ws::{Decoder, Limits, Message};
@@ -21,9 +22,12 @@
 pub mod close;
 pub mod frame;
 
+mod compression;
 mod decoder;
+mod deflate;
 mod handshake;
 mod header;
+mod inflate;
 mod limits;
 mod mask;
 mod message;
@@ -36,10 +40,12 @@ mod violation;
 mod client_frame;
 
 pub use close::CloseFrame;
+pub use compression::{Agreed, Compression};
 pub use decoder::Decoder;
+pub use deflate::Deflater;
 pub use frame::Opcode;
 pub use handshake::{Handshake, HandshakeError};
 pub use limits::Limits;
 pub use message::{Message, Text};
-pub use socket::{Close, Closed, Event, Reading, Socket, SocketError};
+pub use socket::{Close, Closed, Event, Offered, Reading, Socket, SocketError, Transport};
 pub use violation::Violation;

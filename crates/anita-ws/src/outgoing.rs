@@ -38,6 +38,12 @@ impl Outgoing {
         self.frames.push_back(frames);
     }
 
+    /// Puts the rest of a frame before everything else. None may have been begun.
+    pub(crate) fn set_begun(&mut self, rest: Bytes) {
+        self.waiting_bytes += rest.len();
+        self.begun = rest;
+    }
+
     /// Puts a pong in the place of the one that waits, if one does.
     pub(crate) fn set_pong(&mut self, pong: Bytes) {
         if self.has_close {
@@ -59,6 +65,11 @@ impl Outgoing {
     /// The bytes of all frames that wait.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.waiting_bytes
+    }
+
+    /// Whether a close frame was appended, after which nothing can be.
+    pub(crate) fn has_close(&self) -> bool {
+        self.has_close
     }
 
     /// Whether there is nothing to write.

@@ -3,6 +3,7 @@
 //! Not here: timers (silence, heartbeats) and policy (what to do with a message, whom to disconnect).
 
 mod closing;
+mod offer;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -18,11 +19,12 @@ use crate::outgoing::Outgoing;
 use crate::{Decoder, Limits, Message, Violation, frame};
 
 pub use closing::{Close, Closed};
+pub use offer::{Offered, Transport};
 
 /// The frames that go into one write.
 const SLICES_MAX: usize = 64;
 
-/// The bytes that are gathered into one write where the stream cannot take slices: a TLS record.
+/// The bytes that are gathered into one write where the stream cannot take slices: as many as a TLS record has.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
 
 /// The bytes of one read. They lie on the stack, so that a connection that waits for input owns no buffer.
@@ -41,9 +43,13 @@ pub struct Socket<S> {
     is_unflushed: bool,
     /// Whether frames were queued since the last [`Event::Flushed`].
     owes_flushed: bool,
+    /// How to ask the stream for room, while the owner waits for it.
+    wants_room: Option<offer::PollWritable<S>>,
     peer: Peer,
     /// Whether the stream has given its end.
     has_ended: bool,
+    /// Why a write failed that was not the owner's.
+    failed: Option<io::ErrorKind>,
 }
 
 /// Whether [`Socket::next`] reads.
@@ -62,7 +68,8 @@ pub enum Event {
     /// The client said something. Each of them is a sign of life, also the ping, whose pong is already on its way. A
     /// close is to be answered by [`Socket::close`].
     Message(Message),
-    /// All queued frames were handed to the operating system.
+    /// All queued frames were handed to the operating system; or there is room again after [`Socket::offer`] found
+    /// none.
     Flushed,
 }
 
@@ -110,9 +117,17 @@ impl<S> Socket<S> {
             outgoing: Outgoing::default(),
             is_unflushed: false,
             owes_flushed: false,
+            wants_room: None,
             peer: Peer::Talks,
             has_ended: false,
+            failed: None,
         }
+    }
+
+    /// Compressed messages may come from now on: [`Handshake::negotiate`](crate::Handshake::negotiate) has agreed on it.
+    /// What is sent is compressed before it is queued, see [`frame::deflated`].
+    pub fn accept_compressed(&mut self) {
+        self.decoder.accept_compressed();
     }
 
     /// Appends one or several complete frames, see [`frame`](crate::frame). It never waits: [`next`](Self::next) writes
@@ -155,8 +170,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         poll_fn(|context| self.poll_next(context, reading)).await
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>, reading: Reading) -> Poll<Result<Event, SocketError>> {
-        if self.poll_send(context)?.is_ready() && self.owes_flushed {
+    /// One step of [`next`](Self::next), for a socket behind a lock that its owner must not hold while it waits:
+    ///
+    /// ```
+    /// # use std::future::poll_fn;
+    /// # use anita_ws::{Event, Reading, Socket, SocketError};
+    /// # use tokio::net::TcpStream;
+    /// async fn next(socket: &parking_lot::Mutex<Socket<TcpStream>>) -> Result<Event, SocketError> {
+    ///     poll_fn(|context| socket.lock().poll_next(context, Reading::Active)).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`next`](Self::next).
+    pub fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+        reading: Reading,
+    ) -> Poll<Result<Event, SocketError>> {
+        if let Some(kind) = self.failed {
+            return Poll::Ready(Err(SocketError::Io(kind.into())));
+        }
+        if self.poll_send(context)?.is_ready() && self.poll_room(context)?.is_ready() && self.owes_flushed {
             self.owes_flushed = false;
             return Poll::Ready(Ok(Event::Flushed));
         }
@@ -212,7 +248,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Writes and flushes until there is nothing left.
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.outgoing.is_empty() {
+        loop {
+            // After each write, so that a stream that holds what it cannot pass on, such as TLS, is given no more then.
+            if self.is_unflushed {
+                ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+                self.is_unflushed = false;
+            }
+            if self.outgoing.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
             let written_bytes = ready!(self.poll_write(context))?;
             if written_bytes == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -220,9 +264,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             self.outgoing.advance(written_bytes);
             self.is_unflushed = true;
         }
-        if self.is_unflushed {
-            ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-            self.is_unflushed = false;
+    }
+
+    /// Ready when nobody waits for room, or there is some.
+    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(poll_writable) = self.wants_room {
+            ready!(poll_writable(&mut self.stream, context))?;
+            self.wants_room = None;
+            self.owes_flushed = true;
         }
         Poll::Ready(Ok(()))
     }
@@ -237,7 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             [slice] => stream.poll_write(context, slice),
             _ if stream.is_write_vectored() => stream.poll_write_vectored(context, slices),
             [first, ..] if first.len() >= GATHERED_BYTES_MAX => stream.poll_write(context, first),
-            // TLS without slices would make a record of each. What is not taken of this copy is still in the queue.
+            // Else each small frame would be a write of its own. What is not taken of this copy is still in the queue.
             _ => stream.poll_write(context, &self.outgoing.gather(GATHERED_BYTES_MAX)),
         }
     }

@@ -5,7 +5,7 @@ use crate::close;
 /// Why a client's bytes are refused. The connection can only be closed after it, with [`Violation::close_code`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// A reserved bit is set, but no extension was negotiated (section 5.2).
+    /// A reserved bit is set that no negotiated extension uses in such a frame (section 5.2; RFC 7692 section 6).
     #[error("a reserved bit is set")]
     ReservedBits,
     /// An opcode that RFC 6455 does not define (section 5.2).
@@ -41,6 +41,9 @@ pub enum Violation {
     /// A text message or a close reason that is not UTF-8 (sections 5.5.1 and 8.1).
     #[error("the text is not valid UTF-8")]
     NotUtf8,
+    /// A compressed message that is not DEFLATE, or ends inside a block (RFC 7692 section 7.2.2).
+    #[error("the compressed message cannot be inflated")]
+    NotDeflate,
     /// A message of more than this many bytes, by [`Limits::message_bytes_max`](crate::Limits::message_bytes_max).
     #[error("the message has more than {bytes_max} bytes")]
     MessageTooBig {
@@ -59,10 +62,10 @@ pub enum Violation {
 // === impl Violation ===
 
 impl Violation {
-    /// The code to close with: 1007 for text, 1009 for size, else 1002 (section 7.4.1).
+    /// The code to close with: 1007 for text and what cannot be inflated, 1009 for size, else 1002 (section 7.4.1).
     pub const fn close_code(self) -> u16 {
         match self {
-            Self::NotUtf8 => close::INVALID_DATA,
+            Self::NotUtf8 | Self::NotDeflate => close::INVALID_DATA,
             Self::MessageTooBig { .. } | Self::TooManyFragments { .. } => close::TOO_BIG,
             Self::ReservedBits
             | Self::UnknownOpcode(_)

@@ -13,6 +13,7 @@ use anita_hub::{HubSettings, RoomLimits};
 use anita_server::{Bounds, Plaintext, ServerSettings, SiteMap, ZoneShape};
 use anita_session::SessionSettings;
 use anita_sources::SourceConfig;
+use anita_views::ViewSettings;
 use anita_world::{Nearness, Policy, Silences, StatusPolicy};
 
 pub use load::{Origin, Written};
@@ -160,7 +161,12 @@ impl Config {
             tls: tls(raw, folder)?,
             server: server(raw)?,
             session: session(raw)?,
-            hub: HubSettings { policy: policy(raw)?, rooms: rooms(raw)? },
+            hub: HubSettings {
+                policy: policy(raw)?,
+                rooms: rooms(raw)?,
+                views: views(raw)?,
+                shards: threads(raw),
+            },
             key,
             minter,
             issuer: raw.auth.issuer.clone(),
@@ -267,6 +273,7 @@ fn server(raw: &RawConfig) -> Result<ServerSettings, ConfigError> {
         sockets_max: raw.limits.sockets_max,
         handshakes_per_second: raw.limits.handshakes_per_second,
         body_bytes_max: raw.limits.body_bytes_max,
+        send_buffer_bytes: send_buffer_bytes(raw)?,
         drain_spread: secs("drain.spread_secs", raw.drain.spread_secs, 0.0, 3_600.0)?,
         ..ServerSettings::default()
     })
@@ -356,6 +363,48 @@ fn rooms(raw: &RawConfig) -> Result<RoomLimits, ConfigError> {
         ring_bytes_max: rooms.ring_bytes_max,
         linger: secs("rooms.linger_secs", rooms.linger_secs, 0.0, 86_400.0)?,
     })
+}
+
+fn views(raw: &RawConfig) -> Result<ViewSettings, ConfigError> {
+    let delivery = &raw.delivery;
+    let millis = |key: &str, value: f64| -> Result<Duration, ConfigError> {
+        if (0.0..=1_000.0).contains(&value) {
+            Ok(Duration::from_secs_f64(value / 1_000.0))
+        } else {
+            Err(wrong(key, format!("has to be 0 to 1000 milliseconds, and is {value}")))
+        }
+    };
+    let gather = millis("delivery.gather_ms", delivery.gather_ms)?;
+    let gather_max = millis("delivery.gather_max_ms", delivery.gather_max_ms)?;
+    if gather_max < gather {
+        return Err(wrong("delivery.gather_max_ms", "is less than gather_ms"));
+    }
+    Ok(ViewSettings {
+        gather,
+        gather_max,
+        gather_per_write: millis("delivery.gather_per_write_ms", delivery.gather_per_write_ms)?,
+        tail_fixes_max: delivery.every_fixes_max,
+    })
+}
+
+/// How many threads serve connections.
+fn threads(raw: &RawConfig) -> usize {
+    match raw.delivery.threads {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        threads => threads,
+    }
+}
+
+fn send_buffer_bytes(raw: &RawConfig) -> Result<usize, ConfigError> {
+    /// Less than a message of a busy view is no buffer, more than this is a queue.
+    const RANGE_BYTES: std::ops::RangeInclusive<usize> = 4 * 1024..=16 * 1024 * 1024;
+    let bytes = raw.delivery.send_buffer_bytes;
+    if RANGE_BYTES.contains(&bytes) {
+        Ok(bytes)
+    } else {
+        let (least, most) = (RANGE_BYTES.start(), RANGE_BYTES.end());
+        Err(wrong("delivery.send_buffer_bytes", format!("has to be {least} to {most} bytes, and is {bytes}")))
+    }
 }
 
 fn storage(raw: &RawConfig, folder: &Path) -> Result<Storage, ConfigError> {

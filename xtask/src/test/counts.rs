@@ -71,7 +71,8 @@ impl Counts {
         Self { passed: ran.saturating_sub(failed + skipped), failed, skipped }
     }
 
-    /// What the WebSocket conformance suite says in its line of totals.
+    /// What the WebSocket conformance suite says in its line of totals. Our server does all of it, so what is not done,
+    /// or not strictly, has failed.
     pub(crate) fn of_autobahn(output: &str) -> Self {
         let line = output.lines().rev().find(|line| line.starts_with("OK ")).unwrap_or_default();
         let totals = line.split(';').next().unwrap_or_default();
@@ -80,9 +81,9 @@ impl Counts {
             group.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
         };
         Self {
-            passed: count("OK ") + count("NON-STRICT ") + count("INFORMATIONAL "),
-            failed: count("FAILED "),
-            skipped: count("UNIMPLEMENTED "),
+            passed: count("OK ") + count("INFORMATIONAL "),
+            failed: count("FAILED ") + count("NON-STRICT ") + count("UNIMPLEMENTED "),
+            skipped: 0,
         }
     }
 }
@@ -165,7 +166,7 @@ mod tests {
 
     #[test]
     fn autobahn_is_read_from_its_totals() {
-        let line = "OK 296 / NON-STRICT 2 / INFORMATIONAL 3 / UNIMPLEMENTED 0 / FAILED 1; failing: 9.3.1; 301 cases\n";
-        assert_eq!(Counts::of_autobahn(line), counts(301, 1, 0));
+        let line = "OK 295 / NON-STRICT 2 / INFORMATIONAL 3 / UNIMPLEMENTED 1 / FAILED 1; failing: 9.3.1; 302 cases\n";
+        assert_eq!(Counts::of_autobahn(line), counts(298, 4, 0));
     }
 }

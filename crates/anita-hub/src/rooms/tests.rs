@@ -8,7 +8,9 @@ fn now(secs: u64) -> Now {
 }
 
 fn peer() -> Arc<Peer> {
-    Connections::default().add(Endpoint::Plain, None, now(0))
+    let views = anita_views::Views::new(anita_views::ViewSettings::default(), "e".into());
+    let shard = crate::shard::Shard::new(views, Arc::default());
+    Connections::default().add(Endpoint::Plain, None, &shard, now(0))
 }
 
 fn room(name: &str) -> RoomName {

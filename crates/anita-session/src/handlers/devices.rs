@@ -105,7 +105,7 @@ pub async fn history_page(
     let page = hub.history(query).await?;
     Ok(LocationHistory {
         device_id: payload.device_id.to_string(),
-        history: page.fixes.iter().map(|fix| anita_hub::history_entry(fix)).collect(),
+        history: page.fixes.iter().map(|fix| anita_views::history_entry(fix)).collect(),
         start_time: payload.start_time,
         end_time: payload.end_time,
         next: page.next.map(|cursor| cursor.to_string()),
@@ -129,7 +129,7 @@ impl Session {
         let device = self.context.hub.device(self.principal()?, &payload.device_id);
         let device = device.ok_or_else(|| no_such_device(&payload.device_id))?;
         if let Some(fix) = &device.live {
-            return Ok(answer(&anita_hub::location(fix), id));
+            return Ok(answer(&anita_views::location(fix), id));
         }
         // A device that was registered or surveyed has a place and no fix; its place is as old as its last sign.
         let (Some(position), Some(last_seen)) = (device.position(), device.last_seen) else {
@@ -191,7 +191,7 @@ impl Session {
         let changes = Changes { name: payload.name, kind: payload.kind.map(DeviceKind::from) };
         let device = self.context.hub.update(&payload.device_id, changes, now).await?;
         let device = device.ok_or_else(|| no_such_device(&payload.device_id))?;
-        Ok(answer(&DeviceUpdated { device: anita_hub::device(&device) }, id))
+        Ok(answer(&DeviceUpdated { device: anita_views::device(&device) }, id))
     }
 
     pub(crate) async fn remove_device(

@@ -2,6 +2,7 @@
 
 use anita_hub::JoinRefused;
 use anita_model::{Now, RoomName};
+use anita_views::Start;
 use anita_wire::limits::ROOM_MESSAGE_BYTES_MAX;
 use anita_wire::message::{Member, RoomJoined, RoomLeft, RoomMembers, RoomMessage, RoomSent, Sender};
 use anita_wire::request::{GetRoomMembers, JoinRoom, LeaveRoom, SendToRoom, Since};
@@ -56,7 +57,8 @@ impl Session {
             self.rooms.insert(room.clone(), Heard::up_to(joined.heard_seq));
         }
         if *room == RoomName::uwb() {
-            self.hear_locations();
+            // Who was away and comes back is told where everything is by now.
+            self.hear_locations(if since.is_some() { Start::Snapshot } else { Start::Now }, now);
         }
         Ok(RoomJoined {
             room: room.to_string(),
@@ -81,7 +83,7 @@ impl Session {
     /// Leaves a room; says whether it was in it.
     pub(crate) fn leave(&mut self, room: &RoomName, now: Now) -> bool {
         if *room == RoomName::uwb() {
-            self.stop_hearing_locations();
+            self.stop_hearing_locations(now);
         }
         self.context.hub.rooms().leave(room, self.peer(), now.uptime);
         self.rooms.remove(room).is_some()

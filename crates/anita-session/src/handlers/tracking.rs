@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anita_hub::{View, ViewFilter};
 use anita_model::{DeviceId, Now};
+use anita_views::{Filter, Form, Pace, Slot, Start, ViewSpec};
 use anita_wire::limits::{TRACKED_DEVICES_MAX, UPDATE_FREQUENCY_DEFAULT_SECS, UPDATE_FREQUENCY_RANGE_SECS};
 use anita_wire::message::{TrackingStarted, TrackingStopped};
 use anita_wire::request::StartPositionTracking;
@@ -39,18 +39,18 @@ impl Session {
             device_ids: payload.device_ids.iter().map(DeviceId::to_string).collect(),
             update_frequency,
         };
-        let filter = if payload.device_ids.is_empty() {
-            ViewFilter::All
-        } else {
-            ViewFilter::Devices(payload.device_ids.into_iter().collect())
-        };
+        let filter =
+            if payload.device_ids.is_empty() { Filter::all() } else { Filter::devices(payload.device_ids) };
         let interval = Duration::from_secs_f64(update_frequency);
-        self.tracking = Some(View::periodic(filter, interval, now.uptime));
+        let spec = ViewSpec::new(filter, Form::Batch, Pace::Beat(interval));
+        let seat = self.peer().seat;
+        self.peer().shard.with(now, |views| views.watch(seat, Slot::Tracking, spec, Start::Snapshot, now));
         Ok(answer(&started, id))
     }
 
-    pub(crate) fn stop_tracking(&mut self, id: Option<&RequestId>) -> Bytes {
-        self.tracking = None;
+    pub(crate) fn stop_tracking(&mut self, id: Option<&RequestId>, now: Now) -> Bytes {
+        let seat = self.peer().seat;
+        self.peer().shard.with(now, |views| views.unwatch(seat, Slot::Tracking));
         answer(&TrackingStopped {}, id)
     }
 }

@@ -10,6 +10,7 @@ use anita_metrics::Metrics;
 use anita_model::{DeviceId, Fix, Now, Position, Report, SiteName, SourceName, Timestamp};
 use anita_session::{Context, Credentials, Delivery, Extensions, Session, SessionSettings};
 use anita_store::{MemoryDevices, MemoryHistory};
+use anita_views::ViewSettings;
 use anita_world::{Nearness, Policy};
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -49,7 +50,16 @@ impl Stage {
         let now =
             Now { wall: Timestamp::parse("2026-03-01T12:00:00Z").unwrap(), uptime: Duration::from_secs(1) };
         let hub = at_once(Hub::open(
-            HubSettings { policy: Policy { nearness, ..Policy::default() }, ..HubSettings::default() },
+            HubSettings {
+                policy: Policy { nearness, ..Policy::default() },
+                // Time stands still between two lines: nothing is gathered.
+                views: ViewSettings {
+                    gather: Duration::ZERO,
+                    gather_per_write: Duration::ZERO,
+                    ..ViewSettings::default()
+                },
+                ..HubSettings::default()
+            },
             Arc::new(MemoryDevices::default()),
             Arc::new(MemoryHistory::new(1_000, 10_000)),
             Arc::new(Metrics::default()),
@@ -180,7 +190,7 @@ impl Stage {
             }
             words => Credentials::Token(self.token(name, words)),
         };
-        let registration = self.context.hub.connect(endpoint, None, self.now);
+        let registration = self.context.hub.connect(endpoint, None, &self.context.hub.shards()[0], self.now);
         let context = Arc::clone(&self.context);
         let session = Session::open(context, registration, credentials, SourceName::websocket(), self.now);
         let client = Client {
@@ -251,6 +261,8 @@ impl Stage {
     fn settle(&mut self) {
         // What one session says in a room is heard by others in the next round.
         for _round in 0..3 {
+            let uptime = self.now.uptime;
+            self.context.hub.shards()[0].turn(self.now, &|| uptime);
             for client in self.clients.values_mut() {
                 client.settle(self.now);
             }
@@ -262,8 +274,7 @@ impl Client {
     fn settle(&mut self, now: Now) {
         let Some(session) = self.session.as_mut() else { return };
         session.on_wake(now, if self.is_reading { Delivery::Open } else { Delivery::Held });
-        for frame in session.take_frames() {
-            let text = unframed(&frame);
+        for text in session.take_frames().iter().flat_map(|frames| unframed(frames)) {
             let kind = serde_json::from_str::<Value>(&text)
                 .ok()
                 .and_then(|it| it["type"].as_str().map(str::to_owned));
@@ -278,15 +289,26 @@ impl Client {
     }
 }
 
-/// The text of a server's frame; `ping` for a ping.
-fn unframed(frame: &[u8]) -> String {
-    match frame {
-        [0x89, ..] => "ping".to_owned(),
-        [0x81, 127, _, _, _, _, _, _, _, _, text @ ..]
-        | [0x81, 126, _, _, text @ ..]
-        | [0x81, _, text @ ..] => String::from_utf8(text.to_vec()).unwrap(),
-        _ => panic!("a frame that is neither text nor ping: {frame:?}"),
+/// The texts of a server's frames; `ping` for a ping.
+fn unframed(mut frames: &[u8]) -> Vec<String> {
+    let mut texts = Vec::new();
+    while let [first, length, rest @ ..] = frames {
+        let (bytes, rest) = match (length, rest) {
+            (127, [a, b, c, d, e, f, g, h, rest @ ..]) => {
+                (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) as usize, rest)
+            }
+            (126, [a, b, rest @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), rest),
+            (short, rest) => (usize::from(*short), rest),
+        };
+        let (payload, rest) = rest.split_at(bytes);
+        texts.push(match first {
+            0x89 => "ping".to_owned(),
+            0x81 => String::from_utf8(payload.to_vec()).unwrap(),
+            _ => panic!("a frame that is neither text nor ping: {frames:?}"),
+        });
+        frames = rest;
     }
+    texts
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -230,7 +230,7 @@ fn locations(said: &mut Said) {
     };
     said.case("everything", &everything);
     let positions = [("6934", place(4.812, -1.377, 0.95)), ("dwm 0d13", place(12.5, 3.25, 1.1))];
-    let positions = positions.map(|(id, place)| (id.to_owned(), place)).into();
+    let positions = positions.map(|(id, place)| (id.to_owned(), place.into())).into();
     said.push(&PositionUpdate { positions, timestamp });
     said.answer("12", &TrackingStarted { device_ids: words(&["6934", "6935"]), update_frequency: 0.5 });
     said.push(&TrackingStopped {});

@@ -1,3 +1,5 @@
+mod compressed;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -12,7 +14,13 @@ fn decode<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     limits: Limits,
 ) -> (Vec<Message>, Option<Violation>) {
-    let mut decoder = Decoder::new(limits);
+    decode_with(&mut Decoder::new(limits), pieces)
+}
+
+fn decode_with<'a>(
+    decoder: &mut Decoder,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<Message>, Option<Violation>) {
     let mut messages = Vec::new();
     for piece in pieces {
         decoder.buffer_mut().extend_from_slice(piece);

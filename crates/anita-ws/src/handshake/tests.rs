@@ -104,3 +104,30 @@ fn only_an_offered_subprotocol_is_confirmed() {
         assert_eq!(header, confirmed);
     }
 }
+
+#[test]
+fn compression_is_confirmed_when_it_was_negotiated() {
+    let answered = |offers: &[&str], wanted| {
+        let headers = offers.iter().map(|offer| ("sec-websocket-extensions", *offer));
+        let request = request(&headers.chain(GOOD.iter().copied()).collect::<Vec<_>>());
+        let mut handshake = Handshake::from_request(&request).unwrap();
+        let agreed = handshake.negotiate(wanted);
+        let response = handshake.response(None);
+        let value = response.headers().get("sec-websocket-extensions").cloned();
+        assert_eq!(
+            value.as_ref().map(|value| value.to_str().unwrap().to_owned()),
+            agreed.map(|it| it.to_string())
+        );
+        agreed.map(Agreed::window_bits)
+    };
+    let browser = "permessage-deflate; client_max_window_bits";
+    assert_eq!(answered(&[browser], Compression::DEFLATE), Some(15));
+    assert_eq!(answered(&[browser], Compression::Off), None);
+    assert_eq!(answered(&[], Compression::DEFLATE), None);
+    let two = ["x; y, permessage-deflate; z", "permessage-deflate; server_max_window_bits=10"];
+    assert_eq!(answered(&two, Compression::DEFLATE), Some(10));
+    // Nobody has asked.
+    let request = request_with("sec-websocket-extensions", browser);
+    let response = Handshake::from_request(&request).unwrap().response(None);
+    assert!(!response.headers().contains_key("sec-websocket-extensions"));
+}

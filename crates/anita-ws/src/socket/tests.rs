@@ -2,6 +2,7 @@
 
 mod against_tungstenite;
 mod closing;
+mod offering;
 mod slow_streams;
 mod tls;
 

@@ -25,6 +25,8 @@ pub struct RawConfig {
     pub proximity: RawProximity,
     /// What rooms may hold.
     pub rooms: RawRooms,
+    /// How positions are gathered and written.
+    pub delivery: RawDelivery,
     /// What clients may do.
     pub limits: RawLimits,
     /// Where things are kept.
@@ -183,6 +185,37 @@ pub struct RawProximity {
     pub enter_m: Option<f64>,
     /// Farther apart than this they have parted, metres; absent: half as much again.
     pub leave_m: Option<f64>,
+}
+
+/// `[delivery]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawDelivery {
+    /// Threads that serve connections; 0 is one for each core.
+    pub threads: usize,
+    /// How long positions are gathered while there are many, milliseconds. The first after a pause goes at once.
+    pub gather_ms: f64,
+    /// How long they are gathered at most, when very many sockets are to be written to, milliseconds.
+    pub gather_max_ms: f64,
+    /// How much longer is gathered for each socket that was written to, milliseconds.
+    pub gather_per_write_ms: f64,
+    /// How many fixes are kept one by one for views of the lane `every`.
+    pub every_fixes_max: usize,
+    /// What the kernel may hold of a connection that reads slowly, bytes.
+    pub send_buffer_bytes: usize,
+}
+
+impl Default for RawDelivery {
+    fn default() -> Self {
+        Self {
+            threads: 0,
+            gather_ms: 10.0,
+            gather_max_ms: 100.0,
+            gather_per_write_ms: 0.2,
+            every_fixes_max: 16_384,
+            send_buffer_bytes: 128 * 1024,
+        }
+    }
 }
 
 /// `[rooms]`.

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
+use super::offering::{connected_by_tcp, speak_and_hear};
 use super::*;
 
 /// Counts the writes that reach the stream below TLS.
@@ -51,7 +53,45 @@ struct Connected {
     write_count: Arc<AtomicUsize>,
 }
 
-async fn connected_by_tls(buffer_bytes: usize) -> Connected {
+/// TLS over TCP, as a server has it.
+struct OverTcp(server::TlsStream<TcpStream>);
+
+impl Transport for OverTcp {
+    fn poll_writable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.get_ref().0.poll_write_ready(context)
+    }
+}
+
+impl AsyncRead for OverTcp {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for OverTcp {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+/// What both ends need to trust each other.
+fn configurations() -> (TlsAcceptor, TlsConnector) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
@@ -61,15 +101,16 @@ async fn connected_by_tls(buffer_bytes: usize) -> Connected {
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
     let client_config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    (TlsAcceptor::from(Arc::new(server_config)), TlsConnector::from(Arc::new(client_config)))
+}
 
+async fn connected_by_tls(buffer_bytes: usize) -> Connected {
+    let (acceptor, connector) = configurations();
     let (server, client) = duplex(buffer_bytes);
     let write_count = Arc::new(AtomicUsize::new(0));
     let server = Counted { stream: server, write_count: Arc::clone(&write_count) };
     let name = ServerName::try_from("localhost").unwrap();
-    let (server, client) = tokio::join!(
-        TlsAcceptor::from(Arc::new(server_config)).accept(server),
-        TlsConnector::from(Arc::new(client_config)).connect(name, client),
-    );
+    let (server, client) = tokio::join!(acceptor.accept(server), connector.connect(name, client),);
     Connected {
         socket: Socket::new(server.unwrap(), Bytes::new(), LIMITS),
         client: client.unwrap(),
@@ -123,4 +164,13 @@ async fn a_slow_client_gets_everything_and_then_the_close_frame() {
     };
     let (closed, ()) = tokio::join!(server, hears);
     assert_eq!(closed, Closed::Clean);
+}
+
+#[tokio::test]
+async fn what_is_offered_to_a_slow_client_arrives_once() {
+    let (acceptor, connector) = configurations();
+    let (server, client) = connected_by_tcp().await;
+    let name = ServerName::try_from("localhost").unwrap();
+    let (server, client) = tokio::join!(acceptor.accept(server), connector.connect(name, client));
+    speak_and_hear(OverTcp(server.unwrap()), client.unwrap()).await;
 }

@@ -25,17 +25,21 @@ pub fn location(fix: &Fix) -> Location {
 
 /// A device as `uwb.device_list` shows it.
 pub fn device(device: &anita_world::Device) -> Device {
-    let live = device.live.as_deref();
+    device_at(device, device.live.as_deref())
+}
+
+/// A device with a fix that a view told of.
+pub(crate) fn device_at(device: &anita_world::Device, live: Option<&Fix>) -> Device {
     Device {
         id: device.id.to_string(),
         name: device.name.clone(),
         kind: device.kind.into(),
         status: device.status.into(),
-        last_seen: device.last_seen.map(Time),
-        location: device.position().map(Place::from),
+        last_seen: device.last_seen.max(live.map(|fix| fix.received_at)).map(Time),
+        location: live.map(|fix| fix.position).or(device.mounted_at).map(Place::from),
         accuracy: live.and_then(|fix| fix.accuracy_m).map(Metres),
         floor: live.map_or(device.floor, |fix| fix.floor),
-        battery: device.battery_percent.map(Percent),
+        battery: live.and_then(|fix| fix.battery_percent).or(device.battery_percent).map(Percent),
         site: site_text(&device.site),
         source: live.map(|fix| fix.source.to_string()),
         timestamp: live.map(|fix| Time(fix.taken_at)),

@@ -1,0 +1,255 @@
+//! One shard: the connections of one thread and their views.
+//!
+//! Everything that happens is put into the feed of each shard; the shard takes the feed as a whole, once a tick. So the
+//! threads meet at one short lock a batch and one a tick, and never while anything is written to a socket.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anita_metrics::{DeliveryLabels, Metrics};
+use anita_model::{DeviceId, Now};
+use anita_views::{Change, Label, Outlets, Packet, Stamp, Views};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::connections::Peer;
+
+/// How many changes wait for a shard that does not take them; then only the newest fix of each device is kept.
+const FEED_CHANGES_MAX: usize = 262_144;
+
+/// The socket of a connection, as far as delivery knows it.
+pub trait Outlet: Send + Sync + std::fmt::Debug {
+    /// Writes frames, all in one, if the socket takes any at once. If not, nothing of them is kept, and the connection
+    /// wakes its session as soon as the socket takes bytes.
+    fn offer(&self, packets: &[&Packet]) -> bool;
+}
+
+/// What a shard wants next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextTurn {
+    /// Another turn at this moment, by the uptime; what comes before is gathered.
+    At(Duration),
+    /// Another turn when the bell rings, or at this moment, if there is one.
+    OnBell(Option<Duration>),
+}
+
+#[derive(Debug, Default)]
+struct Feed {
+    changes: VecDeque<Change>,
+}
+
+impl Feed {
+    fn push(&mut self, changes: &[Change]) {
+        if self.changes.len() + changes.len() > FEED_CHANGES_MAX {
+            self.keep_newest();
+        }
+        self.changes.extend(changes.iter().cloned());
+    }
+
+    /// Positions are replaced by newer ones, as they are for a slow client.
+    fn keep_newest(&mut self) {
+        let mut seen: HashSet<DeviceId> = HashSet::new();
+        let mut lost = None;
+        let mut kept: VecDeque<Change> = VecDeque::new();
+        for change in self.changes.drain(..).rev() {
+            let is_kept = match &change {
+                Change::Fix(live) => {
+                    let is_kept = live.is_newest && seen.insert(live.fix.device.clone());
+                    lost = lost.max((!is_kept).then_some(live.version));
+                    is_kept
+                }
+                Change::Device(_) | Change::Removed(_) => true,
+                Change::Lost(version) => {
+                    lost = lost.max(Some(*version));
+                    false
+                }
+            };
+            if is_kept {
+                kept.push_front(change);
+            }
+        }
+        if let Some(version) = lost {
+            kept.push_front(Change::Lost(version));
+        }
+        self.changes = kept;
+    }
+}
+
+/// A connection's end in the shard.
+#[derive(Debug)]
+struct End {
+    peer: Arc<Peer>,
+    outlet: Option<Arc<dyn Outlet>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    views: Views,
+    ends: Vec<Option<End>>,
+}
+
+/// One shard.
+#[derive(Debug)]
+pub struct Shard {
+    inner: Mutex<Inner>,
+    feed: Mutex<Feed>,
+    /// Rung when something happened, unless the shard gathers.
+    bell: Notify,
+    is_gathering: AtomicBool,
+    metrics: Arc<Metrics>,
+}
+
+impl Shard {
+    pub(crate) fn new(views: Views, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Mutex::new(Inner { views, ends: Vec::new() }),
+            feed: Mutex::default(),
+            bell: Notify::new(),
+            is_gathering: AtomicBool::new(false),
+            metrics,
+        })
+    }
+
+    /// Waits until something happened.
+    pub async fn happened(&self) {
+        self.bell.notified().await;
+    }
+
+    pub(crate) fn feed(&self, changes: &[Change]) {
+        self.feed.lock().push(changes);
+    }
+
+    pub(crate) fn ring(&self) {
+        if !self.is_gathering.load(Ordering::SeqCst) {
+            self.bell.notify_one();
+        }
+    }
+
+    // --- connections
+
+    /// Enters a connection that sees nothing yet. Says under which number.
+    pub(crate) fn enter(&self, make: impl FnOnce(usize) -> Arc<Peer>) -> Arc<Peer> {
+        let mut inner = self.inner.lock();
+        let seat = inner.views.connect(anita_auth::Patterns::none());
+        let peer = make(seat);
+        if inner.ends.len() <= seat {
+            inner.ends.resize_with(seat + 1, || None);
+        }
+        if let Some(end) = inner.ends.get_mut(seat) {
+            *end = Some(End { peer: Arc::clone(&peer), outlet: None });
+        }
+        peer
+    }
+
+    pub(crate) fn forget(&self, peer: &Peer) {
+        let mut inner = self.inner.lock();
+        inner.views.disconnect(peer.seat);
+        if let Some(end) = inner.ends.get_mut(peer.seat) {
+            *end = None;
+        }
+    }
+
+    /// From now on positions are written through an outlet, and not only when the session asks for them.
+    pub fn attach(&self, peer: &Peer, outlet: Arc<dyn Outlet>) {
+        let mut inner = self.inner.lock();
+        if let Some(end) = inner.ends.get_mut(peer.seat).and_then(Option::as_mut) {
+            end.outlet = Some(outlet);
+        }
+    }
+
+    /// Looks at the views, or changes them, with everything applied that has happened so far.
+    pub fn with<T>(&self, now: Now, act: impl FnOnce(&mut Views) -> T) -> T {
+        let mut inner = self.inner.lock();
+        self.apply(&mut inner.views, now);
+        act(&mut inner.views)
+    }
+
+    fn apply(&self, views: &mut Views, now: Now) {
+        let changes = std::mem::take(&mut self.feed.lock().changes);
+        for change in changes {
+            views.apply(change, now.uptime);
+        }
+    }
+
+    /// How many classes of views there are.
+    pub(crate) fn class_count(&self) -> usize {
+        self.inner.lock().views.class_count()
+    }
+
+    // --- turns
+
+    /// Takes what has happened and tells what is due. The function says the uptime at the moment it is called.
+    pub fn turn(&self, now: Now, uptime: &dyn Fn() -> Duration) -> NextTurn {
+        let mut inner = self.inner.lock();
+        let Inner { views, ends } = &mut *inner;
+        self.apply(views, now);
+        if views.due_at().is_some_and(|due| due <= now.uptime) {
+            views.tick(now, &mut Sockets { ends, metrics: &self.metrics, uptime });
+            // What happens in the meantime is gathered.
+            self.is_gathering.store(true, Ordering::SeqCst);
+            return NextTurn::At(views.gathers_until());
+        }
+        match views.due_at() {
+            Some(due) if due <= views.gathers_until() => {
+                self.is_gathering.store(true, Ordering::SeqCst);
+                NextTurn::At(due)
+            }
+            due => {
+                self.is_gathering.store(false, Ordering::SeqCst);
+                // Whoever put something in before that did not ring.
+                if self.feed.lock().changes.is_empty() {
+                    NextTurn::OnBell(due)
+                } else {
+                    NextTurn::At(now.uptime)
+                }
+            }
+        }
+    }
+}
+
+/// The sockets of a shard.
+struct Sockets<'a> {
+    ends: &'a [Option<End>],
+    metrics: &'a Metrics,
+    uptime: &'a dyn Fn() -> Duration,
+}
+
+impl Sockets<'_> {
+    fn end(&self, connection: usize) -> Option<&End> {
+        self.ends.get(connection).and_then(Option::as_ref)
+    }
+}
+
+impl Outlets for Sockets<'_> {
+    fn offer(&mut self, connection: usize, packets: &[&Packet]) -> bool {
+        let Some(end) = self.end(connection) else { return false };
+        let is_taken = end.outlet.as_ref().is_some_and(|outlet| outlet.offer(packets));
+        if !is_taken && end.outlet.is_none() {
+            end.peer.bell.notify_one();
+        }
+        is_taken
+    }
+
+    fn wake(&mut self, connection: usize) {
+        if let Some(end) = self.end(connection) {
+            end.peer.bell.notify_one();
+        }
+    }
+
+    fn delivered(&mut self, label: Label, stamps: &[Stamp], connections: u64) {
+        let uptime = self.uptime();
+        let labels = DeliveryLabels { lane: "position", class: label.as_str() };
+        let age = self.metrics.delivery_age_seconds.get_or_create(&labels);
+        let added = self.metrics.delivery_added_age_seconds.get_or_create(&labels);
+        for stamp in stamps {
+            age.observe(uptime.saturating_sub(stamp.arrived), connections);
+            added.observe(uptime.saturating_sub(stamp.due), connections);
+        }
+    }
+
+    fn uptime(&mut self) -> Duration {
+        (self.uptime)()
+    }
+}

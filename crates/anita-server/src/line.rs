@@ -1,0 +1,75 @@
+//! A connection's socket, shared by its task and the loop of its shard.
+//!
+//! The task reads, answers and finishes what was begun; the loop writes positions when nothing else is under way. Both
+//! run on the same thread, so the lock is never waited for.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use anita_hub::{Outlet, Peer};
+use anita_views::Packet;
+use anita_ws::{Event, Offered, Reading, Socket, SocketError};
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::stream::Stream;
+
+/// A connection's socket. It is empty once the connection is being closed.
+#[derive(Debug)]
+pub(crate) struct Line {
+    socket: Mutex<Option<Socket<Stream>>>,
+    peer: Arc<Peer>,
+}
+
+impl Line {
+    pub(crate) fn new(socket: Socket<Stream>, peer: Arc<Peer>) -> Arc<Self> {
+        Arc::new(Self { socket: Mutex::new(Some(socket)), peer })
+    }
+
+    /// Uses the socket, if it is not being closed.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Socket<Stream>) -> T) -> Option<T> {
+        self.socket.lock().as_mut().map(act)
+    }
+
+    /// Takes the socket, to close it: nothing is written to it by others from now on.
+    pub(crate) fn take(&self) -> Option<Socket<Stream>> {
+        self.socket.lock().take()
+    }
+
+    /// What happens next on the socket.
+    pub(crate) async fn next(&self, reading: Reading) -> Result<Event, SocketError> {
+        poll_fn(|context| {
+            self.socket.lock().as_mut().map_or(Poll::Pending, |socket| socket.poll_next(context, reading))
+        })
+        .await
+    }
+}
+
+impl Outlet for Line {
+    fn offer(&self, packets: &[&Packet]) -> bool {
+        let mut socket = self.socket.lock();
+        let Some(socket) = socket.as_mut() else { return false };
+        let offered = match packets {
+            [packet] => socket.offer(std::slice::from_ref(packet.plain())),
+            packets => {
+                let frames: Vec<Bytes> = packets.iter().map(|packet| packet.plain().clone()).collect();
+                socket.offer(&frames)
+            }
+        };
+        let (is_taken, is_owner_needed) = match offered {
+            Ok(Offered::Written) => (true, false),
+            Ok(Offered::Begun) => (true, true),
+            Ok(Offered::Busy) => (false, false),
+            Ok(Offered::Blocked) | Err(_) => (false, true),
+        };
+        if is_taken {
+            self.peer.sent.fetch_add(packets.len() as u64, Ordering::Relaxed);
+        }
+        if is_owner_needed {
+            self.peer.bell.notify_one();
+        }
+        is_taken
+    }
+}

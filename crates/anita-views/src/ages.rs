@@ -1,0 +1,55 @@
+//! How old the positions of one connection were when they were written.
+
+use std::time::Duration;
+
+use anita_wire::view;
+use hdrhistogram::Histogram;
+
+use crate::class::Stamp;
+
+/// The longest age that is told apart from a longer one, milliseconds: ten minutes.
+const AGE_MS_MAX: u64 = 600_000;
+
+/// The ages of a connection's positions, since they were asked for.
+#[derive(Debug)]
+pub(crate) struct Ages {
+    /// Arrived → written; `None` only if a histogram of these bounds were impossible.
+    age: Option<Histogram<u32>>,
+    /// Due → written.
+    added: Option<Histogram<u32>>,
+}
+
+impl Ages {
+    pub(crate) fn new() -> Self {
+        let histogram = || Histogram::new_with_bounds(1, AGE_MS_MAX, 1).ok();
+        Self { age: histogram(), added: histogram() }
+    }
+
+    pub(crate) fn observe(&mut self, stamps: &[Stamp], uptime: Duration) {
+        for stamp in stamps {
+            let record = |histogram: &mut Option<Histogram<u32>>, since: Duration| {
+                let age_ms = u64::try_from(uptime.saturating_sub(since).as_millis()).unwrap_or(u64::MAX);
+                if let Some(histogram) = histogram {
+                    histogram.saturating_record(age_ms);
+                }
+            };
+            record(&mut self.age, stamp.arrived);
+            record(&mut self.added, stamp.due);
+        }
+    }
+
+    /// What was observed; begins anew.
+    pub(crate) fn take(&mut self) -> (Option<view::Ages>, Option<view::Ages>) {
+        let told = |histogram: &mut Option<Histogram<u32>>| {
+            let histogram = histogram.as_mut().filter(|histogram| !histogram.is_empty())?;
+            let ages = view::Ages {
+                p50: histogram.value_at_quantile(0.5),
+                p99: histogram.value_at_quantile(0.99),
+                max: histogram.max(),
+            };
+            histogram.reset();
+            Some(ages)
+        };
+        (told(&mut self.age), told(&mut self.added))
+    }
+}

@@ -1,0 +1,452 @@
+//! A view class: everybody who wants the same, and the devices of it in the order in which they were last told of.
+//!
+//! Whatever a class tells its members gets the next number: a device that entered, moved or left. A member is the
+//! number up to which it was told. One that has the last number gets what is told next as the bytes that all get; one
+//! that has not is left alone until its socket takes bytes again, and then gets all that is newer, each device once.
+//! So a slow member costs one number, and nothing waits for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anita_model::{DeviceId, Now};
+use anita_wire::Time;
+use bytes::Bytes;
+use slab::Slab;
+
+use crate::area::Bounds;
+use crate::devices::Devices;
+use crate::encode::{Shown, Writer};
+use crate::live::Live;
+use crate::member::Member;
+use crate::spec::{ClassKey, Form, Pace};
+
+/// How many devices that left are remembered for members that were not told yet.
+const TOMBS_MAX: usize = 10_000;
+
+/// Whether a device has something new for the class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// Nothing.
+    None,
+    /// Something, that goes with the next tick.
+    Ready,
+    /// Something, that is not due yet.
+    Held,
+}
+
+/// A device of a class.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) device: usize,
+    /// The number with which it was told of last; 0 while it was not.
+    pub(crate) number: u64,
+    /// The number with which it entered.
+    pub(crate) entered: u64,
+    /// What was told.
+    pub(crate) told: Option<Arc<Live>>,
+    news: News,
+    /// Before this, by the uptime, it is not told of again.
+    next_due: Duration,
+    /// Since when its news is due.
+    due: Duration,
+    older: Option<usize>,
+    newer: Option<usize>,
+}
+
+/// A device that left.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tomb {
+    pub(crate) number: u64,
+    pub(crate) entered: u64,
+}
+
+/// When a position arrived, and when it was due by the rate of its view; by the uptime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// When it arrived.
+    pub arrived: Duration,
+    /// When it was due.
+    pub due: Duration,
+}
+
+/// What a class tells in one tick.
+#[derive(Debug)]
+pub(crate) struct Emission {
+    /// For all who have this number.
+    pub(crate) after: u64,
+    pub(crate) frames: Bytes,
+    /// The lowest version of the positions: whoever was told a higher one by other means needs a frame of its own.
+    pub(crate) least_version: u64,
+    pub(crate) stamps: Vec<Stamp>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Class {
+    pub(crate) key: ClassKey,
+    pub(crate) members: Vec<Member>,
+    /// Where it is entered in the grid.
+    pub(crate) bounds: Option<Bounds>,
+    /// The round in which a fix was last looked at, so that none is looked at twice.
+    pub(crate) round: u64,
+    pub(crate) is_dirty: bool,
+    /// When its timer is set for.
+    pub(crate) timer_at: Option<Duration>,
+    pub(crate) entries: Slab<Entry>,
+    newest: Option<usize>,
+    /// The last number.
+    pub(crate) head: u64,
+    ready: Vec<usize>,
+    entering: Vec<usize>,
+    /// Who left since the last tick, and the number with which it had entered.
+    leaving: Vec<(DeviceId, u64)>,
+    /// Every fix since the last tick, where each is told.
+    burst: Vec<(usize, Arc<Live>)>,
+    /// When those that were told of are due again, in order.
+    waiting: VecDeque<(Duration, usize, u64)>,
+    held: usize,
+    pub(crate) tombs: HashMap<DeviceId, Tomb>,
+    /// Up to this number, what left is forgotten.
+    pub(crate) tombs_lost_to: u64,
+}
+
+impl Class {
+    pub(crate) fn new(key: ClassKey) -> Self {
+        Self {
+            key,
+            members: Vec::new(),
+            bounds: None,
+            round: 0,
+            is_dirty: false,
+            timer_at: None,
+            entries: Slab::new(),
+            newest: None,
+            head: 0,
+            ready: Vec::new(),
+            entering: Vec::new(),
+            leaving: Vec::new(),
+            burst: Vec::new(),
+            waiting: VecDeque::new(),
+            held: 0,
+            tombs: HashMap::new(),
+            tombs_lost_to: 0,
+        }
+    }
+
+    /// Whether its members are told of devices that enter and leave.
+    pub(crate) fn announces(&self) -> bool {
+        self.key.slot.is_subscription()
+    }
+
+    /// Whether every fix is told, and not only the newest of a tick.
+    fn tells_each(&self) -> bool {
+        let spec = &self.key.spec;
+        spec.form == Form::Single && spec.pace == Pace::Unlimited && spec.min_move_m() == 0.0
+    }
+
+    // --- what happens to devices
+
+    /// A device that the class begins with: known to whoever reads the snapshot.
+    pub(crate) fn begin_with(&mut self, device: usize, live: Option<Arc<Live>>) -> usize {
+        let is_told = self.announces() || live.is_some();
+        let index = self.entries.insert(Entry::new(device));
+        if is_told {
+            self.head += 1;
+            self.link(index, self.head);
+        }
+        if let Some(entry) = self.entries.get_mut(index) {
+            (entry.entered, entry.told) = (entry.number, live);
+        }
+        index
+    }
+
+    /// A device comes in. Says where it stands.
+    pub(crate) fn enter(&mut self, device: usize, has_fix: bool) -> usize {
+        let index = self.entries.insert(Entry::new(device));
+        if self.announces() {
+            self.entering.push(index);
+        } else if has_fix {
+            self.make_ready(index, Duration::ZERO);
+        }
+        index
+    }
+
+    /// A device goes.
+    pub(crate) fn leave(&mut self, index: usize, id: &DeviceId) {
+        let Some(entry) = self.entries.get(index) else { return };
+        let (entered, news) = (entry.entered, entry.news);
+        if entered == 0 {
+            self.entering.retain(|&it| it != index);
+        } else if self.announces() {
+            self.leaving.push((id.clone(), entered));
+        }
+        match news {
+            News::None => {}
+            News::Ready => self.ready.retain(|&it| it != index),
+            News::Held => self.held -= 1,
+        }
+        self.burst.retain(|(it, _live)| *it != index);
+        self.unlink(index);
+        self.entries.remove(index);
+    }
+
+    /// A device of the class has a newer fix. Says whether there is something to tell with the next tick.
+    pub(crate) fn moved(&mut self, index: usize, live: &Arc<Live>, now: Duration) -> bool {
+        let tells_each = self.tells_each();
+        let min_move_m = self.key.spec.min_move_m();
+        let announces = self.announces();
+        let Some(entry) = self.entries.get_mut(index) else { return false };
+        if announces && entry.entered == 0 {
+            // It is about to be announced with its newest fix.
+            return true;
+        }
+        if tells_each {
+            self.burst.push((index, Arc::clone(live)));
+            return true;
+        }
+        if entry.news != News::None || !entry.is_far_from(live, min_move_m) {
+            return entry.news == News::Ready;
+        }
+        let due = live.arrived.max(entry.next_due);
+        if due > now && !matches!(self.key.spec.pace, Pace::Beat(_)) {
+            entry.news = News::Held;
+            self.held += 1;
+            return false;
+        }
+        self.make_ready(index, due);
+        true
+    }
+
+    fn make_ready(&mut self, index: usize, due: Duration) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            (entry.news, entry.due) = (News::Ready, due);
+            self.ready.push(index);
+        }
+    }
+
+    /// What is due by now becomes ready.
+    pub(crate) fn wake(&mut self, now: Duration) {
+        while let Some(&(due, index, number)) = self.waiting.front().filter(|(due, ..)| *due <= now) {
+            self.waiting.pop_front();
+            let Some(entry) = self.entries.get(index).filter(|entry| entry.number == number) else {
+                continue;
+            };
+            if entry.news == News::Held {
+                self.held -= 1;
+                self.make_ready(index, due);
+            }
+        }
+    }
+
+    /// When there is something to do although nothing happens.
+    pub(crate) fn next_due(&self, now: Duration) -> Option<Duration> {
+        match self.key.spec.pace {
+            Pace::Unlimited => None,
+            Pace::PerDevice(_) => {
+                (self.held > 0).then(|| self.waiting.front().map(|&(due, ..)| due)).flatten()
+            }
+            Pace::Beat(interval) => (!self.ready.is_empty()).then(|| next_beat(now, interval)),
+        }
+    }
+
+    // --- telling
+
+    /// Gives numbers to what is new, and makes the frames of it if anybody is up to date to hear them.
+    pub(crate) fn emit(&mut self, devices: &Devices, now: Now) -> Option<Emission> {
+        let after = self.head;
+        let left = self.number_left();
+        let entered = self.number_entered(devices);
+        let mut stamps = Vec::new();
+        let moved = self.number_moved(devices, now.uptime, &mut stamps);
+        if self.head == after || self.members.iter().all(|member| member.is_behind) {
+            return None;
+        }
+        let mut writer = Writer::new(&self.key);
+        if !left.is_empty() {
+            writer.left(&left);
+        }
+        if !entered.is_empty() {
+            writer.entered(&self.shown(&entered, devices));
+        }
+        let moved: Vec<(u32, &Live)> =
+            moved.iter().map(|(device, live)| (wire_number(*device), &**live)).collect();
+        let least_version = moved.iter().map(|(_device, live)| live.version).min().unwrap_or(u64::MAX);
+        if !moved.is_empty() {
+            writer.moved(&moved, Time(now.wall));
+        }
+        Some(Emission { after, frames: writer.finish(), least_version, stamps })
+    }
+
+    fn number_left(&mut self) -> Vec<DeviceId> {
+        let leaving = std::mem::take(&mut self.leaving);
+        let mut ids = Vec::with_capacity(leaving.len());
+        for (id, entered) in leaving {
+            self.head += 1;
+            let number = self.head;
+            let tomb = self.tombs.entry(id.clone()).or_insert(Tomb { number, entered });
+            *tomb = Tomb { number, entered: tomb.entered.min(entered) };
+            ids.push(id);
+        }
+        if self.tombs.len() > TOMBS_MAX {
+            self.tombs.clear();
+            self.tombs_lost_to = self.head;
+        }
+        ids
+    }
+
+    fn number_entered(&mut self, devices: &Devices) -> Vec<usize> {
+        let entering = std::mem::take(&mut self.entering);
+        for &index in &entering {
+            self.head += 1;
+            self.link(index, self.head);
+            if let Some(entry) = self.entries.get_mut(index) {
+                entry.entered = entry.number;
+                entry.told = devices.newest(entry.device).cloned();
+                entry.news = News::None;
+            }
+        }
+        entering
+    }
+
+    /// The devices that moved and their fixes, in the order of their numbers.
+    fn number_moved(
+        &mut self,
+        devices: &Devices,
+        now: Duration,
+        stamps: &mut Vec<Stamp>,
+    ) -> Vec<(usize, Arc<Live>)> {
+        let interval = self.key.spec.pace.interval();
+        let is_beat = matches!(self.key.spec.pace, Pace::Beat(_));
+        let mut moved = std::mem::take(&mut self.burst);
+        for index in std::mem::take(&mut self.ready) {
+            let newest = self.entries.get(index).and_then(|entry| devices.newest(entry.device));
+            moved.extend(newest.map(|live| (index, Arc::clone(live))));
+        }
+        for (index, live) in &mut moved {
+            self.head += 1;
+            let number = self.head;
+            self.link(*index, number);
+            let Some(entry) = self.entries.get_mut(*index) else { continue };
+            let due = if is_beat { now } else { entry.due.max(live.arrived.min(now)) };
+            stamps.push(Stamp { arrived: live.arrived, due });
+            if entry.entered == 0 {
+                entry.entered = number;
+            }
+            (entry.news, entry.told) = (News::None, Some(Arc::clone(live)));
+            if let Some(interval) = interval.filter(|_interval| !is_beat) {
+                entry.next_due = due.saturating_add(interval);
+                self.waiting.push_back((entry.next_due, *index, number));
+            }
+            *index = entry.device;
+        }
+        moved
+    }
+
+    /// Entries as they are shown.
+    pub(crate) fn shown<'a>(&'a self, indices: &[usize], devices: &'a Devices) -> Vec<Shown<'a>> {
+        let shown = indices.iter().filter_map(|&index| self.entries.get(index));
+        shown.filter_map(|entry| devices.shown(entry.device, entry.told.as_deref())).collect()
+    }
+
+    /// Forgets what left, as soon as nobody is left to tell.
+    pub(crate) fn forget_tombs(&mut self) {
+        if !self.tombs.is_empty() && self.members.iter().all(|member| !member.is_behind) {
+            self.tombs.clear();
+        }
+    }
+
+    /// The devices that left since the last tick, of those who entered up to a number.
+    pub(crate) fn leaving_known_to(&self, seen: u64) -> impl Iterator<Item = DeviceId> {
+        self.leaving.iter().filter(move |(_id, entered)| *entered <= seen).map(|(id, _entered)| id.clone())
+    }
+
+    // --- the order
+
+    /// The entries with a number above one, the oldest first; `None` when there are more than so many.
+    pub(crate) fn newer_than(&self, number: u64, entries_max: usize) -> Option<Vec<usize>> {
+        let mut found = Vec::new();
+        let mut at = self.newest;
+        while let Some((index, entry)) = at.and_then(|index| self.entries.get(index).map(|it| (index, it))) {
+            if entry.number <= number {
+                break;
+            }
+            if found.len() == entries_max {
+                return None;
+            }
+            found.push(index);
+            at = entry.older;
+        }
+        found.reverse();
+        Some(found)
+    }
+
+    /// Makes an entry the newest.
+    fn link(&mut self, index: usize, number: u64) {
+        if self.newest != Some(index) {
+            self.unlink(index);
+            let older = self.newest.replace(index);
+            if let Some(older) = older.and_then(|older| self.entries.get_mut(older)) {
+                older.newer = Some(index);
+            }
+            if let Some(entry) = self.entries.get_mut(index) {
+                entry.older = older;
+            }
+        }
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.number = number;
+        }
+    }
+
+    fn unlink(&mut self, index: usize) {
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        let (older, newer) = (entry.older.take(), entry.newer.take());
+        if let Some(older) = older.and_then(|older| self.entries.get_mut(older)) {
+            older.newer = newer;
+        }
+        match newer {
+            Some(newer) => {
+                if let Some(newer) = self.entries.get_mut(newer) {
+                    newer.older = older;
+                }
+            }
+            None if self.newest == Some(index) => self.newest = older,
+            None => {}
+        }
+    }
+}
+
+impl Entry {
+    fn new(device: usize) -> Self {
+        Self {
+            device,
+            number: 0,
+            entered: 0,
+            told: None,
+            news: News::None,
+            next_due: Duration::ZERO,
+            due: Duration::ZERO,
+            older: None,
+            newer: None,
+        }
+    }
+
+    fn is_far_from(&self, live: &Live, min_move_m: f64) -> bool {
+        let Some(told) = self.told.as_ref().filter(|_told| min_move_m > 0.0) else { return true };
+        let (before, after) = (told.fix.position, live.fix.position);
+        let [dx, dy, dz] =
+            [before.x_m() - after.x_m(), before.y_m() - after.y_m(), before.z_m() - after.z_m()];
+        dx.hypot(dy).hypot(dz) >= min_move_m
+    }
+}
+
+/// A device's number on the wire.
+pub(crate) fn wire_number(device: usize) -> u32 {
+    u32::try_from(device).unwrap_or(u32::MAX)
+}
+
+/// The first beat after a moment: beats are multiples of the interval, so that all who want the same are one class.
+fn next_beat(now: Duration, interval: Duration) -> Duration {
+    let (now_us, interval_us) = (now.as_micros(), interval.as_micros().max(1));
+    let beats = now_us / interval_us + 1;
+    Duration::from_micros(u64::try_from(beats * interval_us).unwrap_or(u64::MAX))
+}

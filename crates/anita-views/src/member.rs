@@ -1,0 +1,323 @@
+//! A member of a class: what it was told, and how it catches up.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anita_model::{DeviceId, Now};
+use anita_wire::Time;
+use anita_wire::limits::VIEW_DEVICES_PER_MESSAGE_MAX;
+use bytes::Bytes;
+
+use crate::class::{Class, Stamp, wire_number};
+use crate::devices::Devices;
+use crate::encode::Writer;
+use crate::live::Live;
+use crate::spec::Label;
+
+/// How many devices a member is told of at once when it catches up; the rest follows when these are written.
+const CATCH_UP_DEVICES: usize = 4_096;
+
+/// A way through all devices of a class, in a fixed order: for a snapshot, and for a member that missed so much that it
+/// is told in parts. Told in the order of their last news, those that move most would escape the slowest for ever.
+#[derive(Debug)]
+struct Lap {
+    /// The next entry to look at.
+    cursor: usize,
+    /// What has a higher number is told.
+    after: u64,
+    /// At the end of the lap, the member was told up to this number.
+    to: u64,
+    /// The page of the snapshot that comes next; `None` when it is none.
+    page: Option<u32>,
+    /// Devices that were told.
+    told: u64,
+}
+
+/// What a member of a class was told.
+#[derive(Debug, Default)]
+pub(crate) struct Member {
+    pub(crate) connection: usize,
+    /// The number up to which it was told.
+    pub(crate) seen: u64,
+    /// Positions up to this version it was told by other means: when its view was changed.
+    pub(crate) fresh_version: u64,
+    /// Whether it waits to be asked what it can take.
+    pub(crate) is_behind: bool,
+    /// Since when its socket took nothing, by the uptime; `None` where it is only new.
+    pub(crate) stalled_at: Option<Duration>,
+    /// Whether its connection has other views, which go into the same write.
+    pub(crate) has_siblings: bool,
+    /// Whether somebody wants to know how old its positions are.
+    pub(crate) is_measured: bool,
+    pub(crate) delivered: u64,
+    pub(crate) dropped: u64,
+    /// What has to be said before anything else: how its view changed.
+    pub(crate) transition: Option<Bytes>,
+    lap: Option<Box<Lap>>,
+    /// What a lap told of later numbers than its own: not told again.
+    early: Option<Box<HashMap<usize, u64>>>,
+}
+
+/// With what a member begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With all devices as they are.
+    Snapshot,
+    /// With what comes.
+    Now,
+}
+
+/// What a connection that was behind is told.
+#[derive(Debug, Default)]
+pub struct CaughtUp {
+    /// Complete frames.
+    pub frames: Vec<Bytes>,
+    /// Whether there is more to ask for when these are written.
+    pub has_more: bool,
+    /// Positions that were replaced by newer ones while it was behind.
+    pub dropped: u64,
+    /// How long it had waited.
+    pub waited: Duration,
+    /// When the positions arrived and were due, by class.
+    pub told: Vec<(Label, Vec<Stamp>)>,
+    /// Fixes of the lane `every` that were lost.
+    pub lost: u64,
+}
+
+impl Member {
+    pub(crate) fn new(connection: usize, class: &Class, start: Start) -> Self {
+        let (after, to) = (0, class.head);
+        let lap = match start {
+            Start::Now => None,
+            Start::Snapshot if class.announces() => {
+                Some(Box::new(Lap { cursor: 0, after, to, page: Some(1), told: 0 }))
+            }
+            Start::Snapshot => Some(Box::new(Lap { cursor: 0, after, to, page: None, told: 0 })),
+        };
+        let seen = if lap.is_some() { 0 } else { class.head };
+        Self { connection, seen, fresh_version: 0, is_behind: true, lap, ..Self::default() }
+    }
+
+    /// One that was told everything of a class by other means, up to a version.
+    pub(crate) fn moved_in(connection: usize, class: &Class, version: u64, transition: Bytes) -> Self {
+        Self {
+            connection,
+            seen: class.head,
+            fresh_version: version,
+            is_behind: true,
+            transition: Some(transition).filter(|frames| !frames.is_empty()),
+            ..Self::default()
+        }
+    }
+
+    /// Its socket took nothing.
+    pub(crate) fn stall(&mut self, uptime: Duration) {
+        self.is_behind = true;
+        self.stalled_at.get_or_insert(uptime);
+    }
+
+    /// Whether it is certain what it was told.
+    fn is_certain(&self) -> bool {
+        self.lap.is_none() && self.early.is_none() && self.transition.is_none()
+    }
+}
+
+/// What is picked for a member.
+#[derive(Debug, Default)]
+struct Picked {
+    left: Vec<DeviceId>,
+    entered: Vec<usize>,
+    moved: Vec<usize>,
+}
+
+impl Class {
+    /// Tells a member what it missed, as much as is good at once.
+    pub(crate) fn catch_up(&mut self, place: usize, devices: &Devices, now: Now, out: &mut CaughtUp) {
+        let Some(member) = self.members.get_mut(place) else { return };
+        out.frames.extend(member.transition.take());
+        let mut member = std::mem::take(member);
+        self.catch_member_up(&mut member, devices, now, out);
+        if let Some(kept) = self.members.get_mut(place) {
+            *kept = member;
+        }
+        self.forget_tombs();
+    }
+
+    fn catch_member_up(&self, member: &mut Member, devices: &Devices, now: Now, out: &mut CaughtUp) {
+        if member.lap.is_none() && member.seen < self.tombs_lost_to && self.announces() {
+            // Who left is not known any more: it begins anew.
+            member.seen = 0;
+            member.lap = Some(Box::new(Lap { cursor: 0, after: 0, to: self.head, page: Some(1), told: 0 }));
+        }
+        if let Some(mut lap) = member.lap.take() {
+            if self.run(member, &mut lap, devices, now, out) {
+                self.finish(member, &lap, out);
+            } else {
+                member.lap = Some(lap);
+            }
+        } else if let Some(newer) = self.newer_than(member.seen, CATCH_UP_DEVICES) {
+            self.tell_newer(member, newer, devices, now, out);
+        } else {
+            let after = member.seen;
+            member.lap = Some(Box::new(Lap { cursor: 0, after, to: self.head, page: None, told: 0 }));
+            out.has_more = true;
+            return;
+        }
+        if member.lap.is_none() && member.seen == self.head {
+            member.is_behind = false;
+            if let Some(since) = member.stalled_at.take() {
+                out.waited = out.waited.max(now.uptime.saturating_sub(since));
+            }
+        } else {
+            out.has_more = true;
+        }
+    }
+
+    /// All that is newer than what the member was told, each device once.
+    fn tell_newer(
+        &self,
+        member: &mut Member,
+        newer: Vec<usize>,
+        devices: &Devices,
+        now: Now,
+        out: &mut CaughtUp,
+    ) {
+        let early = member.early.take();
+        let is_early =
+            |index: usize, number: u64| early.as_ref().is_some_and(|it| it.get(&index) == Some(&number));
+        let mut picked = Picked::default();
+        for index in newer {
+            let Some(entry) = self.entries.get(index) else { continue };
+            if is_early(index, entry.number) {
+                continue;
+            }
+            if self.announces() && entry.entered > member.seen {
+                picked.entered.push(index);
+            } else {
+                picked.moved.push(index);
+            }
+        }
+        picked.left = self.left_after(member.seen, early.is_some());
+        let told = (picked.entered.len() + picked.moved.len() + picked.left.len()) as u64;
+        let dropped = (self.head - member.seen).saturating_sub(told);
+        self.say(member, &picked, devices, now, out);
+        member.seen = self.head;
+        self.count_dropped(member, dropped, out);
+    }
+
+    /// Goes on with a lap; says whether it is at its end.
+    fn run(
+        &self,
+        member: &mut Member,
+        lap: &mut Lap,
+        devices: &Devices,
+        now: Now,
+        out: &mut CaughtUp,
+    ) -> bool {
+        let told_max = if lap.page.is_some() { VIEW_DEVICES_PER_MESSAGE_MAX } else { CATCH_UP_DEVICES };
+        let mut picked = Picked::default();
+        if lap.cursor == 0 && lap.after > 0 {
+            picked.left = self.left_after(lap.after, true);
+        }
+        let mut early = member.early.take().unwrap_or_default();
+        let mut is_at_end = true;
+        let start = lap.cursor;
+        for (index, entry) in self.entries.iter().skip_while(|(index, _entry)| *index < start) {
+            if picked.entered.len() + picked.moved.len() == told_max {
+                is_at_end = false;
+                break;
+            }
+            lap.cursor = index + 1;
+            let is_early = early.get(&index) == Some(&entry.number);
+            if entry.number <= lap.after || entry.number == 0 || is_early {
+                continue;
+            }
+            if entry.number > lap.to {
+                early.insert(index, entry.number);
+            }
+            if self.announces() && entry.entered > lap.after {
+                picked.entered.push(index);
+            } else {
+                picked.moved.push(index);
+            }
+        }
+        lap.told += (picked.entered.len() + picked.moved.len()) as u64;
+        member.early = Some(early).filter(|early| !early.is_empty());
+        match lap.page {
+            Some(page) => {
+                let mut writer = Writer::new(&self.key);
+                writer.snapshot(&self.shown(&picked.entered, devices), page, is_at_end);
+                out.frames.push(writer.finish());
+                lap.page = Some(page + 1);
+            }
+            None => self.say(member, &picked, devices, now, out),
+        }
+        is_at_end
+    }
+
+    fn finish(&self, member: &mut Member, lap: &Lap, out: &mut CaughtUp) {
+        member.seen = lap.to;
+        if lap.after > 0 {
+            self.count_dropped(member, (lap.to - lap.after).saturating_sub(lap.told), out);
+        }
+    }
+
+    fn count_dropped(&self, member: &mut Member, dropped: u64, out: &mut CaughtUp) {
+        if member.stalled_at.is_some() {
+            member.dropped += dropped;
+            out.dropped += dropped;
+        }
+    }
+
+    /// Who left after a number; all of them, or only those who had entered before it.
+    fn left_after(&self, number: u64, all: bool) -> Vec<DeviceId> {
+        let tombs = self.tombs.iter().filter(|(_id, tomb)| tomb.number > number);
+        let mut ids: Vec<DeviceId> =
+            tombs.filter(|(_id, tomb)| all || tomb.entered <= number).map(|(id, _tomb)| id.clone()).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    fn say(&self, member: &mut Member, picked: &Picked, devices: &Devices, now: Now, out: &mut CaughtUp) {
+        let mut writer = Writer::new(&self.key);
+        if !picked.left.is_empty() {
+            writer.left(&picked.left);
+        }
+        if !picked.entered.is_empty() {
+            writer.entered(&self.shown(&picked.entered, devices));
+        }
+        let moved = picked.moved.iter().filter_map(|&index| self.entries.get(index));
+        let moved =
+            moved.filter_map(|entry| entry.told.as_deref().map(|live| (wire_number(entry.device), live)));
+        let moved: Vec<(u32, &Live)> =
+            moved.filter(|(_device, live)| live.version > member.fresh_version).collect();
+        if !moved.is_empty() {
+            writer.moved(&moved, Time(now.wall));
+            member.delivered += moved.len() as u64;
+            let stamps = moved.iter().map(|(_, live)| Stamp { arrived: live.arrived, due: live.arrived });
+            out.told.push((self.key.label(), stamps.collect()));
+        }
+        let frames = writer.finish();
+        if !frames.is_empty() {
+            out.frames.push(frames);
+        }
+    }
+
+    /// The devices that a member was told of, each with the version it was told, 0 where that is not certain; and
+    /// those among them that have left. `None` where that can't be said.
+    pub(crate) fn known_to(&self, member: &Member) -> Option<(HashMap<usize, u64>, Vec<DeviceId>)> {
+        if !member.is_certain() || member.seen < self.tombs_lost_to {
+            return None;
+        }
+        let knows = |entered: u64| entered > 0 && entered <= member.seen;
+        let entries = self.entries.iter().filter(|(_index, entry)| knows(entry.entered));
+        let known = entries.map(|(_index, entry)| {
+            let told = entry.told.as_ref().filter(|_live| entry.number <= member.seen);
+            (entry.device, told.map_or(0, |live| live.version))
+        });
+        let known = known.collect();
+        let mut gone = self.left_after(member.seen, false);
+        gone.extend(self.leaving_known_to(member.seen));
+        Some((known, gone))
+    }
+}

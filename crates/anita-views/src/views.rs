@@ -1,0 +1,578 @@
+//! All views of one shard: the picture of the world, the classes, and who is in them.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anita_auth::Patterns;
+use anita_model::{DeviceId, Now, SiteName};
+use anita_world::Device;
+use slab::Slab;
+
+use crate::ages::Ages;
+use crate::class::{Class, Emission, Stamp};
+use crate::devices::{Devices, Membership};
+use crate::filter::Filter;
+use crate::grid::Grid;
+use crate::live::Live;
+use crate::member::{CaughtUp, Member};
+use crate::packet::Packet;
+use crate::spec::{ClassKey, Label, Pace, Slot, ViewSpec};
+use crate::tail::{Reader, Tail};
+
+/// What the gathering and the memory of a shard are bound by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ViewSettings {
+    /// The time between two ticks while there is something to tell. What comes after a longer silence goes at once.
+    pub gather: Duration,
+    /// The longest time between two ticks.
+    pub gather_max: Duration,
+    /// How much longer the next tick gathers for each socket that one wrote to, so that writing costs a bounded part
+    /// of the time.
+    pub gather_per_write: Duration,
+    /// How many fixes are kept one by one for the lane `every`.
+    pub tail_fixes_max: usize,
+}
+
+impl Default for ViewSettings {
+    fn default() -> Self {
+        Self {
+            gather: Duration::from_millis(10),
+            gather_max: Duration::from_millis(100),
+            gather_per_write: Duration::from_micros(200),
+            tail_fixes_max: 16_384,
+        }
+    }
+}
+
+/// What happened to a device, in the order in which it happened.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A fix.
+    Fix(Arc<Live>),
+    /// What the device is: it is new, or its name, kind, site or status changed.
+    Device(Arc<Device>),
+    /// It is out of the registry.
+    Removed(DeviceId),
+    /// Fixes up to this number were skipped: for whoever wants every one, they are lost.
+    Lost(u64),
+}
+
+/// The sockets, as far as views know them.
+pub trait Outlets {
+    /// Writes frames to a connection, if it takes any at once. If not, it is asked to catch up as soon as it does.
+    fn offer(&mut self, connection: usize, packets: &[&Packet]) -> bool;
+    /// Asks a connection to catch up.
+    fn wake(&mut self, connection: usize);
+    /// So many connections were written these positions.
+    fn delivered(&mut self, label: Label, stamps: &[Stamp], connections: u64);
+    /// The uptime at this moment.
+    fn uptime(&mut self) -> Duration;
+}
+
+/// After how many writes the time is looked at again, so that each delivery's age is right.
+const WRITES_PER_CLOCK: u64 = 64;
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) rights: Patterns,
+    pub(crate) views: BTreeMap<Slot, Place>,
+    pub(crate) readers: BTreeMap<Slot, Reader>,
+    pub(crate) ages: Option<Box<Ages>>,
+    /// Positions delivered and dropped by views that have ended.
+    pub(crate) past: (u64, u64),
+}
+
+/// Where a connection's view is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) class: usize,
+    pub(crate) member: usize,
+    pub(crate) spec: ViewSpec,
+}
+
+/// All views of one shard. It has no clock, no task and no socket.
+#[derive(Debug)]
+pub struct Views {
+    pub(crate) settings: ViewSettings,
+    pub(crate) epoch: Arc<str>,
+    pub(crate) devices: Devices,
+    pub(crate) classes: Slab<Class>,
+    pub(crate) by_key: HashMap<ClassKey, usize>,
+    pub(crate) connections: Slab<Connection>,
+    pub(crate) tail: Tail,
+    pub(crate) version: u64,
+    grids: HashMap<SiteName, Grid>,
+    /// Classes that name their devices.
+    listed: HashMap<DeviceId, Vec<usize>>,
+    /// Classes that neither name them nor have an area.
+    open: BTreeSet<usize>,
+    pub(crate) recorders: BTreeSet<usize>,
+    tail_told_to: u64,
+    dirty: Vec<usize>,
+    timers: BinaryHeap<Reverse<(Duration, usize)>>,
+    next_tick_at: Duration,
+    round: u64,
+    pub(crate) own_classes: u64,
+}
+
+impl Views {
+    /// No device and nobody. The epoch names the numbering of fixes.
+    pub fn new(settings: ViewSettings, epoch: Arc<str>) -> Self {
+        Self {
+            settings,
+            epoch,
+            devices: Devices::default(),
+            classes: Slab::new(),
+            by_key: HashMap::new(),
+            connections: Slab::new(),
+            tail: Tail::new(settings.tail_fixes_max),
+            version: 0,
+            grids: HashMap::new(),
+            listed: HashMap::new(),
+            open: BTreeSet::new(),
+            recorders: BTreeSet::new(),
+            tail_told_to: 0,
+            dirty: Vec::new(),
+            timers: BinaryHeap::new(),
+            next_tick_at: Duration::ZERO,
+            round: 0,
+            own_classes: 0,
+        }
+    }
+
+    /// The epoch and the number of the last fix.
+    pub fn place(&self) -> (&str, u64) {
+        (&self.epoch, self.version)
+    }
+
+    /// How many classes there are.
+    pub fn class_count(&self) -> usize {
+        self.classes.len()
+    }
+
+    // --- the world
+
+    /// Takes what happened to a device.
+    pub fn apply(&mut self, change: Change, uptime: Duration) {
+        match change {
+            Change::Fix(live) => self.apply_fix(&live, uptime),
+            Change::Device(device) => self.apply_device(device, uptime),
+            Change::Removed(id) => self.apply_removed(&id, uptime),
+            Change::Lost(version) => self.tail.begin_after(version),
+        }
+    }
+
+    fn apply_fix(&mut self, live: &Arc<Live>, uptime: Duration) {
+        self.version = live.version;
+        self.tail.push(Arc::clone(live));
+        let Some(index) = self.devices.index_of(&live.fix.device).filter(|_index| live.is_newest) else {
+            return;
+        };
+        let Some(known) = self.devices.get_mut(index) else { return };
+        let floor_before = known.floor();
+        known.newest = Some(Arc::clone(live));
+        let mut memberships = std::mem::take(&mut known.memberships);
+        let (position, floor) = (Some(live.fix.position), live.fix.floor);
+        self.round += 1;
+        memberships.retain(|membership| {
+            let Some(class) = self.classes.get_mut(membership.class) else { return false };
+            class.round = self.round;
+            let filter = &class.key.spec.filter;
+            let stays = !filter.has_place() || filter.lets_place(position, floor);
+            let is_ready = if stays {
+                class.moved(membership.entry, live, uptime)
+            } else {
+                class.leave(membership.entry, &live.fix.device);
+                true
+            };
+            self.settle(membership.class, is_ready, uptime);
+            stays
+        });
+        if let Some(known) = self.devices.get_mut(index) {
+            known.memberships = memberships;
+        }
+        let has_moved_floor = floor_before != floor;
+        let around: Vec<usize> =
+            self.around(&live.fix.site, [live.fix.position.x_m(), live.fix.position.y_m()]);
+        let on_floors = if has_moved_floor { self.with_floors(&live.fix.device) } else { Vec::new() };
+        for class in around.into_iter().chain(on_floors) {
+            self.enter_if_shown(class, index, uptime);
+        }
+    }
+
+    /// The classes with an area that may contain a point, of those that were not looked at in this round.
+    fn around(&self, site: &SiteName, point: [f64; 2]) -> Vec<usize> {
+        let Some(grid) = self.grids.get(site) else { return Vec::new() };
+        let is_new = |id: &usize| self.classes.get(*id).is_some_and(|class| class.round != self.round);
+        grid.around(point).filter(is_new).collect()
+    }
+
+    /// The classes without an area that ask for floors.
+    fn with_floors(&self, id: &DeviceId) -> Vec<usize> {
+        let candidates = self.open.iter().chain(self.listed.get(id).into_iter().flatten()).copied();
+        let asks = |id: &usize| {
+            self.classes.get(*id).is_some_and(|it| it.key.spec.filter.has_place() && it.round != self.round)
+        };
+        candidates.filter(asks).collect()
+    }
+
+    fn apply_device(&mut self, device: Arc<Device>, uptime: Duration) {
+        let id = device.id.clone();
+        let index = self.devices.set(device);
+        self.round += 1;
+        let Some(known) = self.devices.get_mut(index) else { return };
+        let mut memberships = std::mem::take(&mut known.memberships);
+        let (position, floor, device) = (known.position(), known.floor(), Arc::clone(&known.device));
+        memberships.retain(|membership| {
+            let Some(class) = self.classes.get_mut(membership.class) else { return false };
+            class.round = self.round;
+            let filter = &class.key.spec.filter;
+            let stays = filter.lets_device(&device) && filter.lets_place(position, floor);
+            if !stays {
+                class.leave(membership.entry, &id);
+                self.settle(membership.class, true, uptime);
+            }
+            stays
+        });
+        if let Some(known) = self.devices.get_mut(index) {
+            known.memberships = memberships;
+        }
+        let around = position.map(|at| self.around(&device.site, [at.x_m(), at.y_m()])).unwrap_or_default();
+        let is_new = |class: &usize| self.classes.get(*class).is_some_and(|it| it.round != self.round);
+        let listed = self.listed.get(&id).into_iter().flatten();
+        let others: Vec<usize> = self.open.iter().chain(listed).copied().filter(is_new).collect();
+        for class in around.into_iter().chain(others) {
+            self.enter_if_shown(class, index, uptime);
+        }
+    }
+
+    fn enter_if_shown(&mut self, class_id: usize, index: usize, uptime: Duration) {
+        let round = self.round;
+        let (Some(class), Some(known)) = (self.classes.get_mut(class_id), self.devices.get_mut(index)) else {
+            return;
+        };
+        let ClassKey { spec, rights, .. } = &class.key;
+        let is_shown = class.round != round
+            && spec.filter.lets_place(known.position(), known.floor())
+            && spec.filter.lets_device(&known.device)
+            && rights.allow(known.device.id.as_str());
+        class.round = round;
+        if is_shown {
+            let entry = class.enter(index, known.newest.is_some());
+            known.memberships.push(Membership { class: class_id, entry });
+            self.soil(class_id, uptime);
+        }
+    }
+
+    fn apply_removed(&mut self, id: &DeviceId, uptime: Duration) {
+        let Some(index) = self.devices.index_of(id) else { return };
+        let memberships = self.devices.get_mut(index).map(|known| std::mem::take(&mut known.memberships));
+        for membership in memberships.into_iter().flatten() {
+            if let Some(class) = self.classes.get_mut(membership.class) {
+                class.leave(membership.entry, id);
+                self.soil(membership.class, uptime);
+            }
+        }
+        self.devices.remove(id);
+    }
+
+    // --- ticks
+
+    /// The class has something to tell.
+    fn soil(&mut self, class: usize, uptime: Duration) {
+        self.settle(class, true, uptime);
+    }
+
+    /// The class has something to tell with the next tick, or perhaps later.
+    pub(crate) fn settle(&mut self, class_id: usize, is_ready: bool, uptime: Duration) {
+        let Some(class) = self.classes.get_mut(class_id) else { return };
+        let is_beat = matches!(class.key.spec.pace, Pace::Beat(_));
+        if is_ready && !is_beat {
+            if !class.is_dirty {
+                class.is_dirty = true;
+                self.dirty.push(class_id);
+            }
+            return;
+        }
+        let Some(due) = class.next_due(uptime) else { return };
+        if class.timer_at.is_none_or(|at| due < at) {
+            class.timer_at = Some(due);
+            self.timers.push(Reverse((due, class_id)));
+        }
+    }
+
+    /// When [`Views::tick`] has something to do, by the uptime; `None` while there is nothing.
+    pub fn due_at(&self) -> Option<Duration> {
+        let has_news = !self.dirty.is_empty() || self.has_tail_news();
+        let timer = self.timers.peek().map(|Reverse((at, _class))| *at);
+        let due = if has_news { Some(Duration::ZERO) } else { timer };
+        due.map(|due| due.max(self.next_tick_at))
+    }
+
+    /// Until when the next tick gathers, by the uptime.
+    pub fn gathers_until(&self) -> Duration {
+        self.next_tick_at
+    }
+
+    fn has_tail_news(&self) -> bool {
+        !self.recorders.is_empty() && self.tail_told_to < self.tail.head()
+    }
+
+    /// Tells everybody what is due, one frame a class.
+    pub fn tick(&mut self, now: Now, outlets: &mut impl Outlets) {
+        self.fire(now.uptime);
+        let mut several: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
+        let mut emissions: HashMap<usize, (Packet, Emission)> = HashMap::new();
+        let mut writes = 0;
+        for class_id in std::mem::take(&mut self.dirty) {
+            let Some(class) = self.classes.get_mut(class_id) else { continue };
+            class.is_dirty = false;
+            if let Some(emission) = class.emit(&self.devices, now) {
+                let packet = Packet::new(emission.frames.clone());
+                writes += self.tell(class_id, &packet, &emission, &mut several, now, outlets);
+                if !several.is_empty() {
+                    emissions.insert(class_id, (packet, emission));
+                }
+            }
+            if let Some(class) = self.classes.get_mut(class_id) {
+                class.forget_tombs();
+            }
+            self.settle(class_id, false, now.uptime);
+        }
+        for (connection, places) in several {
+            writes += 1;
+            self.tell_several(connection, &places, &emissions, now, outlets);
+        }
+        if self.has_tail_news() {
+            self.tail_told_to = self.tail.head();
+            self.recorders.iter().for_each(|&connection| outlets.wake(connection));
+        }
+        let ViewSettings { gather, gather_max, gather_per_write, .. } = self.settings;
+        let gathering = gather_per_write.saturating_mul(writes).clamp(gather, gather_max);
+        self.next_tick_at = now.uptime.saturating_add(gathering);
+    }
+
+    /// Makes ready what is due by now.
+    fn fire(&mut self, uptime: Duration) {
+        while self.timers.peek().is_some_and(|Reverse((at, _class))| *at <= uptime) {
+            let Some(Reverse((at, class_id))) = self.timers.pop() else { return };
+            let Some(class) = self.classes.get_mut(class_id) else { continue };
+            if class.timer_at == Some(at) {
+                class.timer_at = None;
+                class.wake(uptime);
+                if !class.is_dirty {
+                    class.is_dirty = true;
+                    self.dirty.push(class_id);
+                }
+            }
+        }
+    }
+
+    /// Hands a class's frames to its members that are up to date; those with several views come later. Returns how many
+    /// sockets were written to.
+    fn tell(
+        &mut self,
+        class_id: usize,
+        packet: &Packet,
+        emission: &Emission,
+        several: &mut BTreeMap<usize, Vec<(usize, usize)>>,
+        now: Now,
+        outlets: &mut impl Outlets,
+    ) -> u32 {
+        let Some(class) = self.classes.get_mut(class_id) else { return 0 };
+        let (head, label) = (class.head, class.key.label());
+        let positions = emission.stamps.len() as u64;
+        let (mut group, mut writes) = (0, 0);
+        for (place, member) in class.members.iter_mut().enumerate() {
+            if member.is_behind || member.seen != emission.after {
+                continue;
+            }
+            if member.fresh_version >= emission.least_version {
+                // It knows some of these by other means: it gets a frame of its own.
+                member.is_behind = true;
+                outlets.wake(member.connection);
+                continue;
+            }
+            if member.has_siblings {
+                several.entry(member.connection).or_default().push((class_id, place));
+                continue;
+            }
+            writes += 1;
+            if outlets.offer(member.connection, &[packet]) {
+                member.seen = head;
+                member.delivered += positions;
+                group += 1;
+                if member.is_measured {
+                    measure(&mut self.connections, member.connection, &emission.stamps, outlets.uptime());
+                }
+            } else {
+                member.stall(now.uptime);
+            }
+            if group == WRITES_PER_CLOCK {
+                outlets.delivered(label, &emission.stamps, group);
+                group = 0;
+            }
+        }
+        if group > 0 {
+            outlets.delivered(label, &emission.stamps, group);
+        }
+        writes
+    }
+
+    /// Hands a connection the frames of several classes in one write.
+    fn tell_several(
+        &mut self,
+        connection: usize,
+        places: &[(usize, usize)],
+        emissions: &HashMap<usize, (Packet, Emission)>,
+        now: Now,
+        outlets: &mut impl Outlets,
+    ) {
+        let packets: Vec<&Packet> =
+            places.iter().filter_map(|(class, _)| emissions.get(class).map(|(packet, _)| packet)).collect();
+        let is_taken = outlets.offer(connection, &packets);
+        for &(class_id, place) in places {
+            let (Some(class), Some((_, emission))) =
+                (self.classes.get_mut(class_id), emissions.get(&class_id))
+            else {
+                continue;
+            };
+            let (head, label) = (class.head, class.key.label());
+            let Some(member) = class.members.get_mut(place) else { continue };
+            if !is_taken {
+                member.stall(now.uptime);
+                continue;
+            }
+            member.seen = head;
+            member.delivered += emission.stamps.len() as u64;
+            outlets.delivered(label, &emission.stamps, 1);
+            if member.is_measured {
+                measure(&mut self.connections, connection, &emission.stamps, outlets.uptime());
+            }
+        }
+    }
+
+    /// Whether a connection has something to catch up with.
+    pub fn is_behind(&self, connection: usize) -> bool {
+        let Some(it) = self.connections.get(connection) else { return false };
+        let member =
+            |place: &Place| self.classes.get(place.class).and_then(|it| it.members.get(place.member));
+        it.views.values().any(|place| member(place).is_some_and(|member| member.is_behind))
+            || it.readers.values().any(|reader| reader.seen < self.tail.head())
+    }
+
+    /// What a connection that was behind is told; call it when its socket takes bytes.
+    pub fn catch_up(&mut self, connection: usize, now: Now) -> CaughtUp {
+        let mut out = CaughtUp::default();
+        let Some(it) = self.connections.get_mut(connection) else { return out };
+        for place in it.views.values() {
+            let Some(class) = self.classes.get_mut(place.class) else { continue };
+            if class.members.get(place.member).is_some_and(|member| member.is_behind) {
+                class.catch_up(place.member, &self.devices, now, &mut out);
+            }
+        }
+        for (slot, reader) in &mut it.readers {
+            let name = slot.subscription().unwrap_or_default();
+            self.tail.read(reader, (&it.rights, &self.devices), (&name, &self.epoch), &mut out);
+        }
+        if let Some(ages) = &mut it.ages {
+            out.told.iter().for_each(|(_label, stamps)| ages.observe(stamps, now.uptime));
+        }
+        out
+    }
+
+    // --- classes
+
+    /// The class of a key, made if need be.
+    pub(crate) fn class_of(&mut self, key: ClassKey) -> usize {
+        if let Some(&class) = self.by_key.get(&key) {
+            return class;
+        }
+        let class_id = self.classes.insert(Class::new(key.clone()));
+        self.by_key.insert(key, class_id);
+        self.index_class(class_id);
+        let Some(class) = self.classes.get_mut(class_id) else { return class_id };
+        let ClassKey { spec, rights, .. } = class.key.clone();
+        let shows = |known: &crate::devices::Known| {
+            spec.filter.lets_place(known.position(), known.floor())
+                && spec.filter.lets_device(&known.device)
+                && rights.allow(known.device.id.as_str())
+        };
+        let shown: Vec<usize> = match spec.filter.listed() {
+            Some(ids) => {
+                let known = ids.iter().filter_map(|id| self.devices.index_of(id));
+                known.filter(|&index| self.devices.get(index).is_some_and(shows)).collect()
+            }
+            None => {
+                self.devices.iter().filter(|(_index, known)| shows(known)).map(|(index, _)| index).collect()
+            }
+        };
+        for index in shown {
+            let entry = class.begin_with(index, self.devices.newest(index).cloned());
+            if let Some(known) = self.devices.get_mut(index) {
+                known.memberships.push(Membership { class: class_id, entry });
+            }
+        }
+        class_id
+    }
+
+    fn index_class(&mut self, class_id: usize) {
+        let Some(class) = self.classes.get_mut(class_id) else { return };
+        let filter = &class.key.spec.filter;
+        if let (Some(shape), Some(site)) = (&filter.area, filter.site()) {
+            let bounds = shape.bounds();
+            self.grids.entry(site.clone()).or_default().insert(bounds, class_id);
+            class.bounds = Some(bounds);
+        } else if let Some(ids) = filter.listed() {
+            for id in ids {
+                self.listed.entry(id.clone()).or_default().push(class_id);
+            }
+        } else {
+            self.open.insert(class_id);
+        }
+    }
+
+    /// Forgets a class that nobody is in.
+    pub(crate) fn drop_class(&mut self, class_id: usize) {
+        let Some(class) = self.classes.try_remove(class_id) else { return };
+        let filter: &Filter = &class.key.spec.filter;
+        if let (Some(bounds), Some(site)) = (class.bounds, filter.site()) {
+            if let Some(grid) = self.grids.get_mut(site) {
+                grid.remove(bounds, class_id);
+            }
+        } else if let Some(ids) = filter.listed() {
+            for id in ids {
+                if let Some(classes) = self.listed.get_mut(id) {
+                    classes.retain(|&it| it != class_id);
+                    if classes.is_empty() {
+                        self.listed.remove(id);
+                    }
+                }
+            }
+        } else {
+            self.open.remove(&class_id);
+        }
+        for (_index, entry) in &class.entries {
+            if let Some(known) = self.devices.get_mut(entry.device) {
+                known.memberships.retain(|membership| membership.class != class_id);
+            }
+        }
+        self.by_key.remove(&class.key);
+        self.dirty.retain(|&it| it != class_id);
+    }
+
+    /// A member takes its place in a class. Says which.
+    pub(crate) fn seat(&mut self, class_id: usize, member: Member) -> usize {
+        let Some(class) = self.classes.get_mut(class_id) else { return 0 };
+        class.members.push(member);
+        class.members.len() - 1
+    }
+}
+
+fn measure(connections: &mut Slab<Connection>, connection: usize, stamps: &[Stamp], uptime: Duration) {
+    if let Some(ages) = connections.get_mut(connection).and_then(|it| it.ages.as_mut()) {
+        ages.observe(stamps, uptime);
+    }
+}
