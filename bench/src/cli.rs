@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::fault::{Fault, Outcome};
+use crate::kernel::Cores;
 use crate::report::Report;
 use crate::scenario::{self, a, b, c, d, e, f, g};
 use crate::{kernel, yardstick};
@@ -94,7 +95,7 @@ struct Run<O: Args> {
 pub(crate) struct Bench {
     pub(crate) program: PathBuf,
     pub(crate) is_quick: bool,
-    pub(crate) is_pinned: bool,
+    pub(crate) cores: Cores,
     /// Open files of a process.
     pub(crate) open_files: u64,
     pub(crate) report: Report,
@@ -116,7 +117,7 @@ impl Bench {
         Ok(Self {
             program,
             is_quick: shared.quick,
-            is_pinned: shared.pin,
+            cores: if shared.pin { Cores::Apart } else { Cores::Shared },
             open_files: kernel::raise_open_files()?,
             report: Report::default(),
         })

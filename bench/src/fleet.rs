@@ -14,7 +14,7 @@ use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, Socket
 use crate::clock::now_us;
 use crate::fault::{Fault, Outcome, While as _};
 use crate::reader::{Listen, Reader, Tally};
-use crate::ws::{self, Answer, Kind};
+use crate::ws::{self, Answer, Compression, Kind};
 
 /// How much is read to see frames, bytes. What is left of a long frame that nobody wants is thrown away by the kernel.
 const READ_BYTES: usize = 16 * 1024;
@@ -49,7 +49,7 @@ pub(crate) struct Wish<'a> {
     pub(crate) listen: Listen,
     /// `SO_RCVBUF`, bytes.
     pub(crate) receive_buffer: Option<usize>,
-    pub(crate) wants_deflate: bool,
+    pub(crate) compression: Compression,
     /// How many may be on their way at once.
     pub(crate) at_once: usize,
     pub(crate) first_words: Words<'a>,
@@ -63,7 +63,7 @@ impl<'a> Wish<'a> {
             token: Some(token),
             listen: Listen::Count,
             receive_buffer: None,
-            wants_deflate: false,
+            compression: Compression::Unasked,
             at_once: 256,
             first_words: Words::Nothing,
         }
@@ -164,7 +164,7 @@ impl Fleet {
     ) -> Outcome<Range<usize>> {
         self.prepare(wish.first_words);
         let (first, settled_before) = (self.members.len(), self.opened + self.failed);
-        let request = ws::upgrade(wish.path, wish.token, wish.wants_deflate);
+        let request = ws::upgrade(wish.path, wish.token, wish.compression);
         let mut is_full = false;
         let mut progress = (0, now_us());
         loop {
@@ -417,10 +417,18 @@ impl Fleet {
         epoll::modify(&self.epoll, socket, EventData::new_u64(index as u64), flags).ok();
     }
 
-    /// Stops or goes on reading what a client is sent.
-    pub(crate) fn mute(&mut self, index: usize, is_muted: bool) {
+    /// Stops reading what a client is sent.
+    pub(crate) fn mute(&mut self, index: usize) {
         if let Some(member) = self.members.get_mut(index) {
-            member.is_muted = is_muted;
+            member.is_muted = true;
+            self.watch(index);
+        }
+    }
+
+    /// Goes on reading what a client is sent.
+    pub(crate) fn unmute(&mut self, index: usize) {
+        if let Some(member) = self.members.get_mut(index) {
+            member.is_muted = false;
             self.watch(index);
         }
     }

@@ -22,6 +22,15 @@ fn cores() -> Outcome<(CpuSet, Vec<usize>)> {
     Ok((set, (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect()))
 }
 
+/// Which cores servers and clients use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cores {
+    /// All, together.
+    Shared,
+    /// Servers the first, clients the others.
+    Apart,
+}
+
 /// Puts children that are started while it lives on the first core, and this process on the others.
 #[derive(Debug)]
 pub(crate) struct Pin {
@@ -31,9 +40,9 @@ pub(crate) struct Pin {
 
 impl Pin {
     /// Begins: children started from now on are on the first core. Where there is one core only, nothing is done.
-    pub(crate) fn begin(is_wanted: bool) -> Outcome<Self> {
+    pub(crate) fn begin(cores_kept: Cores) -> Outcome<Self> {
         let (all, list) = cores()?;
-        let is_on = is_wanted && list.len() > 1;
+        let is_on = cores_kept == Cores::Apart && list.len() > 1;
         if let (true, Some(first)) = (is_on, list.first()) {
             let mut set = CpuSet::new();
             set.set(*first);

@@ -5,11 +5,13 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to a terminal")]
 #![allow(
+    clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "counts and times of a measurement are far from the ends of their types"
 )]
+#![allow(clippy::wildcard_enum_match_arm, reason = "most kinds of messages matter to no scenario")]
 
 mod cli;
 mod clock;

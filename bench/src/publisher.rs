@@ -16,7 +16,7 @@ use crate::histogram::Histogram;
 use crate::positions::number;
 use crate::reader::{Listen, Reader, Tally};
 use crate::tags::{Floor, Tags};
-use crate::ws::{self, Answer, Kind};
+use crate::ws::{self, Answer, Compression, Kind};
 
 /// How long a server may refuse to take bytes.
 const WRITE_MAX: Duration = Duration::from_secs(20);
@@ -177,7 +177,9 @@ impl Link {
         stream.set_nodelay(true).to("set TCP_NODELAY")?;
         stream.set_write_timeout(Some(WRITE_MAX)).to("set a timeout")?;
         stream.set_read_timeout(Some(WRITE_MAX)).to("set a timeout")?;
-        stream.write_all(ws::upgrade("/ws", Some(token), false).as_bytes()).to("open a publisher")?;
+        stream
+            .write_all(ws::upgrade("/ws", Some(token), Compression::Unasked).as_bytes())
+            .to("open a publisher")?;
         let mut reader = Reader::new(Listen::Words);
         let (mut head, mut tally) = (Vec::new(), Tally::default());
         let mut scratch = vec![0; 16 * 1024];

@@ -99,26 +99,22 @@ impl Reader {
     }
 
     /// Takes what arrived.
-    pub(crate) fn feed(&mut self, mut data: &[u8], tally: &mut Tally, hear: Hear<'_>) {
+    pub(crate) fn feed(&mut self, mut data: &[u8], tally: &mut Tally, listener: Hear<'_>) {
         while !data.is_empty() {
             if self.left > 0 {
                 let (payload, rest) = data.split_at(data.len().min(self.left as usize));
                 data = rest;
-                self.payload(payload, tally, hear);
+                self.payload(payload, tally, listener);
             } else if self.stash.is_empty() {
-                match Self::begin(data) {
-                    Some(head) => {
-                        let (header, rest) = data.split_at(head.header_len);
-                        data = rest;
-                        self.begun(head, header.len(), data, tally, hear);
-                    }
-                    None => {
-                        self.stash.extend_from_slice(data);
-                        return;
-                    }
-                }
+                let Some(head) = Self::begin(data) else {
+                    self.stash.extend_from_slice(data);
+                    return;
+                };
+                let (header, rest) = data.split_at(head.header_len);
+                data = rest;
+                self.begun(head, header.len(), data, tally, listener);
             } else {
-                data = self.feed_stash(data, tally, hear);
+                data = self.feed_stash(data, tally, listener);
             }
         }
     }
@@ -131,14 +127,14 @@ impl Reader {
     }
 
     /// Completes the beginning of a frame byte by byte as needed, and returns the rest.
-    fn feed_stash<'a>(&mut self, mut data: &'a [u8], tally: &mut Tally, hear: Hear<'_>) -> &'a [u8] {
+    fn feed_stash<'a>(&mut self, mut data: &'a [u8], tally: &mut Tally, listener: Hear<'_>) -> &'a [u8] {
         loop {
             if let Some(head) = Self::begin(&self.stash) {
                 let stash = std::mem::take(&mut self.stash);
                 let (header, prefix) = stash.split_at(head.header_len);
-                self.begun(head, header.len(), prefix, tally, hear);
+                self.begun(head, header.len(), prefix, tally, listener);
                 if !prefix.is_empty() {
-                    self.payload(prefix, tally, hear);
+                    self.payload(prefix, tally, listener);
                 }
                 return data;
             }
@@ -157,7 +153,14 @@ impl Reader {
     }
 
     /// A frame begins; `payload` is at least the part of it that tells what it is.
-    fn begun(&mut self, head: Head, header_len: usize, payload: &[u8], tally: &mut Tally, hear: Hear<'_>) {
+    fn begun(
+        &mut self,
+        head: Head,
+        header_len: usize,
+        payload: &[u8],
+        tally: &mut Tally,
+        listener: Hear<'_>,
+    ) {
         let prefix_len = head.payload_len.min(PREFIX_BYTES as u64) as usize;
         self.kind = Kind::of(head, payload.get(..prefix_len).unwrap_or_default());
         self.frame_bytes = header_len as u64 + head.payload_len;
@@ -168,31 +171,31 @@ impl Reader {
             Listen::All => !matches!(self.kind, Kind::Snapshot | Kind::Deflated),
         };
         if self.left == 0 {
-            self.ended(&[], tally, hear);
+            self.ended(&[], tally, listener);
         }
     }
 
-    fn payload(&mut self, bytes: &[u8], tally: &mut Tally, hear: Hear<'_>) {
+    fn payload(&mut self, bytes: &[u8], tally: &mut Tally, listener: Hear<'_>) {
         self.left -= bytes.len() as u64;
         if self.left > 0 {
             if self.is_wanted {
                 self.body.extend_from_slice(bytes);
             }
         } else if self.body.is_empty() {
-            self.ended(bytes, tally, hear);
+            self.ended(bytes, tally, listener);
         } else {
             self.body.extend_from_slice(bytes);
             let mut body = std::mem::take(&mut self.body);
-            self.ended(&body, tally, hear);
+            self.ended(&body, tally, listener);
             body.clear();
             self.body = body;
         }
     }
 
-    fn ended(&mut self, payload: &[u8], tally: &mut Tally, hear: Hear<'_>) {
+    fn ended(&mut self, payload: &[u8], tally: &mut Tally, listener: Hear<'_>) {
         tally.count(self.kind, self.frame_bytes);
         if self.is_wanted {
-            hear(self.kind, payload);
+            listener(self.kind, payload);
         }
         self.is_wanted = false;
     }

@@ -34,13 +34,9 @@ impl Report {
         eprintln!("   {}: {what}", self.scenario);
     }
 
-    /// A line under the tables.
-    pub(crate) fn note(&mut self, what: &str) {
-        println!("   {what}");
-    }
-
     /// What was to be reached, and whether it was.
-    pub(crate) fn verdict(&mut self, what: &str, is_reached: bool) {
+    pub(crate) fn verdict(&mut self, what: &str, reached: impl Into<Reached>) {
+        let Reached(is_reached) = reached.into();
         println!("   {} {what}", if is_reached { "reached:    " } else { "NOT reached:" });
         self.keep(&format!("verdict: {what}"), Value::Bool(is_reached));
     }
@@ -49,6 +45,21 @@ impl Report {
     pub(crate) fn write(&self, path: &Path) -> Outcome {
         let text = format!("{:#}\n", Value::Object(self.raw.clone()));
         fs::write(path, text).to(format!("write {}", path.display()))
+    }
+}
+
+/// A line under the tables.
+pub(crate) fn note(what: &str) {
+    println!("   {what}");
+}
+
+/// Whether what was to be reached was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reached(bool);
+
+impl From<bool> for Reached {
+    fn from(is_reached: bool) -> Self {
+        Self(is_reached)
     }
 }
 
@@ -78,11 +89,8 @@ impl Table {
         for row in &self.rows {
             let mut line = String::from("  ");
             for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                line.push_str(&if index == 0 {
-                    format!(" {cell:<width$}")
-                } else {
-                    format!("  {cell:>width$}")
-                });
+                let cell = if index == 0 { format!(" {cell:<width$}") } else { format!("  {cell:>width$}") };
+                line.push_str(&cell);
             }
             println!("{}", line.trim_end());
         }

@@ -7,6 +7,7 @@ const STEP_MM: i64 = 150;
 
 /// A rectangle, metres.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(clippy::struct_field_names, reason = "the unit is in the name")]
 pub(crate) struct Floor {
     pub(crate) x_m: f64,
     pub(crate) y_m: f64,
@@ -20,7 +21,7 @@ impl Floor {
     }
 }
 
-/// Random numbers that are the same in each run (SplitMix64).
+/// Random numbers that are the same in each run (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub(crate) struct Dice(u64);
 

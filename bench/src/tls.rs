@@ -13,7 +13,7 @@ use rustls::{
 };
 
 use crate::fault::{Fault, Outcome, While as _};
-use crate::ws::{self, Answer};
+use crate::ws::{self, Answer, Compression};
 
 /// How long a handshake may take.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -78,7 +78,7 @@ pub(crate) fn open(server: SocketAddr, token: &str, config: &Arc<ClientConfig>) 
     let name = ServerName::try_from("localhost").to("name the server")?;
     let connection = ClientConnection::new(Arc::clone(config), name).to("begin TLS")?;
     let mut stream = StreamOwned::new(connection, stream);
-    stream.write_all(ws::upgrade("/ws", Some(token), false).as_bytes()).to("open over TLS")?;
+    stream.write_all(ws::upgrade("/ws", Some(token), Compression::Unasked).as_bytes()).to("open over TLS")?;
     let (mut head, mut scratch) = (Vec::new(), [0; 2_048]);
     loop {
         let bytes = stream.read(&mut scratch).to("open over TLS")?;

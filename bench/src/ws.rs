@@ -32,10 +32,9 @@ impl Head {
     /// How many bytes are needed to know more, given those that are there.
     pub(crate) fn bytes_needed(bytes: &[u8]) -> usize {
         match bytes.get(1).map(|second| second & 0x7f) {
-            None => 2,
             Some(126) => 4,
             Some(127) => 10,
-            Some(_) => 2,
+            Some(_) | None => 2,
         }
     }
 }
@@ -121,11 +120,11 @@ pub(crate) fn push_text(buffer: &mut Vec<u8>, text: &[u8]) {
     match text.len() {
         len if len < 126 => buffer.push(0x80 | len as u8),
         len if len <= 0xffff => {
-            buffer.push(0x80 | 126);
+            buffer.push(0xfe);
             buffer.extend_from_slice(&(len as u16).to_be_bytes());
         }
         len => {
-            buffer.push(0x80 | 127);
+            buffer.push(0xff);
             buffer.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }
@@ -140,10 +139,17 @@ pub(crate) fn push_text(buffer: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
+/// Whether a client offers `permessage-deflate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    Unasked,
+    Offered,
+}
+
 /// The request that opens a WebSocket.
-pub(crate) fn upgrade(path: &str, token: Option<&str>, wants_deflate: bool) -> String {
+pub(crate) fn upgrade(path: &str, token: Option<&str>, compression: Compression) -> String {
     let bearer = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    let deflate = if wants_deflate {
+    let deflate = if compression == Compression::Offered {
         "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
     } else {
         ""
@@ -195,7 +201,7 @@ mod tests {
     fn a_text_is_masked_and_has_its_length() {
         let mut buffer = Vec::new();
         push_text(&mut buffer, &[b'a'; 300]);
-        assert_eq!(buffer.get(..4), Some(&[0x81, 0x80 | 126, 1, 44][..]));
+        assert_eq!(buffer.get(..4), Some(&[0x81, 0xfe, 1, 44][..]));
         let unmasked: Vec<u8> = buffer[8..].iter().zip(MASK.iter().cycle()).map(|(a, b)| a ^ b).collect();
         assert_eq!(unmasked, [b'a'; 300]);
     }

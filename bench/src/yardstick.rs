@@ -1,7 +1,7 @@
 //! The yardstick: a raw epoll server that writes one prepared frame to every socket, with one `write` each.
 //!
 //! No JSON, no state, no rights: less than this no server can do for a delivery that is not gathered with others. Sockets
-//! open like WebSockets, so that the same clients can be used; every byte from `/control` asks for one round.
+//! open as those of a browser do, so that the same clients can be used; every byte from `/control` asks for one round.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};

@@ -16,6 +16,19 @@ export type Shape =
 /** What a close code asks of the client. */
 export type Advice = 'come_back' | 'come_back_with_fresh_token' | 'stay_away';
 
+/** How old positions were, milliseconds: of this connection, since it asked the time before. */
+export interface Ages {
+  /** Half of them were younger. */
+  p50: number;
+  /** All but one in a hundred were younger. */
+  p99: number;
+  /** None was older. */
+  max: number;
+}
+
+/** An area in the frame of the site, metres. */
+export type Area = { polygon: number[][] } | { box: BoxArea } | { circle: CircleArea };
+
 /** `system.auth_required`: Says that a token is needed: the first message on a connection that brought none. */
 export interface AuthRequired {
   /** The ways to bring a token. */
@@ -28,6 +41,28 @@ export interface AuthRequired {
 export interface Authenticate {
   /** The JWT. */
   token: string;
+}
+
+/** A box along the axes of the site, metres. */
+export interface BoxArea {
+  /** The west end. */
+  min_x: number;
+  /** The south end. */
+  min_y: number;
+  /** The east end. */
+  max_x: number;
+  /** The north end. */
+  max_y: number;
+}
+
+/** A circle, metres. */
+export interface CircleArea {
+  /** East of the origin. */
+  x: number;
+  /** North of the origin. */
+  y: number;
+  /** How far its edge is from the centre, metres. */
+  radius_m: number;
 }
 
 /** `system.connection`: The hello: once, after authentication. */
@@ -50,6 +85,30 @@ export interface Connection {
   protocol: string;
   /** The limits that hold for this connection. */
   limits: Limits;
+}
+
+/** `system.connection_stats`: How this connection is served. */
+export interface ConnectionStats {
+  /** The id of this connection. */
+  client_id: string;
+  /** Since when it is open. */
+  since: string;
+  /** Messages that the client sent. */
+  received: number;
+  /** Frames that the client was sent. */
+  sent: number;
+  /** Positions that it was sent. */
+  positions_delivered: number;
+  /** Positions that newer ones replaced because the client was slow. */
+  positions_dropped: number;
+  /** Bytes that wait in the server for the client to read. */
+  queued_bytes: number;
+  /** Its subscriptions. */
+  subscriptions: SubscriptionStats[];
+  /** Due by the view's rate → written to the socket: what the server added. */
+  added_age_ms?: Ages;
+  /** Received by the server → written to the socket. Measured from the first such request on; absent before. */
+  age_ms?: Ages;
 }
 
 /** A device as the registry knows it. */
@@ -158,6 +217,9 @@ export type ErrorCode =
   | 'unavailable'
   | 'internal';
 
+/** What of a device a view tells when it moves. */
+export type Fields = 'position' | 'all';
+
 /** `get_active_devices`: Asks for the devices that are connected or stale, or for those with another status. */
 export interface GetActiveDevices {
   /** The previous page's `next`. */
@@ -169,6 +231,9 @@ export interface GetActiveDevices {
   /** Only these statuses; connected and stale when absent. */
   status?: Status[] | null;
 }
+
+/** `get_connection_stats`: Asks how this connection is served. */
+export type GetConnectionStats = Record<never, never>;
 
 /** `get_device_location`: Asks where a device is. */
 export interface GetDeviceLocation {
@@ -231,11 +296,17 @@ export interface JoinRoom {
 /** What a device is. */
 export type Kind = 'tag' | 'anchor' | 'gateway';
 
+/** What is done when a client can't keep up. */
+export type Lane = 'newest' | 'every';
+
 /** `leave_room`: Leaves a room. */
 export interface LeaveRoom {
   /** Which room. */
   room: string;
 }
+
+/** What one step of an integer in `uwb.position_columns` is. */
+export type LengthUnit = 'mm' | 'cm';
 
 /** The limits that hold for this connection. */
 export interface Limits {
@@ -323,6 +394,17 @@ export interface Member {
   since: string;
 }
 
+/** In which form a view tells what moved. */
+export type Mode = 'batch' | 'single' | 'columns';
+
+/** `system.pace`: This client is slower than what it asked for: positions were skipped. At most once a second. */
+export interface Pace {
+  /** How many positions were replaced by newer ones since the last such message. */
+  dropped: number;
+  /** How long the client had waited for what came just now, milliseconds. */
+  age_ms: number;
+}
+
 /** `ping`: Asks for a sign of life, and the server's time. */
 export type Ping = Record<never, never>;
 
@@ -352,10 +434,34 @@ export interface Pong {
   server_time: string;
 }
 
-/** `uwb.position_update`: Where this client's tracked devices are: those that moved since its last update. */
+/** `uwb.position_columns`: Where the devices of a view are that moved, as columns: the n-th number of each column belongs to the n-th device. */
+export interface PositionColumns {
+  /** What one step of `x`, `y`, `z` and `accuracy` is. */
+  unit: LengthUnit;
+  /** The server's clock. */
+  timestamp: string;
+  /** The devices, as `view.snapshot` and `view.entered` number them. */
+  refs: number[];
+  /** East of the origin. */
+  x: number[];
+  /** North of the origin. */
+  y: number[];
+  /** Above the origin. */
+  z: number[];
+  /** The radius within which the true position probably lies; with `fields: "all"`. */
+  accuracy?: (number | null)[];
+  /** Charge of the battery, percent; with `fields: "all"`. */
+  battery?: (number | null)[];
+  /** The floor; with `fields: "all"`. */
+  floor?: (number | null)[];
+  /** How long before `timestamp` the device's own time was, milliseconds; with `fields: "all"`. */
+  taken_ms_ago?: number[];
+}
+
+/** `uwb.position_update`: Where devices of a view, or tracked ones, are: those that moved since the last update. */
 export interface PositionUpdate {
   /** By device id. */
-  positions: Record<string, Place>;
+  positions: Record<string, Whereabouts>;
   /** The server's clock. */
   timestamp: string;
 }
@@ -503,7 +609,7 @@ export interface Sender {
   user_id: string;
 }
 
-/** A position in a room's numbering. */
+/** A place in a numbering: of a room, or of all fixes. */
 export interface Since {
   /** The epoch of the numbering, as `room.joined` or a numbered message said it. */
   epoch: string;
@@ -524,6 +630,66 @@ export type Status = 'connected' | 'stale' | 'disconnected';
 
 /** `stop_position_tracking`: Ends this client's position updates. */
 export type StopPositionTracking = Record<never, never>;
+
+/** `subscribe`: Asks for a view: its devices as they are now, and then what changes. */
+export interface Subscribe {
+  /** What of them. */
+  fields?: Fields | null;
+  /** What is done when the client can't keep up. */
+  lane?: Lane | null;
+  /** At most so many positions of a device in a second, 0.0002 to 100; the newest comes in any case. 0 pauses. No limit when absent. */
+  max_rate_hz?: number | null;
+  /** A position is told when it is at least so far from the one told before, metres. */
+  min_move_m?: number | null;
+  /** In which form. */
+  mode?: Mode | null;
+  /** Where the client left off; for the lane `every`. */
+  since?: Since | null;
+  /** Whether the devices as they are now come first; `true` when absent. */
+  snapshot?: boolean | null;
+  /** The unit of the columns. */
+  unit?: LengthUnit | null;
+  /** Which devices; all that the client may see when absent. */
+  view?: ViewFilter | null;
+}
+
+/** `subscribed`: The answer to `subscribe`; the snapshot follows, then what changes. */
+export interface Subscribed {
+  /** The name of the subscription on this connection. */
+  subscription: string;
+  /** The epoch of the numbering of fixes; it changes when the numbering starts anew. */
+  epoch: string;
+  /** The number of the last fix so far. */
+  seq: number;
+  /** With `since`: whether everything that was missed follows. */
+  recovered?: boolean;
+}
+
+/** One subscription, as the server sees it. */
+export interface SubscriptionStats {
+  /** Its name. */
+  subscription: string;
+  /** Its form. */
+  mode: Mode;
+  /** Its lane. */
+  lane: Lane;
+  /** Whether there is something newer than what the socket could take. */
+  is_behind: boolean;
+  /** How many devices it shows; absent in the lane `every`. */
+  devices?: number;
+  /** Its rate; absent where there is no limit. */
+  max_rate_hz?: number;
+}
+
+/** `subscription.updated`: The answer to `update_subscription`; what it changes follows. */
+export interface SubscriptionUpdated {
+  /** Which subscription. */
+  subscription: string;
+  /** The epoch of the numbering of fixes. */
+  epoch: string;
+  /** The number of the last fix so far. */
+  seq: number;
+}
 
 /** `system.token_refreshed`: The answer to an `authenticate` on a live socket. */
 export interface TokenRefreshed {
@@ -546,6 +712,18 @@ export interface TrackingStarted {
 /** `uwb.tracking_stopped`: The answer to `stop_position_tracking`. */
 export type TrackingStopped = Record<never, never>;
 
+/** `unsubscribe`: Ends a view. */
+export interface Unsubscribe {
+  /** Which subscription. */
+  subscription: string;
+}
+
+/** `unsubscribed`: The answer to `unsubscribe`: nothing of the view comes after it. */
+export interface Unsubscribed {
+  /** Which subscription it was. */
+  subscription: string;
+}
+
 /** `update_device`: Changes what the registry says of a device. */
 export interface UpdateDevice {
   /** Which device. */
@@ -554,6 +732,102 @@ export interface UpdateDevice {
   kind?: Kind | null;
   /** Its new name; an empty text takes the name away. */
   name?: string | null;
+}
+
+/** `update_subscription`: Changes a view; what is absent stays. */
+export interface UpdateSubscription {
+  /** Which subscription. */
+  subscription: string;
+  /** What of them. */
+  fields?: Fields | null;
+  /** At most so many positions of a device in a second; 0 pauses, `null` lifts the limit. */
+  max_rate_hz?: number | null;
+  /** How far a device has to move to be told of, metres. */
+  min_move_m?: number | null;
+  /** In which form. */
+  mode?: Mode | null;
+  /** The unit of the columns. */
+  unit?: LengthUnit | null;
+  /** Which devices, instead of those before. */
+  view?: ViewFilter | null;
+}
+
+/** `view.entered`: Devices came into a view, or are to be read anew. */
+export interface ViewEntered {
+  /** Which subscription. */
+  subscription: string;
+  /** The devices as they are. */
+  devices: Device[];
+  /** What `uwb.position_columns` calls them, in the same order; absent in the other forms. */
+  refs?: number[];
+}
+
+/** Which devices a view shows: those that everything given here holds for, within the rights of the client. */
+export interface ViewFilter {
+  /** Those inside an area. */
+  area?: Area | null;
+  /** These: ids, or patterns with `*`, `?`, `[ab]` and `{a,b}`. At most 1,000 ids and 100 patterns. */
+  devices?: string[] | null;
+  /** Those on one of these floors, at most 100. */
+  floors?: number[] | null;
+  /** These kinds. */
+  kinds?: Kind[] | null;
+  /** Those of this site. With an area: `main` when absent. */
+  site?: string | null;
+  /** These statuses; connected and stale when absent. */
+  status?: Status[] | null;
+}
+
+/** `view.gap`: Fixes were lost to a view of the lane `every`: the client was too slow, or away for too long. */
+export interface ViewGap {
+  /** Which subscription. */
+  subscription: string;
+  /** The epoch of the numbering of fixes. */
+  epoch: string;
+  /** The first number that may be lost. */
+  from_seq: number;
+  /** The last number that may be lost. */
+  to_seq: number;
+}
+
+/** `view.left`: Devices left a view: they moved, changed, are gone, or may no longer be seen. */
+export interface ViewLeft {
+  /** Which subscription. */
+  subscription: string;
+  /** Their ids. */
+  device_ids: string[];
+}
+
+/** `view.snapshot`: The devices of a view as they are, in pages of at most 1,000. The first page replaces all that was known of the view; between the pages other messages of the view may come. */
+export interface ViewSnapshot {
+  /** Which subscription. */
+  subscription: string;
+  /** The devices of this page. */
+  devices: Device[];
+  /** Which page it is, from 1. */
+  page: number;
+  /** Whether it is the last one. */
+  complete: boolean;
+  /** What `uwb.position_columns` calls them, in the same order; absent in the other forms. */
+  refs?: number[];
+}
+
+/** Where a device is, in a `uwb.position_update`. What is beside the coordinates comes with `fields: "all"`. */
+export interface Whereabouts {
+  /** East of the origin, metres. */
+  x: number;
+  /** North of the origin, metres. */
+  y: number;
+  /** Above the origin, metres. */
+  z: number;
+  /** The radius within which the true position probably lies, metres. */
+  accuracy?: number;
+  /** Charge of the battery, percent. */
+  battery?: number;
+  /** The floor. */
+  floor?: number;
+  /** The device's time; the arrival where it gives none. */
+  timestamp?: string;
 }
 
 /** What a client may ask, and what it is answered. Applications add their own `domain.*` requests by declaration merging. */
@@ -571,6 +845,10 @@ export interface Requests {
   remove_device: { payload: RemoveDevice; answer: DeviceRemoved; answerType: 'device.removed' };
   start_position_tracking: { payload: StartPositionTracking; answer: TrackingStarted; answerType: 'uwb.tracking_started' };
   stop_position_tracking: { payload: StopPositionTracking; answer: TrackingStopped; answerType: 'uwb.tracking_stopped' };
+  subscribe: { payload: Subscribe; answer: Subscribed; answerType: 'subscribed' };
+  update_subscription: { payload: UpdateSubscription; answer: SubscriptionUpdated; answerType: 'subscription.updated' };
+  unsubscribe: { payload: Unsubscribe; answer: Unsubscribed; answerType: 'unsubscribed' };
+  get_connection_stats: { payload: GetConnectionStats; answer: ConnectionStats; answerType: 'system.connection_stats' };
   report_location: { payload: ReportLocation; answer: LocationsReported; answerType: 'uwb.locations_reported' };
   get_location_history: { payload: GetLocationHistory; answer: LocationHistory; answerType: 'uwb.location_history' };
 }
@@ -584,6 +862,8 @@ export interface ServerMessages {
   'system.pong': Pong;
   'system.reconnect': Reconnect;
   error: ErrorPayload;
+  'system.pace': Pace;
+  'system.connection_stats': ConnectionStats;
   'room.joined': RoomJoined;
   'room.left': RoomLeft;
   'room.members': RoomMembers;
@@ -591,9 +871,17 @@ export interface ServerMessages {
   'room.message': RoomMessage;
   'room.gap': RoomGap;
   'room.advanced': RoomAdvanced;
+  subscribed: Subscribed;
+  'subscription.updated': SubscriptionUpdated;
+  unsubscribed: Unsubscribed;
+  'view.snapshot': ViewSnapshot;
+  'view.entered': ViewEntered;
+  'view.left': ViewLeft;
+  'view.gap': ViewGap;
   'uwb.device_list': DeviceList;
   'uwb.location': Location;
   'uwb.position_update': PositionUpdate;
+  'uwb.position_columns': PositionColumns;
   'uwb.tracking_started': TrackingStarted;
   'uwb.tracking_stopped': TrackingStopped;
   'uwb.device_registered': DeviceRegistered;
@@ -605,23 +893,32 @@ export interface ServerMessages {
   'uwb.location_history': LocationHistory;
 }
 
+const agesShape: Shape = { p50: 'n', p99: 'n', max: 'n' };
 const authRequiredShape: Shape = { auth_methods: ['[]', 's'], message: 's' };
 const authenticateShape: Shape = { token: 's' };
+const boxAreaShape: Shape = { min_x: 'n', min_y: 'n', max_x: 'n', max_y: 'n' };
+const circleAreaShape: Shape = { x: 'n', y: 'n', radius_m: 'n' };
 const deviceRemovedShape: Shape = { device_id: 's' };
 const errorShape: Shape = { code: 's', message: 's', retryable: 'b', 'details?': '*', 'retry_after_ms?': 'n' };
+const fieldsShape: Shape = ['=', 'position', 'all'];
+const getConnectionStatsShape: Shape = {};
 const getDeviceLocationShape: Shape = { device_id: 's' };
 const getLocationHistoryShape: Shape = { device_id: 's', 'after?': ['?', 's'], 'end_time?': ['?', 's'], 'limit?': ['?', 'n'], 'start_time?': ['?', 's'] };
 const getRoomMembersShape: Shape = { room: 's' };
 const heartbeatShape: Shape = { server_time: 's', uptime_seconds: 'n' };
 const kindShape: Shape = ['=', 'tag', 'anchor', 'gateway'];
+const laneShape: Shape = ['=', 'newest', 'every'];
 const leaveRoomShape: Shape = { room: 's' };
+const lengthUnitShape: Shape = ['=', 'mm', 'cm'];
 const limitsShape: Shape = { message_bytes: 'n', requests_per_second: 'n', rooms: 'n', locations_per_report: 'n', devices_per_page: 'n', history_per_page: 'n' };
 const memberShape: Shape = { client_id: 's', user_id: 's', since: 's' };
+const modeShape: Shape = ['=', 'batch', 'single', 'columns'];
+const paceShape: Shape = { dropped: 'n', age_ms: 'n' };
 const pingShape: Shape = {};
 const placeShape: Shape = { x: 'n', y: 'n', z: 'n' };
 const pointShape: Shape = { x: 'n', y: 'n', z: 'n' };
 const pongShape: Shape = { server_time: 's' };
-const positionUpdateShape: Shape = { positions: ['{}', placeShape], timestamp: 's' };
+const positionColumnsShape: Shape = { unit: lengthUnitShape, timestamp: 's', refs: ['[]', 'n'], x: ['[]', 'n'], y: ['[]', 'n'], z: ['[]', 'n'], 'accuracy?': ['[]', ['?', 'n']], 'battery?': ['[]', ['?', 'n']], 'floor?': ['[]', ['?', 'n']], 'taken_ms_ago?': ['[]', 'n'] };
 const proximityShape: Shape = { device1: 's', device2: 's', distance: 'n' };
 const reconnectShape: Shape = { retry_after_ms: 'n', message: 's' };
 const refusedItemShape: Shape = { index: 'n', code: 's', message: 's' };
@@ -639,11 +936,21 @@ const sinceShape: Shape = { epoch: 's', seq: 'n' };
 const startPositionTrackingShape: Shape = { device_ids: ['[]', 's'], 'update_frequency?': ['?', 'n'] };
 const statusShape: Shape = ['=', 'connected', 'stale', 'disconnected'];
 const stopPositionTrackingShape: Shape = {};
+const subscribedShape: Shape = { subscription: 's', epoch: 's', seq: 'n', 'recovered?': 'b' };
+const subscriptionStatsShape: Shape = { subscription: 's', mode: modeShape, lane: laneShape, is_behind: 'b', 'devices?': 'n', 'max_rate_hz?': 'n' };
+const subscriptionUpdatedShape: Shape = { subscription: 's', epoch: 's', seq: 'n' };
 const tokenRefreshedShape: Shape = { expires_at: 's', roles: ['[]', 's'], permissions: ['[]', 's'] };
 const trackingStartedShape: Shape = { device_ids: ['[]', 's'], update_frequency: 'n' };
 const trackingStoppedShape: Shape = {};
+const unsubscribeShape: Shape = { subscription: 's' };
+const unsubscribedShape: Shape = { subscription: 's' };
 const updateDeviceShape: Shape = { device_id: 's', 'kind?': ['?', kindShape], 'name?': ['?', 's'] };
+const viewGapShape: Shape = { subscription: 's', epoch: 's', from_seq: 'n', to_seq: 'n' };
+const viewLeftShape: Shape = { subscription: 's', device_ids: ['[]', 's'] };
+const whereaboutsShape: Shape = { x: 'n', y: 'n', z: 'n', 'accuracy?': 'n', 'battery?': 'n', 'floor?': 'n', 'timestamp?': 's' };
+const areaShape: Shape = ['|', { polygon: ['[]', ['[]', 'n']] }, { box: boxAreaShape }, { circle: circleAreaShape }];
 const connectionShape: Shape = { client_id: 's', status: 's', user_id: 's', roles: ['[]', 's'], permissions: ['[]', 's'], expires_at: 's', heartbeat_interval_secs: 'n', protocol: 's', limits: limitsShape };
+const connectionStatsShape: Shape = { client_id: 's', since: 's', received: 'n', sent: 'n', positions_delivered: 'n', positions_dropped: 'n', queued_bytes: 'n', subscriptions: ['[]', subscriptionStatsShape], 'added_age_ms?': agesShape, 'age_ms?': agesShape };
 const deviceShape: Shape = { id: 's', kind: kindShape, status: statusShape, last_seen: ['?', 's'], location: ['?', placeShape], 'accuracy?': 'n', 'battery?': 'n', 'floor?': 'n', 'name?': 's', 'received_at?': 's', 'site?': 's', 'source?': 's', 'timestamp?': 's' };
 const deviceListShape: Shape = { devices: ['[]', deviceShape], total: 'n', 'next?': 's' };
 const deviceRegisteredShape: Shape = { device_id: 's', initial_location: ['?', placeShape] };
@@ -656,8 +963,14 @@ const locationShape: Shape = { device_id: 's', location: placeShape, timestamp: 
 const locationHistoryShape: Shape = { device_id: 's', history: ['[]', historyEntryShape], start_time: ['?', 's'], end_time: ['?', 's'], 'next?': 's' };
 const locationItemShape: Shape = { device_id: 's', location: pointShape, 'accuracy?': ['?', 'n'], 'battery?': ['?', 'n'], 'floor?': ['?', 'n'], 'site?': ['?', 's'], 'timestamp?': ['?', 's'] };
 const locationsReportedShape: Shape = { accepted: 'n', refused: ['[]', refusedItemShape] };
+const positionUpdateShape: Shape = { positions: ['{}', whereaboutsShape], timestamp: 's' };
 const reportLocationShape: Shape = ['|', { locations: ['[]', locationItemShape] }, locationItemShape];
 const roomMessageShape: Shape = { room: 's', name: 's', data: '*', from: senderShape };
+const viewEnteredShape: Shape = { subscription: 's', devices: ['[]', deviceShape], 'refs?': ['[]', 'n'] };
+const viewFilterShape: Shape = { 'area?': ['?', areaShape], 'devices?': ['?', ['[]', 's']], 'floors?': ['?', ['[]', 'n']], 'kinds?': ['?', ['[]', kindShape]], 'site?': ['?', 's'], 'status?': ['?', ['[]', statusShape]] };
+const viewSnapshotShape: Shape = { subscription: 's', devices: ['[]', deviceShape], page: 'n', complete: 'b', 'refs?': ['[]', 'n'] };
+const subscribeShape: Shape = { 'fields?': ['?', fieldsShape], 'lane?': ['?', laneShape], 'max_rate_hz?': ['?', 'n'], 'min_move_m?': ['?', 'n'], 'mode?': ['?', modeShape], 'since?': ['?', sinceShape], 'snapshot?': ['?', 'b'], 'unit?': ['?', lengthUnitShape], 'view?': ['?', viewFilterShape] };
+const updateSubscriptionShape: Shape = { subscription: 's', 'fields?': ['?', fieldsShape], 'max_rate_hz?': ['?', 'n'], 'min_move_m?': ['?', 'n'], 'mode?': ['?', modeShape], 'unit?': ['?', lengthUnitShape], 'view?': ['?', viewFilterShape] };
 
 /** The shape of every payload, by the message's type. */
 export const shapes: Record<string, Shape> = {
@@ -674,6 +987,10 @@ export const shapes: Record<string, Shape> = {
   remove_device: removeDeviceShape,
   start_position_tracking: startPositionTrackingShape,
   stop_position_tracking: stopPositionTrackingShape,
+  subscribe: subscribeShape,
+  update_subscription: updateSubscriptionShape,
+  unsubscribe: unsubscribeShape,
+  get_connection_stats: getConnectionStatsShape,
   report_location: reportLocationShape,
   get_location_history: getLocationHistoryShape,
   'system.connection': connectionShape,
@@ -683,6 +1000,8 @@ export const shapes: Record<string, Shape> = {
   'system.pong': pongShape,
   'system.reconnect': reconnectShape,
   error: errorShape,
+  'system.pace': paceShape,
+  'system.connection_stats': connectionStatsShape,
   'room.joined': roomJoinedShape,
   'room.left': roomLeftShape,
   'room.members': roomMembersShape,
@@ -690,9 +1009,17 @@ export const shapes: Record<string, Shape> = {
   'room.message': roomMessageShape,
   'room.gap': roomGapShape,
   'room.advanced': roomAdvancedShape,
+  subscribed: subscribedShape,
+  'subscription.updated': subscriptionUpdatedShape,
+  unsubscribed: unsubscribedShape,
+  'view.snapshot': viewSnapshotShape,
+  'view.entered': viewEnteredShape,
+  'view.left': viewLeftShape,
+  'view.gap': viewGapShape,
   'uwb.device_list': deviceListShape,
   'uwb.location': locationShape,
   'uwb.position_update': positionUpdateShape,
+  'uwb.position_columns': positionColumnsShape,
   'uwb.tracking_started': trackingStartedShape,
   'uwb.tracking_stopped': trackingStoppedShape,
   'uwb.device_registered': deviceRegisteredShape,
@@ -778,4 +1105,20 @@ export const limits = {
   update_frequency_secs_min: 0.02,
   /** The longest time between two position updates, seconds. */
   update_frequency_secs_max: 3600.0,
+  /** The most subscriptions of one connection. */
+  subscriptions_max: 16,
+  /** The most ids of one view; of patterns, 100. */
+  view_devices_max: 1000,
+  /** The most floors of one view. */
+  view_floors_max: 100,
+  /** The most corners of a view's polygon. */
+  area_corners_max: 64,
+  /** The lowest rate of a view, positions of a device in a second; 0 pauses it. */
+  max_rate_hz_min: 0.0002,
+  /** The highest rate of a view, positions of a device in a second. */
+  max_rate_hz_max: 100.0,
+  /** The longest way that a view may want a device to move before it is told, metres. */
+  min_move_m_max: 1000.0,
+  /** The most devices in one `view.snapshot`, `view.entered`, `view.left` or position message of a view. */
+  view_devices_per_message_max: 1000,
 } as const;

@@ -10,7 +10,7 @@ use toml::Table;
 use crate::fault::{Fault, Outcome};
 
 /// What a crate of ours may use of ours, its tests apart.
-const FLOORS: [(&str, &[&str]); 15] = [
+const FLOORS: [(&str, &[&str]); 17] = [
     ("anita-model", &[]),
     ("anita-ws", &[]),
     ("anita-metrics", &["anita-model"]),
@@ -21,28 +21,39 @@ const FLOORS: [(&str, &[&str]); 15] = [
     ("anita-store", &["anita-model"]),
     ("anita-sources", &["anita-formats", "anita-model"]),
     ("anita-client", &["anita-formats", "anita-model", "anita-wire"]),
+    ("anita-views", &["anita-auth", "anita-model", "anita-wire", "anita-world", "anita-ws"]),
     ("anita-hub", &HUB),
     ("anita-session", &SESSION),
     ("anita-server", &SERVER),
     ("anita", &ALL),
+    ("anita-bench", &["anita-model"]),
     ("xtask", &["anita-wire"]),
 ];
 
-const HUB: [&str; 7] =
-    ["anita-auth", "anita-metrics", "anita-model", "anita-store", "anita-wire", "anita-world", "anita-ws"];
-
-const SESSION: [&str; 8] = [
+const HUB: [&str; 8] = [
     "anita-auth",
-    "anita-hub",
     "anita-metrics",
     "anita-model",
     "anita-store",
+    "anita-views",
     "anita-wire",
     "anita-world",
     "anita-ws",
 ];
 
-const SERVER: [&str; 10] = [
+const SESSION: [&str; 9] = [
+    "anita-auth",
+    "anita-hub",
+    "anita-metrics",
+    "anita-model",
+    "anita-store",
+    "anita-views",
+    "anita-wire",
+    "anita-world",
+    "anita-ws",
+];
+
+const SERVER: [&str; 11] = [
     "anita-auth",
     "anita-formats",
     "anita-hub",
@@ -50,12 +61,13 @@ const SERVER: [&str; 10] = [
     "anita-model",
     "anita-session",
     "anita-store",
+    "anita-views",
     "anita-wire",
     "anita-world",
     "anita-ws",
 ];
 
-const ALL: [&str; 13] = [
+const ALL: [&str; 14] = [
     "anita-auth",
     "anita-client",
     "anita-formats",
@@ -66,16 +78,19 @@ const ALL: [&str; 13] = [
     "anita-session",
     "anita-sources",
     "anita-store",
+    "anita-views",
     "anita-wire",
     "anita-world",
     "anita-ws",
 ];
 
 /// What only some crates of ours may use of others, their tests apart.
-const RESERVED: [(&str, &[&str]); 18] = [
+const RESERVED: [(&str, &[&str]); 21] = [
     ("axum", &["anita-server"]),
-    ("clap", &["anita", "xtask"]),
+    ("clap", &["anita", "anita-bench", "xtask"]),
+    ("flate2", &["anita-ws"]),
     ("globset", &["anita-auth"]),
+    ("hdrhistogram", &["anita-views"]),
     ("hyper", &["anita-client", "anita-server"]),
     ("hyper-util", &["anita-client", "anita-server"]),
     ("jiff", &["anita-model"]),
@@ -86,6 +101,7 @@ const RESERVED: [(&str, &[&str]); 18] = [
     ("rumqttc-v4", &["anita-sources"]),
     ("rusqlite", &["anita-store"]),
     ("rust-embed", &["anita-server"]),
+    ("socket2", &["anita-server"]),
     ("tokio-rustls", &["anita-client", "anita-server"]),
     ("tokio-serial", &["anita-sources"]),
     ("tokio-tungstenite", &["anita-client"]),
@@ -94,8 +110,15 @@ const RESERVED: [(&str, &[&str]); 18] = [
 ];
 
 /// Crates without a clock, a task or a socket.
-const PURE: [&str; 6] =
-    ["anita-auth", "anita-formats", "anita-model", "anita-session", "anita-wire", "anita-world"];
+const PURE: [&str; 7] = [
+    "anita-auth",
+    "anita-formats",
+    "anita-model",
+    "anita-session",
+    "anita-views",
+    "anita-wire",
+    "anita-world",
+];
 
 /// What a pure crate must not use.
 const IMPURE: [&str; 4] = ["rand", "tokio", "tokio-util", "tracing-subscriber"];
@@ -126,7 +149,8 @@ fn manifests(root: &Path) -> Result<Vec<Manifest>, Fault> {
     let entries = fs::read_dir(&crates).map_err(|error| Fault::io("read", &crates, error))?;
     let mut paths: Vec<PathBuf> =
         entries.filter_map(Result::ok).map(|entry| entry.path().join("Cargo.toml")).collect();
-    paths.extend(["Cargo.toml", "xtask/Cargo.toml", "fuzz/Cargo.toml"].map(|path| root.join(path)));
+    let others = ["Cargo.toml", "bench/Cargo.toml", "xtask/Cargo.toml", "fuzz/Cargo.toml"];
+    paths.extend(others.map(|path| root.join(path)));
     paths.sort();
     paths.retain(|path| path.is_file());
     paths.iter().map(|path| read(path)).collect()

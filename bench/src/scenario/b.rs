@@ -8,8 +8,9 @@ use crate::fault::Outcome;
 use crate::figures::{median, ratio};
 use crate::kernel::Pin;
 use crate::publisher::Plan;
-use crate::report::{Table, digits};
+use crate::report::{self, Table, digits};
 use crate::server::{Anita, Setup};
+use crate::ws::Compression;
 use crate::yardstick::Yardstick;
 
 use super::stream::{self, Audience, Stretch, View};
@@ -43,11 +44,11 @@ const ALL_FIELDS: &str = r#"{"type":"subscribe","payload":{"mode":"batch","field
 /// The forms, and the name of each in the table.
 const FORMS: [(&str, View); 6] = [
     ("batch", View::BATCH),
-    ("columns, mm", View { request: COLUMNS, wants_deflate: false }),
-    ("columns, cm", View { request: COLUMNS_CM, wants_deflate: false }),
-    ("batch, all fields", View { request: ALL_FIELDS, wants_deflate: false }),
-    ("batch, deflated", View { request: View::BATCH.request, wants_deflate: true }),
-    ("columns, mm, deflated", View { request: COLUMNS, wants_deflate: true }),
+    ("columns, mm", View { request: COLUMNS, compression: Compression::Unasked }),
+    ("columns, cm", View { request: COLUMNS_CM, compression: Compression::Unasked }),
+    ("batch, all fields", View { request: ALL_FIELDS, compression: Compression::Unasked }),
+    ("batch, deflated", View { request: View::BATCH.request, compression: Compression::Offered }),
+    ("columns, mm, deflated", View { request: COLUMNS, compression: Compression::Offered }),
 ];
 
 /// The rounds of one form.
@@ -72,7 +73,7 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Outcome {
     let rounds = bench.pick(options.rounds, 9, 2);
     let secs = bench.pick(options.secs, 4.0, 0.7);
     bench.report.begin("b", &format!("{tags} tags at 10 Hz, {viewers} viewers of everything"));
-    let pin = Pin::begin(bench.is_pinned)?;
+    let pin = Pin::begin(bench.cores)?;
     let (process, address) = Yardstick::start()?;
     let anita = Anita::start(&bench.program, Setup::default())?;
     pin.take_others()?;
@@ -98,7 +99,7 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Outcome {
                 continue;
             }
             let mut audience = Audience::open(&anita, &token, viewers, SAMPLED, form.view)?;
-            form.is_offered = audience.is_deflated == form.view.wants_deflate;
+            form.is_offered = audience.is_deflated == (form.view.compression == Compression::Offered);
             if form.is_offered {
                 audience.warm_up(if bench.is_quick { 0.3 } else { 1.5 })?;
                 form.stretches.push(audience.measure(&anita, &publisher, secs, |_| ())?);
@@ -108,7 +109,7 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Outcome {
     }
     let lateness = publisher.finish()?;
     show(bench, &forms, &yardstick_ns);
-    bench.report.note(&format!(
+    report::note(&format!(
         "reports were sent {:.1} ms after their time at p99, {:.1} ms at most; the ages hold that",
         lateness.quantile_ms(0.99),
         lateness.max_ms()
@@ -118,7 +119,7 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Outcome {
 
 fn show(bench: &mut Bench, forms: &[Rounds], yardstick_ns: &[f64]) {
     let write_ns = median(yardstick_ns);
-    bench.report.note(&format!("the yardstick: {:.2} µs a write", write_ns / 1e3));
+    report::note(&format!("the yardstick: {:.2} µs a write", write_ns / 1e3));
     let titles = [
         "form",
         "ns a position",

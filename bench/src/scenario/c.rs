@@ -10,10 +10,10 @@ use crate::figures::{median, ratio};
 use crate::fleet::{Fleet, Words};
 use crate::kernel::Pin;
 use crate::publisher::{Plan, Publisher};
-use crate::report::{Table, digits};
+use crate::report::{self, Table, digits};
 use crate::server::{Anita, Setup};
 use crate::tags::{Dice, Floor};
-use crate::ws::Kind;
+use crate::ws::{Compression, Kind};
 use crate::yardstick::Yardstick;
 
 use super::stream::{self, Audience, Stretch};
@@ -97,7 +97,7 @@ fn areas(bench: &mut Bench, options: &Options, plan: Plan, viewers: usize, seen:
     let rounds = bench.pick(options.rounds, 9, 2);
     let secs = bench.pick(options.secs, 4.0, 0.7);
     let pan_secs = bench.pick(options.pan_secs, 5.0, 5.0);
-    let pin = Pin::begin(bench.is_pinned)?;
+    let pin = Pin::begin(bench.cores)?;
     let (process, address) = Yardstick::start()?;
     let anita = Anita::start(&bench.program, Setup::default())?;
     pin.take_others()?;
@@ -110,7 +110,8 @@ fn areas(bench: &mut Bench, options: &Options, plan: Plan, viewers: usize, seen:
     let floor = Floor::new(0.0, 0.0, SITE_M, SITE_M);
     let words: Vec<String> = (0..viewers).map(|_| subscribe(&random_box(&mut dice, floor, side_m))).collect();
     // All read everything: their frames are small, and differ.
-    let mut audience = Audience::open_each(&anita, &token, viewers, viewers, false, Words::Each(&words))?;
+    let mut audience =
+        Audience::open_each(&anita, &token, viewers, viewers, Compression::Unasked, Words::Each(&words))?;
     let every_us = clock::secs(pan_secs / viewers as f64).max(1);
     let mut panning = Panning { dice, side_m, viewers, next: 0, due_us: now_us(), every_us };
     audience.warm_up(if bench.is_quick { 0.3 } else { 1.5 })?;
@@ -159,7 +160,8 @@ impl Blind {
         let elsewhere = Floor::new(1_000.0, 0.0, SITE_M, SITE_M);
         let words: Vec<String> =
             (0..count).map(|_| subscribe(&random_box(&mut dice, elsewhere, 20.0))).collect();
-        let audience = Audience::open_each(&anita, &token, count, 1, false, Words::Each(&words))?;
+        let audience =
+            Audience::open_each(&anita, &token, count, 1, Compression::Unasked, Words::Each(&words))?;
         let publisher_token = anita.token("publisher", None)?;
         Ok(Self { anita, audience, publisher_token })
     }
@@ -182,7 +184,7 @@ fn growth(bench: &mut Bench, options: &Options, plan: Plan, blind: usize) -> Out
     let rounds = bench.pick(options.rounds, 9, 2);
     let secs = bench.pick(options.secs, 4.0, 0.7);
     let few = 100.min(blind);
-    let pin = Pin::begin(bench.is_pinned)?;
+    let pin = Pin::begin(bench.cores)?;
     let mut servers = [Blind::gather(bench, few)?, Blind::gather(bench, blind)?];
     pin.take_others()?;
     let mut found: [Vec<(f64, f64)>; 2] = [Vec::new(), Vec::new()];
@@ -206,7 +208,7 @@ fn growth(bench: &mut Bench, options: &Options, plan: Plan, blind: usize) -> Out
     }
     table.print();
     let growth = ratio(of(with_many, &|it| it.0), of(with_few, &|it| it.0));
-    bench.report.note(&format!("CPU of a fix grows {growth:.2} times"));
+    report::note(&format!("CPU of a fix grows {growth:.2} times"));
     bench.report.keep("growth_us_a_fix", json!({ "few": with_few, "many": with_many }));
     bench.report.verdict("less than 1.2 times", growth < 1.2);
     Ok(())

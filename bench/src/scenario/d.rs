@@ -15,7 +15,7 @@ use crate::kernel::{Pin, bytes_in_kernel};
 use crate::positions;
 use crate::publisher::Plan;
 use crate::reader::Listen;
-use crate::report::{Table, digits};
+use crate::report::{self, Table, digits};
 use crate::server::{Anita, Setup};
 use crate::ws::Kind;
 
@@ -130,7 +130,7 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Outcome {
     let slow = viewers * options.slow.unwrap_or(10) / 100;
     let stopping = viewers * options.stopping.unwrap_or(5) / 100;
     bench.report.begin("d", &format!("{viewers} viewers, {slow} slow, {stopping} stopping"));
-    let pin = Pin::begin(bench.is_pinned)?;
+    let pin = Pin::begin(bench.cores)?;
     let anita = Anita::start(&bench.program, Setup::default())?;
     pin.take_others()?;
     let token = anita.token("viewer", None)?;
@@ -185,7 +185,7 @@ impl Stage {
         wish.listen = Listen::All;
         let slow = self.audience.fleet.open(self.slow, &wish, &mut |_, _, _| ())?;
         for index in slow.clone() {
-            self.audience.fleet.mute(index, true);
+            self.audience.fleet.mute(index);
         }
         let stopping = self.audience.fleet.open(self.stopping, &wish, &mut |_, _, _| ())?;
         let phase = self.go(slow.clone(), stopping.clone())?;
@@ -202,7 +202,7 @@ impl Stage {
         phase.slow_ages = Histogram::default();
         let (cpu, from_us) = (self.anita.process.cpu(), now_us());
         for index in stopping.clone() {
-            self.audience.fleet.mute(index, true);
+            self.audience.fleet.mute(index);
         }
         self.hear(self.stop_secs, &slow, &stopping, &mut phase)?;
         let held = bytes_in_kernel(self.anita.address.port());
@@ -212,7 +212,7 @@ impl Stage {
         for (index, stopper) in stopping.clone().zip(&mut phase.stoppers) {
             stopper.kernel_bytes = held_for(&self.audience.fleet, index);
             stopper.resumed_us = Some(now_us());
-            self.audience.fleet.mute(index, false);
+            self.audience.fleet.unmute(index);
         }
         for index in slow.clone() {
             let held = held_for(&self.audience.fleet, index);
@@ -293,7 +293,7 @@ fn show_others(bench: &mut Bench, calm: &[Phase], rough: &[Phase], rss_first_kib
     table.print();
     let mib = |phases: &[Phase]| of(phases, |it| it.rss_max_kib as f64 / 1024.0);
     let list = |values: &[f64]| values.iter().map(|it| digits(*it, 1)).collect::<Vec<_>>().join(" ");
-    bench.report.note(&format!(
+    report::note(&format!(
         "RSS MiB: {:.1} at first; phase by phase {} / {}",
         rss_first_kib as f64 / 1024.0,
         list(&mib(calm)),
@@ -305,7 +305,7 @@ fn show_others(bench: &mut Bench, calm: &[Phase], rough: &[Phase], rss_first_kib
     };
     bench.report.keep("calm", json!(raw(calm)));
     bench.report.keep("rough", json!(raw(rough)));
-    bench.report.note(&format!("p99 of the others with slow ones, against without: {growth:.3}"));
+    report::note(&format!("p99 of the others with slow ones, against without: {growth:.3}"));
     bench.report.verdict("p99 of the others within 10 %", growth <= 1.1);
 }
 
@@ -364,7 +364,7 @@ fn show_stoppers(bench: &mut Bench, rough: &[Phase]) {
     let is_current = currents.len() == all.len()
         && most(&of(&|it| it.old_beyond_kernel as f64)) == 0.0
         && most(&of(&|it| it.old_after_current as f64)) == 0.0;
-    bench.report.note(&format!(
+    report::note(&format!(
         "{} of {} became current, p90 after {:.1} ms",
         currents.len(),
         all.len(),

@@ -13,7 +13,7 @@ use crate::figures::ratio;
 use crate::fleet::{Fleet, Wish, Words};
 use crate::process::Server;
 use crate::publisher::Link;
-use crate::report::{Table, digits};
+use crate::report::{self, Table, digits};
 use crate::server::{Anita, Setup};
 use crate::tags::{Floor, Tags};
 use crate::yardstick::Yardstick;
@@ -72,7 +72,7 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Outcome {
         );
     }
     table.print();
-    bench.report.note(&format!("a process may open {} files", bench.open_files));
+    report::note(&format!("a process may open {} files", bench.open_files));
     let raw: Vec<_> = rows.iter().map(|row| json!({"server": row.name, "connections": row.connections, "kib_each": row.kib_each, "cpu_ms_per_s": row.cpu_ms})).collect();
     bench.report.keep("rows", json!(raw));
     let worst = |name: &str| {

@@ -12,7 +12,7 @@ use crate::histogram::Histogram;
 use crate::publisher::{Plan, Publisher};
 use crate::reader::Listen;
 use crate::server::Anita;
-use crate::ws::Kind;
+use crate::ws::{Compression, Kind};
 
 use super::viewers::{self, Difference, Sample};
 
@@ -20,16 +20,18 @@ use super::viewers::{self, Difference, Sample};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View {
     pub(crate) request: &'static str,
-    pub(crate) wants_deflate: bool,
+    pub(crate) compression: Compression,
 }
 
 impl View {
-    pub(crate) const BATCH: Self =
-        Self { request: r#"{"type":"subscribe","payload":{"mode":"batch"}}"#, wants_deflate: false };
+    pub(crate) const BATCH: Self = Self {
+        request: r#"{"type":"subscribe","payload":{"mode":"batch"}}"#,
+        compression: Compression::Unasked,
+    };
     /// What comes nearest to a batch in a server without views.
     pub(crate) const TRACKING: Self = Self {
         request: r#"{"type":"start_position_tracking","payload":{"device_ids":[],"update_frequency":0.02}}"#,
-        wants_deflate: false,
+        compression: Compression::Unasked,
     };
 }
 
@@ -122,7 +124,7 @@ impl Audience {
         sampled: usize,
         view: View,
     ) -> Outcome<Self> {
-        Self::open_each(anita, token, count, sampled, view.wants_deflate, Words::Same(view.request))
+        Self::open_each(anita, token, count, sampled, view.compression, Words::Same(view.request))
     }
 
     /// Connects viewers with words of their own.
@@ -131,15 +133,15 @@ impl Audience {
         token: &str,
         count: usize,
         sampled: usize,
-        wants_deflate: bool,
+        compression: Compression,
         words: Words<'_>,
     ) -> Outcome<Self> {
         let (mut fleet, mut sample) = (Fleet::new()?, Sample::default());
         let mut wish = Wish::new(anita.address, "/ws", token);
-        (wish.first_words, wish.wants_deflate) = (words, wants_deflate);
+        (wish.first_words, wish.compression) = (words, compression);
         let (readers, others) = viewers::open(&mut fleet, &wish, count, sampled, &mut sample)?;
         // Those who hear compressed frames can't tell what is in them.
-        let is_deflated = wants_deflate && fleet.member(others.start)?.is_deflated;
+        let is_deflated = compression == Compression::Offered && fleet.member(others.start)?.is_deflated;
         let answered = if is_deflated { readers.len() } else { count };
         viewers::wait_for(&mut fleet, Kind::Subscribed, answered as u64, &mut sample)?;
         Ok(Self { fleet, sample, readers, others, is_deflated, probe: None })
@@ -159,7 +161,7 @@ impl Audience {
         let mut wish = Wish::new(anita.address, "/ws", token);
         (wish.first_words, wish.listen) = (Words::Same(request), Listen::All);
         let sample = &mut self.sample;
-        let mut heard = |_: usize, kind: Kind, body: &[u8]| drop(sample.hear(kind, body));
+        let mut heard = |_: usize, kind: Kind, body: &[u8]| sample.hear(kind, body);
         let index = self.fleet.open(1, &wish, &mut heard)?.start;
         self.probe = Some((index, Sample::default()));
         Ok(())
@@ -169,8 +171,8 @@ impl Audience {
     pub(crate) fn turn(&mut self) -> Outcome {
         let (sample, probe) = (&mut self.sample, &mut self.probe);
         let mut heard = |index: usize, kind: Kind, body: &[u8]| match probe {
-            Some((probe, sample)) if *probe == index => drop(sample.hear(kind, body)),
-            _ => drop(sample.hear(kind, body)),
+            Some((probe, sample)) if *probe == index => sample.hear(kind, body),
+            _ => sample.hear(kind, body),
         };
         self.fleet.turn(5, &mut heard)?;
         Ok(())

@@ -6,10 +6,10 @@ use crate::clock::now_us;
 use crate::fault::{Fault, Outcome};
 use crate::fleet::{Fleet, Wish, Words};
 use crate::histogram::Histogram;
-use crate::positions::{self, Read};
+use crate::positions;
 use crate::reader::{Listen, Tally};
 use crate::server::Anita;
-use crate::ws::Kind;
+use crate::ws::{Compression, Kind};
 
 /// How long answers may take, microseconds.
 const ANSWER_MAX_US: i64 = 30_000_000;
@@ -25,14 +25,12 @@ pub(crate) struct Sample {
 
 impl Sample {
     /// Hears one message.
-    pub(crate) fn hear(&mut self, kind: Kind, body: &[u8]) -> Read {
+    pub(crate) fn hear(&mut self, kind: Kind, body: &[u8]) {
         if kind == Kind::Refused {
             self.refusals += 1;
             self.refusal.get_or_insert_with(|| String::from_utf8_lossy(body).into_owned());
         }
-        let read = positions::read(kind, body, now_us(), &mut self.ages);
-        self.positions += read.positions;
-        read
+        self.positions += positions::read(kind, body, now_us(), &mut self.ages).positions;
     }
 
     /// Fails when the server refused something.
@@ -103,9 +101,9 @@ pub(crate) fn open(
 ) -> Outcome<(Range<usize>, Range<usize>)> {
     let mut readers = wish.clone();
     readers.listen = Listen::All;
-    readers.wants_deflate = false;
+    readers.compression = Compression::Unasked;
     let sampled = sampled.min(count);
-    let mut heard = |_index: usize, kind: Kind, body: &[u8]| drop(sample.hear(kind, body));
+    let mut heard = |_index: usize, kind: Kind, body: &[u8]| sample.hear(kind, body);
     let readers = fleet.open(sampled, &readers, &mut heard)?;
     let others = fleet.open(count - sampled, wish, &mut heard)?;
     Ok((readers, others))
@@ -113,7 +111,7 @@ pub(crate) fn open(
 
 /// Waits until so many of a kind were heard by all clients together.
 pub(crate) fn wait_for(fleet: &mut Fleet, kind: Kind, count: u64, sample: &mut Sample) -> Outcome {
-    let mut heard = |_index: usize, kind: Kind, body: &[u8]| drop(sample.hear(kind, body));
+    let mut heard = |_index: usize, kind: Kind, body: &[u8]| sample.hear(kind, body);
     let until_us = now_us() + ANSWER_MAX_US;
     let is_done = fleet.hear_until(until_us, &mut heard, |fleet| {
         fleet.total.frames(kind) >= count || fleet.total.frames(Kind::Refused) > 0

@@ -23,6 +23,9 @@ use crate::stream::Stream;
 /// What may wait to be written before the peer's messages are no longer read, bytes.
 const QUEUE_BYTES_MAX: usize = 256 * 1024;
 
+/// What a connection may have waiting when all of them together have too much, bytes.
+const QUEUE_BYTES_OF_ALL: usize = 16 * 1024;
+
 /// How long a handler may take; the store and an application's own handlers are what can.
 const HANDLER_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -39,6 +42,8 @@ pub(crate) struct Opening {
     pub(crate) address: Option<IpAddr>,
     /// The shard whose thread it is on.
     pub(crate) shard: usize,
+    /// Whether compression was agreed on.
+    pub(crate) is_compressed: bool,
 }
 
 /// What woke the loop.
@@ -64,9 +69,13 @@ pub(crate) async fn run(server: Arc<Server>, on_upgrade: OnUpgrade, opening: Ope
         fragment_count_max: FRAGMENT_COUNT_MAX,
         queue_bytes_max: QUEUE_BYTES_MAX,
     };
-    let socket = Socket::new(stream, leftover, limits);
+    let mut socket = Socket::new(stream, leftover, limits);
+    let is_compressed = opening.is_compressed;
+    if is_compressed {
+        socket.accept_compressed();
+    }
     let Some(session) = begin(&server, opening) else { return };
-    let line = Line::new(socket, Arc::clone(session.peer()));
+    let line = Line::new(socket, Arc::clone(session.peer()), is_compressed);
     let peer = Arc::clone(session.peer());
     peer.shard.attach(&peer, Arc::clone(&line) as Arc<dyn Outlet>);
     converse(&server, &line, session).await;
@@ -109,7 +118,7 @@ async fn converse(server: &Server, line: &Line, mut session: Box<Session>) {
         }
         let frames = session.take_frames();
         if !frames.is_empty() {
-            line.with(|socket| frames.into_iter().for_each(|frame| socket.queue(frame)));
+            line.queue(frames);
         }
         if let Some(closing) = session.closing() {
             let (code, reason) = (closing.code, closing.reason.to_text());
@@ -126,6 +135,10 @@ async fn converse(server: &Server, line: &Line, mut session: Box<Session>) {
             line.with(|socket| (socket.queued_bytes(), socket.has_room())).unwrap_or_default();
         queued.set(queued_bytes);
         peer.queued_bytes.store(queued_bytes, Ordering::Relaxed);
+        if queued_bytes > QUEUE_BYTES_OF_ALL && server.queues_are_full() {
+            session.on_memory();
+            continue;
+        }
         let reading = if has_room { Reading::Active } else { Reading::Paused };
         let due = tokio::time::sleep_until(server.clock.instant_of(session.wake_at()));
         let wake = tokio::select! {

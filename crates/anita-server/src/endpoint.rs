@@ -13,6 +13,7 @@ use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 
 use crate::caller::{bearer, cookie, wire_of};
+use crate::compression;
 use crate::connection::{self, Opening};
 use crate::origin::{self, Origin};
 use crate::problem::Problem;
@@ -44,7 +45,7 @@ impl From<Problem> for Refused {
 
 fn open(server: &Arc<Server>, parts: &mut Parts) -> Result<Response, Refused> {
     let wire = wire_of(parts)?;
-    let handshake = Handshake::from_parts(parts).map_err(Refused::Handshake)?;
+    let mut handshake = Handshake::from_parts(parts).map_err(Refused::Handshake)?;
     let origin = origin::judge(&parts.headers, wire.scheme(server), &server.settings.allowed_origins);
     if origin == Origin::Foreign {
         let message =
@@ -79,6 +80,7 @@ fn open(server: &Arc<Server>, parts: &mut Parts) -> Result<Response, Refused> {
         page,
         address: wire.client_address(server, &parts.headers),
         shard: wire.shard,
+        is_compressed: handshake.negotiate(compression::offered(server.settings.compression)).is_some(),
     };
     server.tasks.spawn(connection::run(Arc::clone(server), on_upgrade, opening));
     Ok(handshake.response(speaks_v1.then_some(SUBPROTOCOL)).map(|()| Body::empty()))

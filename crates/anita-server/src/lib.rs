@@ -5,6 +5,7 @@ mod accept;
 mod assets;
 mod caller;
 mod clock;
+mod compression;
 mod connection;
 mod endpoint;
 mod line;

@@ -14,6 +14,7 @@ use anita_ws::{Event, Offered, Reading, Socket, SocketError};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use crate::compression;
 use crate::stream::Stream;
 
 /// A connection's socket. It is empty once the connection is being closed.
@@ -21,11 +22,27 @@ use crate::stream::Stream;
 pub(crate) struct Line {
     socket: Mutex<Option<Socket<Stream>>>,
     peer: Arc<Peer>,
+    /// Whether the client wants its messages compressed.
+    is_compressed: bool,
 }
 
 impl Line {
-    pub(crate) fn new(socket: Socket<Stream>, peer: Arc<Peer>) -> Arc<Self> {
-        Arc::new(Self { socket: Mutex::new(Some(socket)), peer })
+    pub(crate) fn new(socket: Socket<Stream>, peer: Arc<Peer>, is_compressed: bool) -> Arc<Self> {
+        Arc::new(Self { socket: Mutex::new(Some(socket)), peer, is_compressed })
+    }
+
+    /// Puts frames into the queue of the socket.
+    pub(crate) fn queue(&self, frames: Vec<Bytes>) {
+        self.with(|socket| {
+            for frames in frames {
+                socket.queue(if self.is_compressed { compression::deflated(&frames) } else { frames });
+            }
+        });
+    }
+
+    /// A packet as this client wants it.
+    fn form_of<'a>(&self, packet: &'a Packet) -> &'a Bytes {
+        if self.is_compressed { packet.compressed(compression::deflated) } else { packet.plain() }
     }
 
     /// Uses the socket, if it is not being closed.
@@ -52,9 +69,9 @@ impl Outlet for Line {
         let mut socket = self.socket.lock();
         let Some(socket) = socket.as_mut() else { return false };
         let offered = match packets {
-            [packet] => socket.offer(std::slice::from_ref(packet.plain())),
+            [packet] => socket.offer(std::slice::from_ref(self.form_of(packet))),
             packets => {
-                let frames: Vec<Bytes> = packets.iter().map(|packet| packet.plain().clone()).collect();
+                let frames: Vec<Bytes> = packets.iter().map(|packet| self.form_of(packet).clone()).collect();
                 socket.offer(&frames)
             }
         };

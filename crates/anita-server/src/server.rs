@@ -45,6 +45,11 @@ pub struct ServerSettings {
     pub handshakes_per_second: u32,
     /// The largest body of a request, bytes.
     pub body_bytes_max: usize,
+    /// Whether messages are compressed for clients that ask for it (RFC 7692).
+    pub compression: bool,
+    /// What may wait in all connections together for their peers to read, bytes. Beyond it, those that wait with more
+    /// than their part are closed.
+    pub queued_bytes_max: usize,
     /// What the kernel may hold of a connection's positions, bytes; it takes twice as much for its own needs.
     pub send_buffer_bytes: usize,
     /// How long a TLS handshake may take.
@@ -66,6 +71,8 @@ impl Default for ServerSettings {
             sockets_max: 20_000,
             handshakes_per_second: 2_000,
             body_bytes_max: 1024 * 1024,
+            compression: false,
+            queued_bytes_max: 512 * 1024 * 1024,
             send_buffer_bytes: 128 * 1024,
             tls_deadline: Duration::from_secs(10),
             header_deadline: Duration::from_secs(10),
@@ -203,6 +210,12 @@ impl Server {
         let taken = self.sockets.fetch_add(1, Ordering::Relaxed);
         let place = SocketPlace(Arc::clone(self));
         (taken < self.settings.sockets_max).then_some(place)
+    }
+
+    /// Whether more waits in all connections than may.
+    pub(crate) fn queues_are_full(&self) -> bool {
+        let queued = usize::try_from(self.context.hub.metrics().queued_bytes.get()).unwrap_or_default();
+        queued > self.settings.queued_bytes_max
     }
 
     /// Counts a handshake.

@@ -205,6 +205,11 @@ impl Session {
         matches!(self.phase, Phase::Live(_))
     }
 
+    /// All connections together have too much waiting, and this one more than its part.
+    pub fn on_memory(&mut self) {
+        self.close(CloseCode::OutOfMemory);
+    }
+
     /// A handler took too long, and was given up.
     pub fn on_stuck(&mut self) {
         tracing::error!(client = self.client_id(), "a handler did not end in time; its request is refused");

@@ -19,10 +19,8 @@ use crate::devices::Devices;
 use crate::encode::{Shown, Writer};
 use crate::live::Live;
 use crate::member::Member;
+use crate::portions::Portions;
 use crate::spec::{ClassKey, Form, Pace};
-
-/// How many devices that left are remembered for members that were not told yet.
-const TOMBS_MAX: usize = 10_000;
 
 /// Whether a device has something new for the class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +82,7 @@ pub(crate) struct Emission {
 #[derive(Debug)]
 pub(crate) struct Class {
     pub(crate) key: ClassKey,
+    pub(crate) portions: Portions,
     pub(crate) members: Vec<Member>,
     /// Where it is entered in the grid.
     pub(crate) bounds: Option<Bounds>,
@@ -111,9 +110,10 @@ pub(crate) struct Class {
 }
 
 impl Class {
-    pub(crate) fn new(key: ClassKey) -> Self {
+    pub(crate) fn new(key: ClassKey, portions: Portions) -> Self {
         Self {
             key,
+            portions,
             members: Vec::new(),
             bounds: None,
             round: 0,
@@ -287,7 +287,7 @@ impl Class {
             *tomb = Tomb { number, entered: tomb.entered.min(entered) };
             ids.push(id);
         }
-        if self.tombs.len() > TOMBS_MAX {
+        if self.tombs.len() > self.portions.tombs_max {
             self.tombs.clear();
             self.tombs_lost_to = self.head;
         }

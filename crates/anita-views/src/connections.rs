@@ -6,7 +6,6 @@ use anita_auth::Patterns;
 use anita_model::DeviceId;
 use anita_model::Now;
 use anita_wire::Time;
-use anita_wire::limits::VIEW_DEVICES_PER_MESSAGE_MAX;
 use anita_wire::view::{self, Lane, SubscriptionStats};
 use bytes::Bytes;
 
@@ -211,7 +210,7 @@ impl Views {
                 (Some(_), _) => {}
             }
         }
-        if left.len() + entered.len() > VIEW_DEVICES_PER_MESSAGE_MAX {
+        if left.len() + entered.len() > self.portions.page_devices {
             return None;
         }
         let mut writer = Writer::new(&new.key);

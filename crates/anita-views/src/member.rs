@@ -5,17 +5,14 @@ use std::time::Duration;
 
 use anita_model::{DeviceId, Now};
 use anita_wire::Time;
-use anita_wire::limits::VIEW_DEVICES_PER_MESSAGE_MAX;
 use bytes::Bytes;
 
 use crate::class::{Class, Stamp, wire_number};
 use crate::devices::Devices;
 use crate::encode::Writer;
 use crate::live::Live;
+use crate::portions::Portions;
 use crate::spec::Label;
-
-/// How many devices a member is told of at once when it catches up; the rest follows when these are written.
-const CATCH_UP_DEVICES: usize = 4_096;
 
 /// A way through all devices of a class, in a fixed order: for a snapshot, and for a member that missed so much that it
 /// is told in parts. Told in the order of their last news, those that move most would escape the slowest for ever.
@@ -155,7 +152,7 @@ impl Class {
             } else {
                 member.lap = Some(lap);
             }
-        } else if let Some(newer) = self.newer_than(member.seen, CATCH_UP_DEVICES) {
+        } else if let Some(newer) = self.newer_than(member.seen, self.portions.catch_up_devices) {
             self.tell_newer(member, newer, devices, now, out);
         } else {
             let after = member.seen;
@@ -214,7 +211,8 @@ impl Class {
         now: Now,
         out: &mut CaughtUp,
     ) -> bool {
-        let told_max = if lap.page.is_some() { VIEW_DEVICES_PER_MESSAGE_MAX } else { CATCH_UP_DEVICES };
+        let Portions { page_devices, catch_up_devices, .. } = self.portions;
+        let told_max = if lap.page.is_some() { page_devices } else { catch_up_devices };
         let mut picked = Picked::default();
         if lap.cursor == 0 && lap.after > 0 {
             picked.left = self.left_after(lap.after, true);

@@ -13,13 +13,8 @@ use crate::filter::Filter;
 use crate::live::Live;
 use crate::member::CaughtUp;
 use crate::payload;
+use crate::portions::Portions;
 use crate::spec::Label;
-
-/// How many fixes a reader is told at once; the rest follows when these are written.
-const FIXES_AT_ONCE: usize = 512;
-
-/// How many fixes are looked at for that; most of them may be for others.
-const LOOKED_AT_MAX: usize = 8_192;
 
 /// The latest fixes in the order of their numbers.
 #[derive(Debug)]
@@ -77,7 +72,7 @@ impl Tail {
     pub(crate) fn read(
         &self,
         reader: &mut Reader,
-        (rights, devices): (&Patterns, &Devices),
+        (rights, devices, portions): (&Patterns, &Devices, Portions),
         (subscription, epoch): (&str, &str),
         out: &mut CaughtUp,
     ) {
@@ -96,8 +91,8 @@ impl Tail {
         }
         let first = self.fixes.partition_point(|live| live.version <= reader.seen);
         let mut stamps = Vec::new();
-        for live in self.fixes.range(first..).take(LOOKED_AT_MAX) {
-            if stamps.len() == FIXES_AT_ONCE {
+        for live in self.fixes.range(first..).take(portions.fixes_looked_at) {
+            if stamps.len() == portions.fixes {
                 break;
             }
             reader.seen = live.version;

@@ -18,6 +18,7 @@ use crate::grid::Grid;
 use crate::live::Live;
 use crate::member::{CaughtUp, Member};
 use crate::packet::Packet;
+use crate::portions::Portions;
 use crate::spec::{ClassKey, Label, Pace, Slot, ViewSpec};
 use crate::tail::{Reader, Tail};
 
@@ -96,6 +97,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub struct Views {
     pub(crate) settings: ViewSettings,
+    pub(crate) portions: Portions,
     pub(crate) epoch: Arc<str>,
     pub(crate) devices: Devices,
     pub(crate) classes: Slab<Class>,
@@ -122,6 +124,7 @@ impl Views {
     pub fn new(settings: ViewSettings, epoch: Arc<str>) -> Self {
         Self {
             settings,
+            portions: Portions::default(),
             epoch,
             devices: Devices::default(),
             classes: Slab::new(),
@@ -140,6 +143,12 @@ impl Views {
             round: 0,
             own_classes: 0,
         }
+    }
+
+    /// With other portions, before anybody comes.
+    #[must_use]
+    pub fn with_portions(self, portions: Portions) -> Self {
+        Self { portions, ..self }
     }
 
     /// The epoch and the number of the last fix.
@@ -475,7 +484,12 @@ impl Views {
         }
         for (slot, reader) in &mut it.readers {
             let name = slot.subscription().unwrap_or_default();
-            self.tail.read(reader, (&it.rights, &self.devices), (&name, &self.epoch), &mut out);
+            self.tail.read(
+                reader,
+                (&it.rights, &self.devices, self.portions),
+                (&name, &self.epoch),
+                &mut out,
+            );
         }
         if let Some(ages) = &mut it.ages {
             out.told.iter().for_each(|(_label, stamps)| ages.observe(stamps, now.uptime));
@@ -490,7 +504,7 @@ impl Views {
         if let Some(&class) = self.by_key.get(&key) {
             return class;
         }
-        let class_id = self.classes.insert(Class::new(key.clone()));
+        let class_id = self.classes.insert(Class::new(key.clone(), self.portions));
         self.by_key.insert(key, class_id);
         self.index_class(class_id);
         let Some(class) = self.classes.get_mut(class_id) else { return class_id };

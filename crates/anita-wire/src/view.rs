@@ -3,19 +3,22 @@
 //! Requests and messages stand together here, because one describes the other; the tables that list them are in
 //! `request.rs` and `message.rs`.
 
+use std::borrow::Cow;
+
 use anita_model::{POSITION_ABS_MAX_M, SiteName};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::limits::{
     AREA_CORNERS_MAX, MAX_RATE_HZ_MAX, MAX_RATE_HZ_MIN, MIN_MOVE_M_MAX, VIEW_DEVICES_MAX, VIEW_FLOORS_MAX,
 };
 use crate::message::Device;
 use crate::request::Since;
-use crate::scalar::{Kind, Status, Time, object_or_null, text};
+use crate::scalar::{Kind, Status, Time, object, object_or_null, text};
 
 /// An area in the frame of the site, metres.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Area {
     /// What is inside a polygon: its corners in order, 3 to 64, `[x, y]` each. Where its edges cross, the inside is
@@ -51,6 +54,81 @@ pub struct CircleArea {
     pub radius_m: f64,
 }
 
+impl<'de> Deserialize<'de> for Area {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(OneArea)
+    }
+}
+
+/// Reads an object with one area in it. Serde's own reading of enumerations says of most faults only that they are some.
+struct OneArea;
+
+impl<'de> Visitor<'de> for OneArea {
+    type Value = Area;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object with one of `polygon`, `box` and `circle`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Area, A::Error> {
+        let mut area = None;
+        while let Some(shape) = map.next_key::<Cow<'de, str>>()? {
+            let found = match &*shape {
+                "polygon" => {
+                    let corners: Vec<Corner> = map.next_value()?;
+                    Area::Polygon(corners.into_iter().map(|Corner(corner)| corner).collect())
+                }
+                "box" => Area::Box(map.next_value::<Plain<BoxArea>>()?.0),
+                "circle" => Area::Circle(map.next_value::<Plain<CircleArea>>()?.0),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            if area.replace(found).is_some() {
+                return Err(A::Error::custom("an area is one of `polygon`, `box` and `circle`, not several"));
+            }
+        }
+        area.ok_or_else(|| A::Error::custom("an area has one of `polygon`, `box` and `circle`"))
+    }
+}
+
+/// A corner, `[x, y]`.
+struct Corner([f64; 2]);
+
+impl<'de> Deserialize<'de> for Corner {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(OneCorner)
+    }
+}
+
+struct OneCorner;
+
+impl<'de> Visitor<'de> for OneCorner {
+    type Value = Corner;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a corner `[x, y]`, two numbers")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Corner, A::Error> {
+        let corner = numbers.next_element()?.zip(numbers.next_element()?);
+        match corner {
+            Some((x, y)) if numbers.next_element::<IgnoredAny>()?.is_none() => Ok(Corner([x, y])),
+            _ => Err(A::Error::custom("expected a corner `[x, y]`, two numbers")),
+        }
+    }
+}
+
+/// What is written as an object, and not as an array.
+struct Plain<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Plain<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        object(deserializer).map(Self)
+    }
+}
+
 impl Area {
     /// What is wrong with it, if anything.
     fn fault(&self) -> Option<String> {
@@ -65,13 +143,13 @@ impl Area {
             }
             Self::Box(it) => {
                 if it.min_x > it.max_x || it.min_y > it.max_y {
-                    return Some("the box ends before it begins".to_owned());
+                    return Some("expected min_x up to max_x, and min_y up to max_y".to_owned());
                 }
                 vec![it.min_x, it.min_y, it.max_x, it.max_y]
             }
             Self::Circle(it) => {
                 if it.radius_m < 0.0 {
-                    return Some("a radius is not negative".to_owned());
+                    return Some("expected a radius_m of 0 or more".to_owned());
                 }
                 vec![it.x, it.y, it.radius_m]
             }
@@ -445,6 +523,7 @@ fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Er
 }
 
 /// A field that is there, be it as `null`.
+#[expect(clippy::option_option, reason = "absent leaves the rate, null lifts the limit")]
 fn given_rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<f64>>, D::Error> {
     check_rate(Option::deserialize(deserializer)?).map(Some)
 }

@@ -273,6 +273,8 @@ fn server(raw: &RawConfig) -> Result<ServerSettings, ConfigError> {
         sockets_max: raw.limits.sockets_max,
         handshakes_per_second: raw.limits.handshakes_per_second,
         body_bytes_max: raw.limits.body_bytes_max,
+        compression: raw.delivery.compression,
+        queued_bytes_max: raw.delivery.queued_bytes_max,
         send_buffer_bytes: send_buffer_bytes(raw)?,
         drain_spread: secs("drain.spread_secs", raw.drain.spread_secs, 0.0, 3_600.0)?,
         ..ServerSettings::default()

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::typescript::{is_open, is_scalar, variants};
+use super::typescript::{forms, is_open, is_scalar, variants};
 
 /// The expression of a shape. Types with fields or values are constants by the name `constant` gives.
 pub(super) fn shape(schema: &Value, definitions: &Map<String, Value>) -> String {
@@ -27,7 +27,7 @@ pub(super) fn own_shape(schema: &Value, definitions: &Map<String, Value>) -> Str
         let values: Vec<String> = values.iter().map(|value| format!(", '{value}'")).collect();
         return format!("['='{}]", values.concat());
     }
-    if let Some(forms) = schema.get("anyOf").and_then(Value::as_array) {
+    if let Some(forms) = forms(schema) {
         return any_of(forms, definitions);
     }
     match schema.get("type") {
@@ -120,6 +120,10 @@ mod tests {
             (
                 json!({ "anyOf": [{ "$ref": "#/$defs/Place" }, { "type": "string" }] }),
                 "['|', placeShape, 's']",
+            ),
+            (
+                json!({ "oneOf": [{ "$ref": "#/$defs/Place" }, { "type": "number" }] }),
+                "['|', placeShape, 'n']",
             ),
             (json!({ "$ref": "#/$defs/Metres" }), "'n'"),
             (

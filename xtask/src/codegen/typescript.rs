@@ -82,6 +82,11 @@ pub(super) fn variants(schema: &Value) -> Option<Vec<&str>> {
     forms.iter().map(|form| form.get("const").and_then(Value::as_str)).collect()
 }
 
+/// The forms that a value may have.
+pub(super) fn forms(schema: &Value) -> Option<&Vec<Value>> {
+    schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array)
+}
+
 /// Whether a definition is a plain number or text with a name: the name is not worth a type.
 pub(super) fn is_scalar(schema: &Value) -> bool {
     matches!(schema.get("type").and_then(Value::as_str), Some("number" | "integer" | "boolean"))
@@ -148,7 +153,7 @@ fn kind(schema: &Value, definitions: &Map<String, Value>) -> String {
 }
 
 fn own_kind(schema: &Value, definitions: &Map<String, Value>) -> String {
-    if let Some(forms) = schema.get("anyOf").and_then(Value::as_array) {
+    if let Some(forms) = forms(schema) {
         let kinds: Vec<String> = forms.iter().map(|form| kind(form, definitions)).collect();
         return kinds.join(" | ");
     }

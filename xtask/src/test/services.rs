@@ -21,7 +21,7 @@ const WEBSOCKETS: &str = "websockets==17.4";
 const AUTOBAHN: &str = "../shared/tools/autobahn";
 
 /// Names another number of messages for each case of its sections on compression; 0 is the suite's own, 1,000, which
-/// takes a quarter of an hour.
+/// takes ten minutes.
 const AUTOBAHN_MESSAGES: &str = "ANITA_AUTOBAHN_MESSAGES";
 
 /// So many are enough to meet every way to compress.

@@ -67,13 +67,15 @@ fn message(catalogue: &Catalogue, message: &MessageEntry) -> Value {
         "properties": {
             "type": { "const": message.name },
             "id": { "type": ["string", "number"], "description": "The id of the request that this answers." },
+            "subscription": { "type": "string", "description": "The subscription whose positions these are." },
             "room": { "type": "string", "description": "The room of a numbered message." },
-            "epoch": { "type": "string", "description": "The epoch of the room's numbering." },
-            "seq": { "type": "integer", "minimum": 0, "description": "The number in the room." },
+            "epoch": { "type": "string", "description": "The epoch of the numbering: of the room, or of all fixes." },
+            "seq": { "type": "integer", "minimum": 0, "description": "The number in the room, or of the fix." },
             "payload": reference(&message.payload),
         },
         "required": ["type", "payload"],
-        "dependentRequired": { "seq": ["room", "epoch"] },
+        "dependentRequired": { "seq": ["epoch"] },
+        "dependentSchemas": { "seq": { "anyOf": [{ "required": ["room"] }, { "required": ["subscription"] }] } },
     })
 }
 

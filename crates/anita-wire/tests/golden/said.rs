@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 
 use anita_model::{Position, Timestamp};
 use anita_wire::message::{
-    AuthRequired, Connection, Device, DeviceList, DeviceRegistered, DeviceRemoved, DeviceStatus,
-    DeviceUpdated, Error, Heartbeat, HistoryEntry, Limits, Location, LocationHistory, LocationsReported,
-    Member, Pong, PositionUpdate, Proximity, Reconnect, RefusedItem, RoomAdvanced, RoomGap, RoomJoined,
-    RoomLeft, RoomMembers, RoomMessage, RoomSent, Sender, ServerPayload, TokenRefreshed, TrackingStarted,
-    TrackingStopped,
+    Ages, AuthRequired, Connection, ConnectionStats, Device, DeviceList, DeviceRegistered, DeviceRemoved,
+    DeviceStatus, DeviceUpdated, Error, Heartbeat, HistoryEntry, Limits, Location, LocationHistory,
+    LocationsReported, Member, Pace, Pong, PositionColumns, PositionUpdate, Proximity, Reconnect,
+    RefusedItem, RoomAdvanced, RoomGap, RoomJoined, RoomLeft, RoomMembers, RoomMessage, RoomSent, Sender,
+    ServerPayload, Subscribed, SubscriptionStats, SubscriptionUpdated, TokenRefreshed, TrackingStarted,
+    TrackingStopped, Unsubscribed, ViewEntered, ViewGap, ViewLeft, ViewSnapshot, Whereabouts,
 };
+use anita_wire::view::{Lane, LengthUnit, Mode};
 use anita_wire::{
-    ErrorCode, Incoming, Kind, Metres, Numbered, Outgoing, Percent, Place, Refusal, Status, Time, limits,
+    ErrorCode, Incoming, Kind, Metres, Numbered, OfView, Outgoing, Percent, Place, Refusal, Status, Time,
+    limits,
 };
 use serde_json::json;
 
@@ -23,6 +26,9 @@ pub(crate) fn all() -> BTreeMap<String, String> {
     rooms(&mut said);
     devices(&mut said);
     locations(&mut said);
+    views(&mut said);
+    positions_of_views(&mut said);
+    stats(&mut said);
     said.0
 }
 
@@ -48,6 +54,12 @@ impl Said {
     fn numbered<P: ServerPayload>(&mut self, seq: u64, payload: &P) {
         let numbered = Numbered { room: "hall/gate-2", epoch: "4f1c9a", seq };
         self.0.insert(P::TYPE.to_owned(), Outgoing::numbered(payload, numbered).to_text());
+    }
+
+    /// What a view says of positions: the subscription stands beside type and payload.
+    fn of_view<P: ServerPayload>(&mut self, case: &str, place: Option<(&str, u64)>, payload: &P) {
+        let view = OfView { subscription: Some("s1"), place };
+        self.0.insert(format!("{}.{case}", P::TYPE), Outgoing::of_view(payload, view).to_text());
     }
 }
 
@@ -262,6 +274,137 @@ fn locations(said: &mut Said) {
             start_time: Some(time("2026-05-04T07:00:00Z")),
             end_time: None,
             next: Some("1777878752750000".to_owned()),
+        },
+    );
+}
+
+fn views(said: &mut Said) {
+    let subscription = || "s1".to_owned();
+    let epoch = || "9f2c41d0aa17".to_owned();
+    let subscribed =
+        Subscribed { subscription: subscription(), epoch: epoch(), seq: 70_412, recovered: None };
+    said.answer("18", &subscribed);
+    said.case("recovered", &Subscribed { recovered: Some(true), ..subscribed.clone() });
+    said.case("not_recovered", &Subscribed { recovered: Some(false), ..subscribed });
+    said.answer("19", &SubscriptionUpdated { subscription: subscription(), epoch: epoch(), seq: 70_530 });
+    said.answer("20", &Unsubscribed { subscription: subscription() });
+    let page = ViewSnapshot {
+        subscription: subscription(),
+        devices: vec![unheard(), forklift()],
+        refs: None,
+        page: 1,
+        complete: true,
+    };
+    said.push(&page);
+    said.case(
+        "columns",
+        &ViewSnapshot { devices: vec![forklift()], refs: Some(vec![12]), page: 2, complete: false, ..page },
+    );
+    said.push(&ViewEntered { subscription: subscription(), devices: vec![forklift()], refs: None });
+    said.case(
+        "columns",
+        &ViewEntered { subscription: subscription(), devices: vec![forklift()], refs: Some(vec![12]) },
+    );
+    said.push(&ViewLeft { subscription: subscription(), device_ids: words(&["6934", "dwm 0d13"]) });
+    said.push(&ViewGap { subscription: subscription(), epoch: epoch(), from_seq: 70_413, to_seq: 71_022 });
+}
+
+fn positions_of_views(said: &mut Said) {
+    let timestamp = time("2026-05-04T07:12:33.320000Z");
+    let taken_at = time("2026-05-04T07:12:33.250000Z");
+    let positions = [("6934", place(4.812, -1.377, 0.95)), ("dwm 0d13", place(12.5, 3.25, 1.1))];
+    let positions = positions.map(|(id, place)| (id.to_owned(), place.into())).into();
+    said.of_view("view", None, &PositionUpdate { positions, timestamp });
+    let everything = Whereabouts {
+        place: place(12.5, 3.25, 1.1),
+        accuracy: Some(Metres(0.123_456)),
+        floor: Some(1.0),
+        battery: Some(Percent(87.5)),
+        timestamp: Some(taken_at),
+    };
+    let plain = Whereabouts { timestamp: Some(taken_at), ..place(4.812, -1.377, 0.95).into() };
+    let positions = [("6934".to_owned(), plain), ("dwm 0d13".to_owned(), everything)].into();
+    said.of_view("everything", None, &PositionUpdate { positions, timestamp });
+    let location = Location {
+        device_id: "6934".to_owned(),
+        location: place(4.812_345, -1.377_5, 0.0),
+        accuracy: None,
+        floor: None,
+        battery: None,
+        site: None,
+        timestamp: taken_at,
+        received_at: timestamp,
+    };
+    said.of_view("view", None, &location);
+    said.of_view("every", Some(("9f2c41d0aa17", 70_413)), &location);
+    let columns = PositionColumns {
+        unit: LengthUnit::Mm,
+        timestamp,
+        refs: vec![12, 3],
+        x: vec![12_500, 4_812],
+        y: vec![3_250, -1_377],
+        z: vec![1_100, 950],
+        taken_ms_ago: None,
+        accuracy: None,
+        floor: None,
+        battery: None,
+    };
+    said.0.insert(
+        PositionColumns::TYPE.to_owned(),
+        Outgoing::of_view(&columns, OfView { subscription: Some("s1"), place: None }).to_text(),
+    );
+    let everything = PositionColumns {
+        unit: LengthUnit::Cm,
+        x: vec![1_250, 481],
+        y: vec![325, -138],
+        z: vec![110, 95],
+        taken_ms_ago: Some(vec![70, 1_070]),
+        accuracy: Some(vec![Some(12), None]),
+        floor: Some(vec![Some(1.0), None]),
+        battery: Some(vec![Some(87.5), None]),
+        ..columns
+    };
+    said.of_view("everything", None, &everything);
+}
+
+fn stats(said: &mut Said) {
+    said.push(&Pace { dropped: 1_204, age_ms: 860 });
+    let fresh = ConnectionStats {
+        client_id: "c-7f3a9d20".to_owned(),
+        since: time("2026-05-04T07:12:33Z"),
+        received: 3,
+        sent: 5_120,
+        positions_delivered: 71_300,
+        positions_dropped: 1_204,
+        queued_bytes: 0,
+        age_ms: None,
+        added_age_ms: None,
+        subscriptions: Vec::new(),
+    };
+    said.case("first", &fresh);
+    let map = SubscriptionStats {
+        subscription: "s1".to_owned(),
+        mode: Mode::Columns,
+        lane: Lane::Newest,
+        max_rate_hz: Some(10.0),
+        devices: Some(53),
+        is_behind: false,
+    };
+    let recorder = SubscriptionStats {
+        subscription: "s2".to_owned(),
+        mode: Mode::Single,
+        lane: Lane::Every,
+        max_rate_hz: None,
+        devices: None,
+        is_behind: true,
+    };
+    said.answer(
+        "21",
+        &ConnectionStats {
+            age_ms: Some(Ages { p50: 6, p99: 31, max: 78 }),
+            added_age_ms: Some(Ages { p50: 4, p99: 12, max: 14 }),
+            subscriptions: vec![map, recorder],
+            ..fresh
         },
     );
 }

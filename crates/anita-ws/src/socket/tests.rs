@@ -145,6 +145,22 @@ async fn a_gone_peer_and_a_violation_are_told_again() {
 }
 
 #[tokio::test]
+async fn compressed_frames_are_heard_and_sent_where_that_was_agreed() {
+    let (mut socket, mut client) = connected(1000);
+    let mut hello = whole(Opcode::Text, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+    hello[0] |= 0x40;
+    client.write_all(&hello).await.unwrap();
+    socket.accept_compressed();
+    assert_eq!(next_message(&mut socket).await, Message::Text("Hello".into()));
+    let frame = frame::deflated(&frame::text(&"x".repeat(9000)), &mut crate::Deflater::new(15));
+    socket.queue(frame.clone());
+    assert_eq!(socket.next(Reading::Active).await.unwrap(), Event::Flushed);
+    let mut heard = vec![0; frame.len()];
+    client.read_exact(&mut heard).await.unwrap();
+    assert_eq!((heard[0], heard.len() < 100), (0xc1, true));
+}
+
+#[tokio::test]
 async fn an_idle_socket_owns_no_buffer() {
     let (mut socket, mut client) = connected(300_000);
     client.write_all(&whole(Opcode::Binary, &vec![1; 150_000])).await.unwrap();

@@ -201,6 +201,11 @@ pub struct RawDelivery {
     pub gather_per_write_ms: f64,
     /// How many fixes are kept one by one for views of the lane `every`.
     pub every_fixes_max: usize,
+    /// Whether messages are compressed for clients that ask for it, as browsers do: several times fewer bytes, and more
+    /// work, above all where everybody watches another area.
+    pub compression: bool,
+    /// What may wait in all connections together for their peers to read, bytes.
+    pub queued_bytes_max: usize,
     /// What the kernel may hold of a connection that reads slowly, bytes.
     pub send_buffer_bytes: usize,
 }
@@ -213,6 +218,8 @@ impl Default for RawDelivery {
             gather_max_ms: 100.0,
             gather_per_write_ms: 0.2,
             every_fixes_max: 16_384,
+            compression: false,
+            queued_bytes_max: 512 * 1024 * 1024,
             send_buffer_bytes: 128 * 1024,
         }
     }
