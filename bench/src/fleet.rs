@@ -22,7 +22,7 @@ const READ_BYTES: usize = 16 * 1024;
 const SKIP_BYTES: usize = 256 * 1024;
 const EVENTS_AT_ONCE: usize = 1_024;
 /// How long opening may go on without any progress, microseconds.
-const STALL_MAX_US: i64 = 30_000_000;
+const STALL_MAX_US: i64 = 15_000_000;
 /// Connections from one loopback address; then comes the next one.
 const FROM_ONE_ADDRESS: usize = 2_000;
 const ADDRESSES: usize = 200;

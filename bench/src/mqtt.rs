@@ -22,7 +22,7 @@ use crate::tags::{Floor, Tags};
 
 /// The topic of a Pozyx gateway.
 const TOPIC: &[u8] = b"tags";
-const TICK_US: i64 = 10_000;
+const TICK_US: i64 = 2_000;
 
 /// A broker as a child process.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Broker {
         let Some(program) = places.iter().find(|place| is_there(place)) else { return Ok(None) };
         let (folder, address) = (Folder::new()?, free_address()?);
         let text = format!(
-            "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 100000\n",
+            "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 100000\nset_tcp_nodelay true\n",
             address.port()
         );
         let config = folder.write("mosquitto.conf", &text)?;

@@ -19,7 +19,7 @@ use crate::tags::{Floor, Tags};
 use crate::ws::{self, Answer, Compression, Kind};
 
 /// How long a server may refuse to take bytes.
-const WRITE_MAX: Duration = Duration::from_secs(20);
+const WRITE_MAX: Duration = Duration::from_secs(8);
 
 /// What is published.
 #[derive(Debug, Clone, Copy)]

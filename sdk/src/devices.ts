@@ -53,9 +53,9 @@ export class Devices extends Map<string, Device> implements DeviceMap {
       this.#put({ ...known, ...fix, last_seen: fix.received_at });
     });
     port.on('uwb.position_update', ({ positions, timestamp }) => {
-      for (const id in positions) {
-        const location = positions[id];
-        if (location) this.#put({ ...this.#known(id), location, received_at: timestamp, last_seen: timestamp });
+      for (const [id, { x, y, z, ...more }] of Object.entries(positions)) {
+        const told = { location: { x, y, z }, received_at: timestamp, last_seen: timestamp };
+        this.#put({ ...this.#known(id), ...more, ...told });
       }
     });
     port.on('uwb.device_registered', ({ device_id, initial_location }) => {

@@ -7,7 +7,9 @@ export interface Envelope<Type extends string = string, Payload = unknown> {
   payload: Payload;
   /** The id of the request that this answers. */
   id?: string | number;
-  /** Where a numbered message stands in its room. */
+  /** The subscription that positions are of. */
+  subscription?: string;
+  /** Where a numbered message stands: in its room, or among all fixes. */
   room?: string;
   epoch?: string;
   seq?: number;

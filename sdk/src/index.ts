@@ -18,6 +18,14 @@ export type { ErrorKind, ErrorMore } from './errors.js';
 export type { State } from './machine.js';
 export type { Gap } from './rooms.js';
 export type { Network, NetworkEvent, Socket, SocketEvent, WebSocketConstructor } from './socket.js';
+export type {
+  Position,
+  SubscribeOptions,
+  Subscription,
+  SubscriptionChange,
+  SubscriptionEvents,
+  ViewLoss,
+} from './views.js';
 export { closeCodes, errorCodes, shapes } from './wire.gen.js';
 // All types of the wire; `Requests` and `ServerMessages` can be merged with an application's own (README).
 export type * from './wire.gen.js';

@@ -24,7 +24,7 @@ function fault(text: string): AnitaError | undefined {
 
 /** What only the server sees: equal keys, depth, lengths, ranges, the rules of names and ids, which types there are. */
 const SERVER_ONLY =
-  /out_of_range|too_long|duplicate|nested|is_empty|with_a_|without_a_zone|surrogate|unknown_type|in_capitals|^id_is/;
+  /out_of_range|too_long|of_three|at_once|duplicate|nested|is_empty|with_a_|without_a_zone|surrogate|unknown_type|in_capitals|^id_is/;
 
 const valid = files('valid');
 const invalid = files('invalid');

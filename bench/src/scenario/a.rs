@@ -74,22 +74,35 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Outcome {
     board.lock_step(fixes)?;
     let ticks = (yardstick.user_and_kernel_ticks(), board.anita.process.user_and_kernel_ticks());
     let (mut yardstick_ns, mut anita_ns) = (Vec::new(), Vec::new());
+    let (mut yardstick_wall, mut anita_wall) = (Vec::new(), Vec::new());
     for round in 0..rounds {
+        let began_us = now_us();
         yardstick_ns.push(yardstick.lock_step(fixes)?);
+        let turned_us = now_us();
         anita_ns.push(board.lock_step(fixes)?);
+        let wall_ms = |from_us: i64, to_us: i64| (to_us - from_us) as f64 / 1e3 / fixes as f64;
+        yardstick_wall.push(wall_ms(began_us, turned_us));
+        anita_wall.push(wall_ms(turned_us, now_us()));
         bench.report.step(&format!("round {} of {rounds}", round + 1));
     }
     let kernel = |before: (u64, u64), after: (u64, u64)| {
         let (user, kernel) = ((after.0 - before.0) as f64, (after.1 - before.1) as f64);
         digits(100.0 * ratio(kernel, user + kernel), 0)
     };
-    let mut table = Table::new(&["CPU of a delivery", "median µs", "p10 µs", "p90 µs", "in the kernel %"]);
-    let mut row = |name: &str, ns: &[f64], share: String| {
+    let mut table = Table::new(&[
+        "CPU of a delivery",
+        "median µs",
+        "p10 µs",
+        "p90 µs",
+        "in the kernel %",
+        "ms until all have it",
+    ]);
+    let mut row = |name: &str, ns: &[f64], share: String, wall_ms: &[f64]| {
         let us = |share: f64| digits(quantile(ns, share) / 1e3, 2);
-        table.row(name, &[us(0.5), us(0.1), us(0.9), share]);
+        table.row(name, &[us(0.5), us(0.1), us(0.9), share, digits(median(wall_ms), 2)]);
     };
-    row("yardstick", &yardstick_ns, kernel(ticks.0, yardstick.user_and_kernel_ticks()));
-    row("anita", &anita_ns, kernel(ticks.1, board.anita.process.user_and_kernel_ticks()));
+    row("yardstick", &yardstick_ns, kernel(ticks.0, yardstick.user_and_kernel_ticks()), &yardstick_wall);
+    row("anita", &anita_ns, kernel(ticks.1, board.anita.process.user_and_kernel_ticks()), &anita_wall);
     table.print();
     let of_medians = ratio(median(&anita_ns), median(&yardstick_ns));
     let of_least = ratio(least(&anita_ns), least(&yardstick_ns));
@@ -97,6 +110,7 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Outcome {
     bench.report.keep("form", json!(format!("{form:?}")));
     bench.report.keep("yardstick_ns", json!(yardstick_ns));
     bench.report.keep("anita_ns", json!(anita_ns));
+    bench.report.keep("anita_ms_until_all_have_it", json!(anita_wall));
     bench.report.keep("ratio", json!(of_medians));
     bench.report.verdict("at most 1.10 of the yardstick's CPU", of_medians <= 1.10);
     Ok(())

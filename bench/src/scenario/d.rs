@@ -153,11 +153,12 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Outcome {
     let (mut calm, mut rough) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         calm.push(stage.calm()?);
+        bench.report.step(&format!("round {} of {rounds}: all read well", round + 1));
         rough.push(stage.rough()?);
-        bench.report.step(&format!("round {} of {rounds}", round + 1));
+        bench.report.step(&format!("round {} of {rounds}: some did not", round + 1));
     }
     if publisher.has_ended() {
-        return Err(Fault::new("the publisher gave up: the server refused a report or took none for 20 s"));
+        return Err(Fault::new("the publisher gave up: the server refused a report or took none for 8 s"));
     }
     publisher.finish()?;
     show_others(bench, &calm, &rough, rss_first_kib);

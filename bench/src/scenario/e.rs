@@ -193,7 +193,7 @@ fn over_websocket(bench: &mut Bench, options: &Options, tags: usize, viewers: us
     let lateness = publisher.finish()?;
     let sent = counters.sent.load(Ordering::Relaxed);
     let accepted = counters.accepted.load(Ordering::Relaxed);
-    show(bench, "websocket", &rounds, tags as f64 * 10.0);
+    show(bench, "websocket", &rounds, tags as f64 * 10.0, viewers);
     report::note(&format!(
         "{sent} fixes sent, {accepted} accepted ({} of them after the end); sent {:.1} ms late at p99, {:.1} ms at most",
         accepted - accepted_late,
@@ -204,7 +204,7 @@ fn over_websocket(bench: &mut Bench, options: &Options, tags: usize, viewers: us
     Ok(())
 }
 
-fn show(bench: &mut Bench, name: &str, rounds: &[Round], due_hz: f64) {
+fn show(bench: &mut Bench, name: &str, rounds: &[Round], due_hz: f64, viewers: usize) {
     let of = |value: &dyn Fn(&Round) -> f64| median(&rounds.iter().map(value).collect::<Vec<_>>());
     let mut table = Table::new(&[name, "median"]);
     let mut row = |name: &str, value: String| table.row(name, &[value]);
@@ -213,7 +213,10 @@ fn show(bench: &mut Bench, name: &str, rounds: &[Round], due_hz: f64) {
     row("taken as the newest of their tag", digits(of(&|it| it.taken / it.stretch.secs), 0));
     row("CPU a fix, µs, deliveries included", digits(of(&|it| it.stretch.us_per_fix()), 2));
     row("server cores", digits(of(&|it| it.stretch.cores()), 2));
-    row("positions of a viewer in a second", digits(of(&|it| it.stretch.positions / it.stretch.secs), 0));
+    row(
+        "positions of a viewer in a second",
+        digits(of(&|it| it.stretch.positions / it.stretch.secs / viewers as f64), 0),
+    );
     row("bytes a position", digits(of(&|it| it.stretch.bytes_per_position()), 1));
     row(
         "age at a viewer at 2 Hz, p50, p99, ms",
@@ -313,7 +316,7 @@ fn over_mqtt(bench: &mut Bench, options: &Options, tags: usize, viewers: usize) 
     let rounds = rounds(bench, options, &anita, &mut audience, &publisher)?;
     let counters = Arc::clone(&publisher.counters);
     let lateness = publisher.finish()?;
-    show(bench, "mqtt", &rounds, hz);
+    show(bench, "mqtt", &rounds, hz, viewers);
     let (sent, became) = (counters.sent.load(Ordering::Relaxed), outcomes(&anita)?);
     report::note(&format!("{sent} fixes sent; what became of them: {became}"));
     report::note(&format!("sent {:.1} ms late at p99", lateness.quantile_ms(0.99)));

@@ -213,7 +213,7 @@ impl Audience {
         self.check()?;
         if publisher.has_ended() {
             return Err(Fault::new(
-                "the publisher gave up: the server refused a report or took none for 20 s",
+                "the publisher gave up: the server refused a report or took none for 8 s",
             ));
         }
         let all = viewers::between(&total, &self.fleet.total);

@@ -187,9 +187,10 @@ impl Shard {
         self.apply(views, now);
         if views.due_at().is_some_and(|due| due <= now.uptime) {
             views.tick(now, &mut Sockets { ends, metrics: &self.metrics, uptime });
-            // What happens in the meantime is gathered.
-            self.is_gathering.store(true, Ordering::SeqCst);
-            return NextTurn::At(views.gathers_until());
+            if self.feed.lock().changes.is_empty() {
+                // Nothing came while it wrote: there is nothing to gather.
+                views.rest();
+            }
         }
         match views.due_at() {
             Some(due) if due <= views.gathers_until() => {

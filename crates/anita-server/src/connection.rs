@@ -134,6 +134,7 @@ async fn converse(server: &Server, line: &Line, mut session: Box<Session>) {
         let (queued_bytes, has_room) =
             line.with(|socket| (socket.queued_bytes(), socket.has_room())).unwrap_or_default();
         queued.set(queued_bytes);
+        line.count_sent();
         peer.queued_bytes.store(queued_bytes, Ordering::Relaxed);
         if queued_bytes > QUEUE_BYTES_OF_ALL && server.queues_are_full() {
             session.on_memory();

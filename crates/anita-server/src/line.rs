@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use anita_hub::{Outlet, Peer};
@@ -21,6 +21,8 @@ use crate::stream::Stream;
 #[derive(Debug)]
 pub(crate) struct Line {
     socket: Mutex<Option<Socket<Stream>>>,
+    /// Frames that were written by others than the task, until it counts them.
+    sent: AtomicU64,
     peer: Arc<Peer>,
     /// Whether the client wants its messages compressed.
     is_compressed: bool,
@@ -28,7 +30,7 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn new(socket: Socket<Stream>, peer: Arc<Peer>, is_compressed: bool) -> Arc<Self> {
-        Arc::new(Self { socket: Mutex::new(Some(socket)), peer, is_compressed })
+        Arc::new(Self { socket: Mutex::new(Some(socket)), sent: AtomicU64::new(0), peer, is_compressed })
     }
 
     /// Puts frames into the queue of the socket.
@@ -38,6 +40,11 @@ impl Line {
                 socket.queue(if self.is_compressed { compression::deflated(&frames) } else { frames });
             }
         });
+    }
+
+    /// Counts what was written by others than the task.
+    pub(crate) fn count_sent(&self) {
+        self.peer.sent.fetch_add(self.sent.swap(0, Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// A packet as this client wants it.
@@ -82,7 +89,9 @@ impl Outlet for Line {
             Ok(Offered::Blocked) | Err(_) => (false, true),
         };
         if is_taken {
-            self.peer.sent.fetch_add(packets.len() as u64, Ordering::Relaxed);
+            // Only one thread writes: no need for more than a load and a store.
+            let sent = self.sent.load(Ordering::Relaxed) + packets.len() as u64;
+            self.sent.store(sent, Ordering::Relaxed);
         }
         if is_owner_needed {
             self.peer.bell.notify_one();

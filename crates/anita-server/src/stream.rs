@@ -34,6 +34,13 @@ impl Transport for Stream {
             Self::Tls(stream) => stream.get_ref().0.poll_write_ready(context),
         }
     }
+
+    fn write_at_once(&mut self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => stream.write_at_once(bytes),
+            Self::Tls(_) => None,
+        }
+    }
 }
 
 impl AsyncRead for Stream {

@@ -201,13 +201,15 @@ impl Class {
             return true;
         }
         if tells_each {
-            self.burst.push((index, Arc::clone(live)));
+            if entry.news == News::None {
+                self.burst.push((index, Arc::clone(live)));
+            }
             return true;
         }
         if entry.news != News::None || !entry.is_far_from(live, min_move_m) {
             return entry.news == News::Ready;
         }
-        let due = live.arrived.max(entry.next_due);
+        let due = live.arrived.min(now).max(entry.next_due);
         if due > now && !matches!(self.key.spec.pace, Pace::Beat(_)) {
             entry.news = News::Held;
             self.held += 1;
@@ -255,7 +257,7 @@ impl Class {
     pub(crate) fn emit(&mut self, devices: &Devices, now: Now) -> Option<Emission> {
         let after = self.head;
         let left = self.number_left();
-        let entered = self.number_entered(devices);
+        let entered = self.number_entered(devices, now.uptime);
         let mut stamps = Vec::new();
         let moved = self.number_moved(devices, now.uptime, &mut stamps);
         if self.head == after || self.members.iter().all(|member| member.is_behind) {
@@ -294,8 +296,9 @@ impl Class {
         ids
     }
 
-    fn number_entered(&mut self, devices: &Devices) -> Vec<usize> {
+    fn number_entered(&mut self, devices: &Devices, now: Duration) -> Vec<usize> {
         let entering = std::mem::take(&mut self.entering);
+        let next_due = self.key.spec.pace.interval().map(|interval| now.saturating_add(interval));
         for &index in &entering {
             self.head += 1;
             self.link(index, self.head);
@@ -303,6 +306,10 @@ impl Class {
                 entry.entered = entry.number;
                 entry.told = devices.newest(entry.device).cloned();
                 entry.news = News::None;
+                if let Some(due) = next_due.filter(|_due| entry.told.is_some()) {
+                    entry.next_due = due;
+                    self.waiting.push_back((due, index, entry.number));
+                }
             }
         }
         entering
@@ -342,15 +349,33 @@ impl Class {
         moved
     }
 
-    /// Entries as they are shown.
+    /// Entries as they were told.
     pub(crate) fn shown<'a>(&'a self, indices: &[usize], devices: &'a Devices) -> Vec<Shown<'a>> {
         let shown = indices.iter().filter_map(|&index| self.entries.get(index));
         shown.filter_map(|entry| devices.shown(entry.device, entry.told.as_deref())).collect()
     }
 
-    /// Forgets what left, as soon as nobody is left to tell.
+    /// Entries as they are, be it that the others are told so later; those with a fix after a version, as they were
+    /// told.
+    pub(crate) fn shown_at<'a>(
+        &'a self,
+        indices: &[usize],
+        devices: &'a Devices,
+        version: u64,
+    ) -> Vec<Shown<'a>> {
+        let shown = indices.iter().filter_map(|&index| self.entries.get(index));
+        let live = |entry: &'a Entry| {
+            let newest = devices.newest(entry.device).filter(|live| live.version <= version);
+            newest.or(entry.told.as_ref()).map(|live| &**live)
+        };
+        shown.filter_map(|entry| devices.shown(entry.device, live(entry))).collect()
+    }
+
+    /// Forgets what left, as soon as nobody is left to tell: not those either whose other views are told first.
     pub(crate) fn forget_tombs(&mut self) {
-        if !self.tombs.is_empty() && self.members.iter().all(|member| !member.is_behind) {
+        let head = self.head;
+        let has_heard = |member: &Member| !member.is_behind && member.seen == head;
+        if !self.tombs.is_empty() && self.members.iter().all(has_heard) {
             self.tombs.clear();
         }
     }

@@ -68,14 +68,25 @@ impl Views {
         let views: Vec<(Slot, ViewSpec)> =
             it.views.iter().map(|(&slot, place)| (slot, place.spec.clone())).collect();
         for (slot, spec) in views {
-            let start = if slot == Slot::Room { Start::Now } else { Start::Snapshot };
-            self.watch(connection, slot, spec, start, now);
+            self.put(connection, slot, spec, (Start::Snapshot, true), now);
         }
     }
 
     /// Begins a view, or changes the one of that slot. A subscription that changes is told the difference; where that
     /// can't be said or is too much, it begins with a snapshot.
     pub fn watch(&mut self, connection: usize, slot: Slot, spec: ViewSpec, start: Start, now: Now) {
+        self.put(connection, slot, spec, (start, slot.is_subscription()), now);
+    }
+
+    /// Puts a view into a slot: with a start, unless it goes on where the one before it was.
+    fn put(
+        &mut self,
+        connection: usize,
+        slot: Slot,
+        spec: ViewSpec,
+        (start, goes_on): (Start, bool),
+        now: Now,
+    ) {
         let Some(it) = self.connections.get(connection) else { return };
         let (rights, before) = (it.rights.clone(), it.views.get(&slot).cloned());
         let old = before.as_ref().and_then(|place| self.classes.get(place.class));
@@ -94,13 +105,18 @@ impl Views {
         let class_id = self.class_of(ClassKey { spec: spec.clone(), rights, slot, own });
         let transition = before
             .as_ref()
-            .filter(|_place| slot.is_subscription())
+            .filter(|_place| goes_on)
             .and_then(|place| self.transition(place, class_id, now));
         let Some(class) = self.classes.get(class_id) else { return };
         let mut member = match (transition, &before) {
-            (Some(frames), _) => Member::moved_in(connection, class, self.version, frames),
-            (None, Some(_)) if slot.is_subscription() => Member::new(connection, class, Start::Snapshot),
-            (None, _) => Member::new(connection, class, start),
+            (Some(frames), _) => Member::moved_in(connection, class, self.devices.version, frames),
+            (None, before) => {
+                // Whoever does not know what the numbers of columns stand for needs a snapshot.
+                let has_numbers = slot.is_subscription() && matches!(spec.form, Form::Columns(_));
+                let is_anew = has_numbers || (goes_on && before.is_some());
+                let start = if is_anew { Start::Snapshot } else { start };
+                Member::new(connection, class, start)
+            }
         };
         member.is_measured = self.connections.get(connection).is_some_and(|it| it.ages.is_some());
         let place = Place { class: class_id, member: self.seat(class_id, member), spec };
@@ -126,12 +142,16 @@ impl Views {
         true
     }
 
-    /// Begins to read every fix, from a number on or from now on. Says whether everything from there on is here.
+    /// Begins to read every fix, from a number on or from now on; a reader that is there already goes on where it was.
+    /// Says whether everything from there on is here.
     pub fn read_every(&mut self, connection: usize, slot: Slot, filter: Filter, since: Option<u64>) -> bool {
         let is_whole = since.is_none_or(|number| self.tail.reaches(number));
-        let seen = since.filter(|&number| number <= self.version).unwrap_or(self.version);
         let Some(it) = self.connections.get_mut(connection) else { return false };
-        it.readers.insert(slot, Reader { filter, seen, delivered: 0, lost: 0 });
+        let version = self.devices.version;
+        let (read, delivered, lost) =
+            it.readers.get(&slot).map_or((version, 0, 0), |it| (it.seen, it.delivered, it.lost));
+        let seen = since.filter(|&number| number <= version).unwrap_or(read);
+        it.readers.insert(slot, Reader { filter, seen, delivered, lost });
         self.recorders.insert(connection);
         is_whole
     }
@@ -184,10 +204,11 @@ impl Views {
             return None;
         }
         let (known, gone) = old.known_to(member)?;
+        let announces = new.announces();
         let shown: HashSet<usize> = new
             .entries
             .iter()
-            .filter(|(_, entry)| entry.entered > 0)
+            .filter(|(_, entry)| entry.entered > 0 || !announces)
             .map(|(_, entry)| entry.device)
             .collect();
         let is_gone = |id: &DeviceId| self.devices.index_of(id).is_none_or(|index| !shown.contains(&index));
@@ -203,7 +224,8 @@ impl Views {
         for device in shown {
             let newest = self.devices.newest(device).map(|live| &**live);
             match (known.get(&device), newest) {
-                (None, newest) => entered.extend(self.devices.shown(device, newest)),
+                (None, newest) if announces => entered.extend(self.devices.shown(device, newest)),
+                (None, newest) => moved.extend(newest.map(|live| (wire_number(device), live))),
                 (Some(&version), Some(live)) if live.version > version.max(member.fresh_version) => {
                     moved.push((wire_number(device), live));
                 }
@@ -214,7 +236,7 @@ impl Views {
             return None;
         }
         let mut writer = Writer::new(&new.key);
-        if !left.is_empty() {
+        if announces && !left.is_empty() {
             writer.left(&left);
         }
         if !entered.is_empty() {

@@ -40,6 +40,8 @@ impl Known {
 pub(crate) struct Devices {
     known: Slab<Known>,
     by_id: HashMap<DeviceId, usize>,
+    /// The number of the last fix.
+    pub(crate) version: u64,
 }
 
 impl Devices {

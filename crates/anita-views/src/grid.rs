@@ -59,6 +59,10 @@ impl Grid {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.levels.is_empty()
+    }
+
     /// The areas that may contain a point; each once.
     pub(crate) fn around(&self, point: [f64; 2]) -> impl Iterator<Item = usize> {
         let cells = self.levels.keys().map(move |&level| cell_of(level, point));

@@ -1,13 +1,13 @@
 //! A member of a class: what it was told, and how it catches up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anita_model::{DeviceId, Now};
 use anita_wire::Time;
 use bytes::Bytes;
 
-use crate::class::{Class, Stamp, wire_number};
+use crate::class::{Class, Stamp};
 use crate::devices::Devices;
 use crate::encode::Writer;
 use crate::live::Live;
@@ -26,8 +26,19 @@ struct Lap {
     to: u64,
     /// The page of the snapshot that comes next; `None` when it is none.
     page: Option<u32>,
+    /// The member begins with it, and is told of everything up to this version: the last one when the first part was
+    /// told.
+    begins_with: Option<u64>,
     /// Devices that were told.
     told: u64,
+}
+
+impl Lap {
+    /// Through all devices, for one who knows none.
+    fn first(class: &Class) -> Self {
+        let page = class.announces().then_some(1);
+        Self { cursor: 0, after: 0, to: class.head, page, begins_with: Some(0), told: 0 }
+    }
 }
 
 /// What a member of a class was told.
@@ -83,13 +94,9 @@ pub struct CaughtUp {
 
 impl Member {
     pub(crate) fn new(connection: usize, class: &Class, start: Start) -> Self {
-        let (after, to) = (0, class.head);
         let lap = match start {
             Start::Now => None,
-            Start::Snapshot if class.announces() => {
-                Some(Box::new(Lap { cursor: 0, after, to, page: Some(1), told: 0 }))
-            }
-            Start::Snapshot => Some(Box::new(Lap { cursor: 0, after, to, page: None, told: 0 })),
+            Start::Snapshot => Some(Box::new(Lap::first(class))),
         };
         let seen = if lap.is_some() { 0 } else { class.head };
         Self { connection, seen, fresh_version: 0, is_behind: true, lap, ..Self::default() }
@@ -143,8 +150,8 @@ impl Class {
     fn catch_member_up(&self, member: &mut Member, devices: &Devices, now: Now, out: &mut CaughtUp) {
         if member.lap.is_none() && member.seen < self.tombs_lost_to && self.announces() {
             // Who left is not known any more: it begins anew.
-            member.seen = 0;
-            member.lap = Some(Box::new(Lap { cursor: 0, after: 0, to: self.head, page: Some(1), told: 0 }));
+            (member.seen, member.early) = (0, None);
+            member.lap = Some(Box::new(Lap::first(self)));
         }
         if let Some(mut lap) = member.lap.take() {
             if self.run(member, &mut lap, devices, now, out) {
@@ -156,7 +163,8 @@ impl Class {
             self.tell_newer(member, newer, devices, now, out);
         } else {
             let after = member.seen;
-            member.lap = Some(Box::new(Lap { cursor: 0, after, to: self.head, page: None, told: 0 }));
+            let (to, page, begins_with) = (self.head, None, None);
+            member.lap = Some(Box::new(Lap { cursor: 0, after, to, page, begins_with, told: 0 }));
             out.has_more = true;
             return;
         }
@@ -194,10 +202,10 @@ impl Class {
                 picked.moved.push(index);
             }
         }
-        picked.left = self.left_after(member.seen, early.is_some());
+        picked.left = self.left_for(member.seen, early.as_deref(), devices);
         let told = (picked.entered.len() + picked.moved.len() + picked.left.len()) as u64;
         let dropped = (self.head - member.seen).saturating_sub(told);
-        self.say(member, &picked, devices, now, out);
+        self.say(member, &picked, (devices, now), None, out);
         member.seen = self.head;
         self.count_dropped(member, dropped, out);
     }
@@ -214,10 +222,13 @@ impl Class {
         let Portions { page_devices, catch_up_devices, .. } = self.portions;
         let told_max = if lap.page.is_some() { page_devices } else { catch_up_devices };
         let mut picked = Picked::default();
-        if lap.cursor == 0 && lap.after > 0 {
-            picked.left = self.left_after(lap.after, true);
-        }
         let mut early = member.early.take().unwrap_or_default();
+        if lap.cursor == 0 {
+            lap.begins_with = lap.begins_with.map(|_unknown| devices.version);
+        }
+        if lap.cursor == 0 && lap.after > 0 {
+            picked.left = self.left_for(lap.after, Some(&early), devices);
+        }
         let mut is_at_end = true;
         let start = lap.cursor;
         for (index, entry) in self.entries.iter().skip_while(|(index, _entry)| *index < start) {
@@ -227,7 +238,10 @@ impl Class {
             }
             lap.cursor = index + 1;
             let is_early = early.get(&index) == Some(&entry.number);
-            if entry.number <= lap.after || entry.number == 0 || is_early {
+            let is_known = lap.begins_with.is_none() && entry.number <= lap.after;
+            // What comes in is announced with the next tick.
+            let is_coming = entry.number == 0 && self.announces();
+            if is_known || is_coming || is_early {
                 continue;
             }
             if entry.number > lap.to {
@@ -244,17 +258,19 @@ impl Class {
         match lap.page {
             Some(page) => {
                 let mut writer = Writer::new(&self.key);
-                writer.snapshot(&self.shown(&picked.entered, devices), page, is_at_end);
+                let version = lap.begins_with.unwrap_or_default();
+                writer.snapshot(&self.shown_at(&picked.entered, devices, version), page, is_at_end);
                 out.frames.push(writer.finish());
                 lap.page = Some(page + 1);
             }
-            None => self.say(member, &picked, devices, now, out),
+            None => self.say(member, &picked, (devices, now), lap.begins_with, out),
         }
         is_at_end
     }
 
     fn finish(&self, member: &mut Member, lap: &Lap, out: &mut CaughtUp) {
         member.seen = lap.to;
+        member.fresh_version = member.fresh_version.max(lap.begins_with.unwrap_or_default());
         if lap.after > 0 {
             self.count_dropped(member, (lap.to - lap.after).saturating_sub(lap.told), out);
         }
@@ -276,7 +292,31 @@ impl Class {
         ids
     }
 
-    fn say(&self, member: &mut Member, picked: &Picked, devices: &Devices, now: Now, out: &mut CaughtUp) {
+    /// Who left after a number, for a member that was told of some devices early: not those that it was told came back.
+    fn left_for(
+        &self,
+        number: u64,
+        early: Option<&HashMap<usize, u64>>,
+        devices: &Devices,
+    ) -> Vec<DeviceId> {
+        let mut left = self.left_after(number, early.is_some());
+        let entries = early.into_iter().flatten().filter_map(|(&index, number)| {
+            self.entries.get(index).filter(|entry| entry.number == *number)
+        });
+        let known = entries.filter_map(|entry| devices.get(entry.device));
+        let back: HashSet<&DeviceId> = known.map(|known| &known.device.id).collect();
+        left.retain(|id| !back.contains(id));
+        left
+    }
+
+    fn say(
+        &self,
+        member: &mut Member,
+        picked: &Picked,
+        (devices, now): (&Devices, Now),
+        begins_with: Option<u64>,
+        out: &mut CaughtUp,
+    ) {
         let mut writer = Writer::new(&self.key);
         if !picked.left.is_empty() {
             writer.left(&picked.left);
@@ -284,11 +324,13 @@ impl Class {
         if !picked.entered.is_empty() {
             writer.entered(&self.shown(&picked.entered, devices));
         }
-        let moved = picked.moved.iter().filter_map(|&index| self.entries.get(index));
-        let moved =
-            moved.filter_map(|entry| entry.told.as_deref().map(|live| (wire_number(entry.device), live)));
+        let moved = match begins_with {
+            Some(version) => self.shown_at(&picked.moved, devices, version),
+            None => self.shown(&picked.moved, devices),
+        };
+        let moved = moved.into_iter().filter_map(|shown| shown.live.map(|live| (shown.number, live)));
         let moved: Vec<(u32, &Live)> =
-            moved.filter(|(_device, live)| live.version > member.fresh_version).collect();
+            moved.filter(|(_device, live)| begins_with.is_some() || live.version > member.fresh_version).collect();
         if !moved.is_empty() {
             writer.moved(&moved, Time(now.wall));
             member.delivered += moved.len() as u64;

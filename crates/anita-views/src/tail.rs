@@ -6,9 +6,9 @@ use std::sync::Arc;
 use anita_auth::Patterns;
 use anita_wire::message::ViewGap;
 use anita_wire::{OfView, Outgoing};
+use anita_world::Device;
 
 use crate::class::Stamp;
-use crate::devices::Devices;
 use crate::filter::Filter;
 use crate::live::Live;
 use crate::member::CaughtUp;
@@ -16,10 +16,17 @@ use crate::payload;
 use crate::portions::Portions;
 use crate::spec::Label;
 
+/// A fix, and what its device was when it came: whether a view shows it does not change by being late.
+#[derive(Debug)]
+struct Kept {
+    live: Arc<Live>,
+    device: Option<Arc<Device>>,
+}
+
 /// The latest fixes in the order of their numbers.
 #[derive(Debug)]
 pub(crate) struct Tail {
-    fixes: VecDeque<Arc<Live>>,
+    fixes: VecDeque<Kept>,
     fixes_max: usize,
     /// The number after which the tail is whole.
     since: u64,
@@ -40,25 +47,25 @@ impl Tail {
         Self { fixes: VecDeque::new(), fixes_max, since: 0 }
     }
 
-    pub(crate) fn push(&mut self, live: Arc<Live>) {
+    pub(crate) fn push(&mut self, live: Arc<Live>, device: Option<Arc<Device>>) {
         if live.version <= self.since {
             return;
         }
-        self.fixes.push_back(live);
+        self.fixes.push_back(Kept { live, device });
         if self.fixes.len() > self.fixes_max {
-            self.since = self.fixes.pop_front().map_or(self.since, |oldest| oldest.version);
+            self.since = self.fixes.pop_front().map_or(self.since, |oldest| oldest.live.version);
         }
     }
 
     /// The last number.
     pub(crate) fn head(&self) -> u64 {
-        self.fixes.back().map_or(self.since, |newest| newest.version)
+        self.fixes.back().map_or(self.since, |newest| newest.live.version)
     }
 
     /// Forgets what is not whole: everything up to a number.
     pub(crate) fn begin_after(&mut self, version: u64) {
         self.since = self.since.max(version);
-        while self.fixes.front().is_some_and(|oldest| oldest.version <= self.since) {
+        while self.fixes.front().is_some_and(|oldest| oldest.live.version <= self.since) {
             self.fixes.pop_front();
         }
     }
@@ -72,7 +79,7 @@ impl Tail {
     pub(crate) fn read(
         &self,
         reader: &mut Reader,
-        (rights, devices, portions): (&Patterns, &Devices, Portions),
+        (rights, portions): (&Patterns, Portions),
         (subscription, epoch): (&str, &str),
         out: &mut CaughtUp,
     ) {
@@ -89,14 +96,15 @@ impl Tail {
             out.lost += lost;
             reader.seen = self.since;
         }
-        let first = self.fixes.partition_point(|live| live.version <= reader.seen);
+        let first = self.fixes.partition_point(|kept| kept.live.version <= reader.seen);
         let mut stamps = Vec::new();
-        for live in self.fixes.range(first..).take(portions.fixes_looked_at) {
+        for kept in self.fixes.range(first..).take(portions.fixes_looked_at) {
             if stamps.len() == portions.fixes {
                 break;
             }
+            let live = &kept.live;
             reader.seen = live.version;
-            if !is_for(&reader.filter, rights, devices, live) {
+            if !is_for(&reader.filter, rights, kept) {
                 continue;
             }
             let view = OfView { subscription: Some(subscription), place: Some((epoch, live.version)) };
@@ -112,10 +120,9 @@ impl Tail {
     }
 }
 
-fn is_for(filter: &Filter, rights: &Patterns, devices: &Devices, live: &Live) -> bool {
-    let fix = &live.fix;
-    let known = devices.index_of(&fix.device).and_then(|index| devices.get(index));
+fn is_for(filter: &Filter, rights: &Patterns, kept: &Kept) -> bool {
+    let fix = &kept.live.fix;
     rights.allow(fix.device.as_str())
         && filter.lets_place(Some(fix.position), fix.floor)
-        && known.is_some_and(|known| filter.lets_device(&known.device))
+        && kept.device.as_ref().is_some_and(|device| filter.lets_device(device))
 }

@@ -25,7 +25,7 @@ use crate::tail::{Reader, Tail};
 /// What the gathering and the memory of a shard are bound by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ViewSettings {
-    /// The time between two ticks while there is something to tell. What comes after a longer silence goes at once.
+    /// The time between two ticks while more comes than can be told one by one. What comes alone goes at once.
     pub gather: Duration,
     /// The longest time between two ticks.
     pub gather_max: Duration,
@@ -104,7 +104,6 @@ pub struct Views {
     pub(crate) by_key: HashMap<ClassKey, usize>,
     pub(crate) connections: Slab<Connection>,
     pub(crate) tail: Tail,
-    pub(crate) version: u64,
     grids: HashMap<SiteName, Grid>,
     /// Classes that name their devices.
     listed: HashMap<DeviceId, Vec<usize>>,
@@ -115,6 +114,8 @@ pub struct Views {
     dirty: Vec<usize>,
     timers: BinaryHeap<Reverse<(Duration, usize)>>,
     next_tick_at: Duration,
+    /// The latest uptime that anybody came with.
+    latest: Duration,
     round: u64,
     pub(crate) own_classes: u64,
 }
@@ -131,7 +132,6 @@ impl Views {
             by_key: HashMap::new(),
             connections: Slab::new(),
             tail: Tail::new(settings.tail_fixes_max),
-            version: 0,
             grids: HashMap::new(),
             listed: HashMap::new(),
             open: BTreeSet::new(),
@@ -140,6 +140,7 @@ impl Views {
             dirty: Vec::new(),
             timers: BinaryHeap::new(),
             next_tick_at: Duration::ZERO,
+            latest: Duration::ZERO,
             round: 0,
             own_classes: 0,
         }
@@ -153,7 +154,7 @@ impl Views {
 
     /// The epoch and the number of the last fix.
     pub fn place(&self) -> (&str, u64) {
-        (&self.epoch, self.version)
+        (&self.epoch, self.devices.version)
     }
 
     /// How many classes there are.
@@ -165,20 +166,30 @@ impl Views {
 
     /// Takes what happened to a device.
     pub fn apply(&mut self, change: Change, uptime: Duration) {
+        let uptime = self.not_before(uptime);
         match change {
             Change::Fix(live) => self.apply_fix(&live, uptime),
             Change::Device(device) => self.apply_device(device, uptime),
             Change::Removed(id) => self.apply_removed(&id, uptime),
-            Change::Lost(version) => self.tail.begin_after(version),
+            Change::Lost(version) => {
+                self.devices.version = self.devices.version.max(version);
+                self.tail.begin_after(version);
+            }
         }
     }
 
+    /// The time does not go back, also where those who look at it come in another order than they looked.
+    fn not_before(&mut self, uptime: Duration) -> Duration {
+        self.latest = self.latest.max(uptime);
+        self.latest
+    }
+
     fn apply_fix(&mut self, live: &Arc<Live>, uptime: Duration) {
-        self.version = live.version;
-        self.tail.push(Arc::clone(live));
-        let Some(index) = self.devices.index_of(&live.fix.device).filter(|_index| live.is_newest) else {
-            return;
-        };
+        self.devices.version = self.devices.version.max(live.version);
+        let index = self.devices.index_of(&live.fix.device);
+        let device = index.and_then(|index| self.devices.get(index)).map(|known| Arc::clone(&known.device));
+        self.tail.push(Arc::clone(live), device);
+        let Some(index) = index.filter(|_index| live.is_newest) else { return };
         let Some(known) = self.devices.get_mut(index) else { return };
         let floor_before = known.floor();
         known.newest = Some(Arc::clone(live));
@@ -325,12 +336,20 @@ impl Views {
         self.next_tick_at
     }
 
+    /// Nothing came while the last tick wrote: what comes next goes at once, unless something is due soon anyway.
+    pub fn rest(&mut self) {
+        if self.due_at().is_none_or(|due| due > self.next_tick_at) {
+            self.next_tick_at = Duration::ZERO;
+        }
+    }
+
     fn has_tail_news(&self) -> bool {
         !self.recorders.is_empty() && self.tail_told_to < self.tail.head()
     }
 
     /// Tells everybody what is due, one frame a class.
     pub fn tick(&mut self, now: Now, outlets: &mut impl Outlets) {
+        let now = Now { uptime: self.not_before(now.uptime), ..now };
         self.fire(now.uptime);
         let mut several: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
         let mut emissions: HashMap<usize, (Packet, Emission)> = HashMap::new();
@@ -486,7 +505,7 @@ impl Views {
             let name = slot.subscription().unwrap_or_default();
             self.tail.read(
                 reader,
-                (&it.rights, &self.devices, self.portions),
+                (&it.rights, self.portions),
                 (&name, &self.epoch),
                 &mut out,
             );
@@ -555,6 +574,9 @@ impl Views {
         if let (Some(bounds), Some(site)) = (class.bounds, filter.site()) {
             if let Some(grid) = self.grids.get_mut(site) {
                 grid.remove(bounds, class_id);
+                if grid.is_empty() {
+                    self.grids.remove(site);
+                }
             }
         } else if let Some(ids) = filter.listed() {
             for id in ids {

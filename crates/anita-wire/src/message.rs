@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use crate::error::ErrorCode;
 use crate::scalar::{Kind, Metres, Percent, Place, Status, Time};
 pub use crate::view::{
-    Ages, ConnectionStats, Pace, PositionColumns, Subscribed, SubscriptionStats, SubscriptionUpdated,
-    Unsubscribed, ViewEntered, ViewGap, ViewLeft, ViewSnapshot,
+    Ages, ConnectionStats, Pace, PositionColumns, PositionUpdate, Subscribed, SubscriptionStats,
+    SubscriptionUpdated, Unsubscribed, ViewEntered, ViewGap, ViewLeft, ViewSnapshot, Whereabouts,
 };
 
 /// A payload of the server, and its type on the wire.
@@ -309,42 +309,6 @@ pub struct Location {
     pub timestamp: Time,
     /// When it reached the server.
     pub received_at: Time,
-}
-
-/// Where a device is, in a `uwb.position_update`. What is beside the coordinates comes with `fields: "all"`.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Whereabouts {
-    /// Where, metres in the frame of the site.
-    #[serde(flatten)]
-    pub place: Place,
-    /// The radius within which the true position probably lies, metres.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub accuracy: Option<Metres>,
-    /// The floor.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub floor: Option<f64>,
-    /// Charge of the battery, percent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub battery: Option<Percent>,
-    /// The device's time; the arrival where it gives none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timestamp: Option<Time>,
-}
-
-impl From<Place> for Whereabouts {
-    /// Its coordinates alone.
-    fn from(place: Place) -> Self {
-        Self { place, accuracy: None, floor: None, battery: None, timestamp: None }
-    }
-}
-
-/// Where devices of a view, or tracked ones, are: those that moved since the last update.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct PositionUpdate {
-    /// By device id.
-    pub positions: std::collections::BTreeMap<String, Whereabouts>,
-    /// The server's clock.
-    pub timestamp: Time,
 }
 
 /// The answer to `start_position_tracking`.

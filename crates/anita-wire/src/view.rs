@@ -3,161 +3,18 @@
 //! Requests and messages stand together here, because one describes the other; the tables that list them are in
 //! `request.rs` and `message.rs`.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use anita_model::{POSITION_ABS_MAX_M, SiteName};
+use anita_model::SiteName;
 use schemars::JsonSchema;
-use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use crate::limits::{
-    AREA_CORNERS_MAX, MAX_RATE_HZ_MAX, MAX_RATE_HZ_MIN, MIN_MOVE_M_MAX, VIEW_DEVICES_MAX, VIEW_FLOORS_MAX,
-};
+use crate::area;
+pub use crate::area::{Area, BoxArea, CircleArea};
+use crate::limits::{MAX_RATE_HZ_MAX, MAX_RATE_HZ_MIN, MIN_MOVE_M_MAX, VIEW_DEVICES_MAX, VIEW_FLOORS_MAX};
 use crate::message::Device;
 use crate::request::Since;
-use crate::scalar::{Kind, Status, Time, object, object_or_null, text};
-
-/// An area in the frame of the site, metres.
-#[derive(Debug, Clone, PartialEq, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Area {
-    /// What is inside a polygon: its corners in order, 3 to 64, `[x, y]` each. Where its edges cross, the inside is
-    /// what a line from far away enters an odd number of times.
-    Polygon(Vec<[f64; 2]>),
-    /// What is inside a box, its edges included.
-    Box(BoxArea),
-    /// What is inside a circle, its edge included.
-    Circle(CircleArea),
-}
-
-/// A box along the axes of the site, metres.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
-pub struct BoxArea {
-    /// The west end.
-    pub min_x: f64,
-    /// The south end.
-    pub min_y: f64,
-    /// The east end.
-    pub max_x: f64,
-    /// The north end.
-    pub max_y: f64,
-}
-
-/// A circle, metres.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
-pub struct CircleArea {
-    /// East of the origin.
-    pub x: f64,
-    /// North of the origin.
-    pub y: f64,
-    /// How far its edge is from the centre, metres.
-    pub radius_m: f64,
-}
-
-impl<'de> Deserialize<'de> for Area {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(OneArea)
-    }
-}
-
-/// Reads an object with one area in it. Serde's own reading of enumerations says of most faults only that they are some.
-struct OneArea;
-
-impl<'de> Visitor<'de> for OneArea {
-    type Value = Area;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object with one of `polygon`, `box` and `circle`")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Area, A::Error> {
-        let mut area = None;
-        while let Some(shape) = map.next_key::<Cow<'de, str>>()? {
-            let found = match &*shape {
-                "polygon" => {
-                    let corners: Vec<Corner> = map.next_value()?;
-                    Area::Polygon(corners.into_iter().map(|Corner(corner)| corner).collect())
-                }
-                "box" => Area::Box(map.next_value::<Plain<BoxArea>>()?.0),
-                "circle" => Area::Circle(map.next_value::<Plain<CircleArea>>()?.0),
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            if area.replace(found).is_some() {
-                return Err(A::Error::custom("an area is one of `polygon`, `box` and `circle`, not several"));
-            }
-        }
-        area.ok_or_else(|| A::Error::custom("an area has one of `polygon`, `box` and `circle`"))
-    }
-}
-
-/// A corner, `[x, y]`.
-struct Corner([f64; 2]);
-
-impl<'de> Deserialize<'de> for Corner {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(OneCorner)
-    }
-}
-
-struct OneCorner;
-
-impl<'de> Visitor<'de> for OneCorner {
-    type Value = Corner;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a corner `[x, y]`, two numbers")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Corner, A::Error> {
-        let corner = numbers.next_element()?.zip(numbers.next_element()?);
-        match corner {
-            Some((x, y)) if numbers.next_element::<IgnoredAny>()?.is_none() => Ok(Corner([x, y])),
-            _ => Err(A::Error::custom("expected a corner `[x, y]`, two numbers")),
-        }
-    }
-}
-
-/// What is written as an object, and not as an array.
-struct Plain<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Plain<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        object(deserializer).map(Self)
-    }
-}
-
-impl Area {
-    /// What is wrong with it, if anything.
-    fn fault(&self) -> Option<String> {
-        let is_far = |number: &f64| !number.is_finite() || number.abs() > POSITION_ABS_MAX_M;
-        let numbers: Vec<f64> = match self {
-            Self::Polygon(corners) => {
-                if !(3..=AREA_CORNERS_MAX).contains(&corners.len()) {
-                    let count = corners.len();
-                    return Some(format!("a polygon has 3 to {AREA_CORNERS_MAX} corners, not {count}"));
-                }
-                corners.concat()
-            }
-            Self::Box(it) => {
-                if it.min_x > it.max_x || it.min_y > it.max_y {
-                    return Some("expected min_x up to max_x, and min_y up to max_y".to_owned());
-                }
-                vec![it.min_x, it.min_y, it.max_x, it.max_y]
-            }
-            Self::Circle(it) => {
-                if it.radius_m < 0.0 {
-                    return Some("expected a radius_m of 0 or more".to_owned());
-                }
-                vec![it.x, it.y, it.radius_m]
-            }
-        };
-        let far = numbers.iter().any(is_far);
-        far.then(|| "coordinates are metres in the frame of the site, at most 10,000 km".to_owned())
-    }
-}
+use crate::scalar::{Kind, Metres, Percent, Place, Status, Time, object_or_null, text};
 
 /// Which devices a view shows: those that everything given here holds for, within the rights of the client.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -179,7 +36,7 @@ pub struct ViewFilter {
     #[schemars(with = "Option<String>")]
     pub site: Option<SiteName>,
     /// Those inside an area.
-    #[serde(default, deserialize_with = "area")]
+    #[serde(default, deserialize_with = "area::sound")]
     pub area: Option<Area>,
 }
 
@@ -382,6 +239,42 @@ pub struct ViewGap {
     pub to_seq: u64,
 }
 
+/// Where a device is, in a `uwb.position_update`. What is beside the coordinates comes with `fields: "all"`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Whereabouts {
+    /// Where, metres in the frame of the site.
+    #[serde(flatten)]
+    pub place: Place,
+    /// The radius within which the true position probably lies, metres.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<Metres>,
+    /// The floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor: Option<f64>,
+    /// Charge of the battery, percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub battery: Option<Percent>,
+    /// The device's time; the arrival where it gives none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Time>,
+}
+
+impl From<Place> for Whereabouts {
+    /// Its coordinates alone.
+    fn from(place: Place) -> Self {
+        Self { place, accuracy: None, floor: None, battery: None, timestamp: None }
+    }
+}
+
+/// Where devices of a view, or tracked ones, are: those that moved since the last update.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct PositionUpdate {
+    /// By device id.
+    pub positions: BTreeMap<String, Whereabouts>,
+    /// The server's clock.
+    pub timestamp: Time,
+}
+
 /// Where the devices of a view are that moved, as columns: the n-th number of each column belongs to the n-th device.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PositionColumns {
@@ -496,14 +389,6 @@ fn floors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<f64>>
             Err(D::Error::custom(format_args!("{count} floors, at most {VIEW_FLOORS_MAX} are allowed")))
         }
         _ => Ok(floors),
-    }
-}
-
-fn area<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Area>, D::Error> {
-    let area = Option::<Area>::deserialize(deserializer)?;
-    match area.as_ref().and_then(Area::fault) {
-        Some(fault) => Err(D::Error::custom(fault)),
-        None => Ok(area),
     }
 }
 

@@ -42,7 +42,16 @@ const TEXT_LIMIT = 16_384;
 const REDRAW_MS = 250;
 
 /** Types that come many times a second, or only say that the line is alive. */
-const HIGH_RATE = new Set(['uwb.location', 'uwb.position_update', 'system.heartbeat', 'system.pong', 'ping']);
+const HIGH_RATE = new Set([
+  'uwb.location',
+  'uwb.position_update',
+  'uwb.position_columns',
+  'system.heartbeat',
+  'system.pong',
+  'ping',
+  'system.connection_stats',
+  'get_connection_stats',
+]);
 
 export function isHighRate(type: string): boolean {
   return HIGH_RATE.has(type);

@@ -88,12 +88,38 @@ function Link({ hub }: { readonly hub: Hub }): JSX.Element {
           <dt>Newest data</dt>
           <dd>{hub.dataAt.value === null ? 'none yet' : agoPhrase(hub.now.value - hub.dataAt.value)}</dd>
         </div>
-        <div>
+        <div class="wide-only">
           <dt>Round trip</dt>
           <dd>{roundTrip(hub.rtt.value)}</dd>
         </div>
+        <Freshness hub={hub} />
       </dl>
     </div>
+  );
+}
+
+/** How old positions are when the server hands them to this page's connection, and what it left out. */
+function Freshness({ hub }: { readonly hub: Hub }): JSX.Element | null {
+  const freshness = hub.freshness.value;
+  if (freshness === null) return null;
+  const { age, dropped } = freshness;
+  return (
+    <>
+      {age !== undefined && (
+        <div title="From their arrival at the server to this connection: half are younger than the first, all but one in a hundred are younger than the second.">
+          <dt>Position age</dt>
+          <dd>
+            {age.p50} ms<span class="wide-only">, p99 {age.p99} ms</span>
+          </dd>
+        </div>
+      )}
+      {dropped > 0 && (
+        <div class="wide-only" title="Positions that newer ones replaced, because this page was slow to take them.">
+          <dt>Left out</dt>
+          <dd>{dropped.toLocaleString('en')}</dd>
+        </div>
+      )}
+    </>
   );
 }
 

@@ -97,7 +97,8 @@ impl Session {
         let since = asked.since.clone();
         let subscription = Subscription { asked };
         subscription.check()?;
-        let recovered = self.begin(slot, &subscription, since.as_ref(), now)?;
+        let start = if subscription.asked.snapshot.unwrap_or(true) { Start::Snapshot } else { Start::Now };
+        let recovered = self.begin(slot, &subscription, (start, since.as_ref()), now)?;
         self.subscriptions.insert(slot, subscription);
         let (epoch, seq) = self.place(now);
         let subscription = slot.subscription().unwrap_or_default();
@@ -123,7 +124,8 @@ impl Session {
         asked.unit = unit.or(asked.unit);
         asked.since = None;
         subscription.check()?;
-        self.begin(slot, &subscription, None, now)?;
+        // One that was paused begins with its devices as they are, or what moved meanwhile would be kept from the client.
+        self.begin(slot, &subscription, (Start::Snapshot, None), now)?;
         self.subscriptions.insert(slot, subscription);
         let (epoch, seq) = self.place(now);
         let subscription = slot.subscription().unwrap_or_default();
@@ -135,13 +137,11 @@ impl Session {
         &self,
         slot: Slot,
         subscription: &Subscription,
-        since: Option<&Since>,
+        (start, since): (Start, Option<&Since>),
         now: Now,
     ) -> Result<Option<bool>, Refused> {
         let (filter, spec) = (subscription.filter()?, subscription.spec()?);
         let is_every = subscription.lane() == Lane::Every;
-        let wants_snapshot = subscription.asked.snapshot.unwrap_or(true);
-        let start = if wants_snapshot { Start::Snapshot } else { Start::Now };
         let seat = self.peer().seat;
         Ok(self.peer().shard.with(now, |views| match spec {
             None => {

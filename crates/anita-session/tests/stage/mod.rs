@@ -33,6 +33,15 @@ pub struct Stage {
     minter: Minter,
     now: Now,
     clients: BTreeMap<String, Client>,
+    /// The epoch that was heard last.
+    epoch: String,
+}
+
+/// What can be different about a stage.
+#[derive(Default)]
+struct Settings {
+    nearness: Option<Nearness>,
+    tail_fixes_max: Option<usize>,
 }
 
 /// Everything on the stage answers at once, so a future that waits is a fault.
@@ -42,11 +51,11 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 
 impl Stage {
     pub fn new() -> Self {
-        Self::with(None)
+        Self::with(Settings::default())
     }
 
-    /// One on which tags can come close to each other.
-    fn with(nearness: Option<Nearness>) -> Self {
+    fn with(Settings { nearness, tail_fixes_max }: Settings) -> Self {
+        let views = ViewSettings::default();
         let now =
             Now { wall: Timestamp::parse("2026-03-01T12:00:00Z").unwrap(), uptime: Duration::from_secs(1) };
         let hub = at_once(Hub::open(
@@ -56,7 +65,8 @@ impl Stage {
                 views: ViewSettings {
                     gather: Duration::ZERO,
                     gather_per_write: Duration::ZERO,
-                    ..ViewSettings::default()
+                    tail_fixes_max: tail_fixes_max.unwrap_or(views.tail_fixes_max),
+                    ..views
                 },
                 ..HubSettings::default()
             },
@@ -82,7 +92,7 @@ impl Stage {
             SessionSettings { viewer_requests_per_second: 20, rate_refusals_max: 5, ..Default::default() };
         let context = Context { hub: hub.unwrap(), verifier: Arc::new(verifier), settings, extensions };
         let minter = Minter::hs256(SECRET, "anita", "anita").unwrap();
-        Self { context: Arc::new(context), minter, now, clients: BTreeMap::new() }
+        Self { context: Arc::new(context), minter, now, clients: BTreeMap::new(), epoch: String::new() }
     }
 
     pub fn play(&mut self, line: &str) -> Result<(), String> {
@@ -92,7 +102,12 @@ impl Stage {
             "source" => self.report(rest)?,
             "near" => {
                 let metres = rest.parse().map_err(|_| format!("no distance: {rest}"))?;
-                *self = Self::with(Some(Nearness { enter_m: metres, leave_m: metres * 1.5 }));
+                let nearness = Some(Nearness { enter_m: metres, leave_m: metres * 1.5 });
+                *self = Self::with(Settings { nearness, ..Settings::default() });
+            }
+            "tail" => {
+                let tail_fixes_max = Some(rest.parse().map_err(|_| format!("no number: {rest}"))?);
+                *self = Self::with(Settings { tail_fixes_max, ..Settings::default() });
             }
             name => self.client(name, rest)?,
         }
@@ -120,6 +135,9 @@ impl Stage {
             let (words, after) = after.split_once(')').unwrap();
             let text = format!("{before}{}{after}", self.token(name, words));
             return self.client(name, &format!("> {text}"));
+        }
+        if verb == ">" && rest.contains("EPOCH") {
+            return self.client(name, &format!("> {}", rest.replace("EPOCH", &self.epoch)));
         }
         let now = self.now;
         let client = self.clients.get_mut(name).ok_or("nobody of this name is connected")?;
@@ -150,6 +168,9 @@ impl Stage {
                 let value: Value = serde_json::from_str(&heard).map_err(|_| format!("heard {heard}"))?;
                 if !matches(&pattern, &value) {
                     return Err(format!("heard {heard}"));
+                }
+                if let Some(epoch) = value["payload"]["epoch"].as_str() {
+                    epoch.clone_into(&mut self.epoch);
                 }
             }
             "ping" => {
@@ -226,18 +247,20 @@ impl Stage {
     fn report(&mut self, rest: &str) -> Result<(), String> {
         let words: Vec<&str> = rest.split_whitespace().collect();
         let [device, x, y, more @ ..] = words.as_slice() else { return Err("source DEVICE X Y".to_owned()) };
-        let taken_at = match more {
-            [] => self.now.wall,
-            ["taken", ago] => self.now.wall.minus(seconds(ago.trim_start_matches('-'))?),
-            _ => return Err("source DEVICE X Y [taken -3s]".to_owned()),
-        };
+        let (mut taken_at, mut floor) = (self.now.wall, None);
+        match more {
+            [] => {}
+            ["taken", ago] => taken_at = taken_at.minus(seconds(ago.trim_start_matches('-'))?),
+            ["floor", number] => floor = Some(number.parse().map_err(|_| format!("no floor: {number}"))?),
+            _ => return Err("source DEVICE X Y [taken -3s | floor 1]".to_owned()),
+        }
         let metres = |text: &str| text.parse::<f64>().map_err(|error| error.to_string());
         let fix = Fix {
             device: DeviceId::parse(device).map_err(|error| error.to_string())?,
             site: SiteName::main(),
             position: Position::new(metres(x)?, metres(y)?, 0.0).map_err(|error| error.to_string())?,
             accuracy_m: None,
-            floor: None,
+            floor,
             battery_percent: None,
             taken_at,
             received_at: self.now.wall,

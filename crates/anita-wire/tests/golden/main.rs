@@ -164,6 +164,33 @@ fn documents_are_valid_schemas() {
     }
 }
 
+/// The pages whose examples are messages: blocks of `json`, one value after the other, `"…"` for any time.
+const DOCUMENTS: [&str; 2] = ["PROTOCOL.md", "DELIVERY.md"];
+
+#[test]
+fn every_example_of_the_documents_is_a_message() {
+    let (client, server) = (validator("ClientMessage"), validator("ServerMessage"));
+    for page in DOCUMENTS {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
+        let text = fs::read_to_string(path).unwrap();
+        let blocks = text.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        for block in blocks {
+            let block = block.replace("\"…\"", "\"2026-03-01T12:00:00.000000Z\"");
+            for value in serde_json::Deserializer::from_str(&block).into_iter::<Value>() {
+                let message = value.unwrap_or_else(|error| panic!("{page}: {error} in\n{block}"));
+                let text = message.to_string();
+                let name = message["type"].as_str().unwrap();
+                if Request::TYPES.contains(&name) {
+                    client.validate(&message).unwrap_or_else(|error| panic!("{page}: {text}: {error}"));
+                    decode(&text).unwrap_or_else(|refusal| panic!("{page}: {text}: {refusal:?}"));
+                } else {
+                    server.validate(&message).unwrap_or_else(|error| panic!("{page}: {text}: {error}"));
+                }
+            }
+        }
+    }
+}
+
 /// Compares a golden file with what it should be, or writes it with `UPDATE=1`.
 #[expect(clippy::disallowed_methods, reason = "a test that reads its switch")]
 fn check_or_update(name: &str, text: &str) {

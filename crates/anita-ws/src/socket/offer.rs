@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+#[cfg(unix)]
+use rustix::net::SendFlags;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -20,11 +22,28 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin {
     ///
     /// Those of a write.
     fn poll_writable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Hands bytes to the operating system by a call of its own, if the stream is nothing more than a socket: the
+    /// runtime is asked only when the socket takes nothing. `None` where there is no such call.
+    ///
+    /// # Errors
+    ///
+    /// Those of a write; [`io::ErrorKind::WouldBlock`] where it takes nothing now.
+    fn write_at_once(&mut self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        let _ = bytes;
+        None
+    }
 }
 
 impl Transport for TcpStream {
     fn poll_writable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_write_ready(context)
+    }
+
+    #[cfg(unix)]
+    fn write_at_once(&mut self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        Some(rustix::net::send(&*self, bytes, flags).map_err(io::Error::from))
     }
 }
 
@@ -91,8 +110,17 @@ impl<S: Transport> Socket<S> {
     }
 
     fn write_now(&mut self, frames: &[Bytes]) -> io::Result<Offered> {
-        let mut context = Context::from_waker(Waker::noop());
         let mut rest = Rest { frames, begun_bytes: 0 };
+        if let [frame] = frames {
+            match self.stream.write_at_once(frame) {
+                Some(Ok(bytes)) if bytes == frame.len() => return Ok(Offered::Written),
+                Some(Ok(bytes)) => rest.advance(bytes),
+                Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                // The runtime has to see it too, so that it tells when there is room.
+                Some(Err(_)) | None => {}
+            }
+        }
+        let mut context = Context::from_waker(Waker::noop());
         while rest.skip_empty() {
             let Poll::Ready(written) = rest.poll_write(Pin::new(&mut self.stream), &mut context) else {
                 return Ok(self.keep(rest, frames));
