@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use crate::fault::{Fault, Outcome};
 use crate::kernel::Cores;
 use crate::report::Report;
 use crate::scenario::{self, a, b, c, d, e, f, g};
-use crate::{kernel, yardstick};
+use crate::{kernel, process, yardstick};
 
 /// What a delivery, a fix and a connection cost the server, and how fresh what it delivers is.
 ///
@@ -63,6 +64,13 @@ enum Command {
     /// The yardstick itself, a child of the others: prints its address, serves until standard input ends
     #[command(hide = true)]
     YardstickServer,
+    /// Becomes a server that ends with this program
+    #[command(hide = true)]
+    Child {
+        program: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// What every scenario takes.
@@ -151,6 +159,7 @@ fn run_command(command: Command) -> Outcome {
         Command::G(it) => alone(&it.shared, |bench| g::run(bench, &it.options)),
         Command::All(shared) => alone(&shared, scenario::all),
         Command::YardstickServer => yardstick::serve(),
+        Command::Child { program, arguments } => process::become_child(&program, &arguments),
     }
 }
 

@@ -49,10 +49,10 @@ impl Broker {
         let config = folder.write("mosquitto.conf", &text)?;
         let log = folder.file("mosquitto.log");
         let errors = File::create(&log).to("make a log")?;
-        let mut command = Command::new(program);
-        command.arg("-c").arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
-        let mut process = Server::spawn(&mut command)?;
-        wait_for(address, &mut process, Path::new(&log))?;
+        let mut process = Server::spawn(Path::new(program), |command| {
+            command.arg("-c").arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
+        })?;
+        wait_for(address, &mut process, &log)?;
         Ok(Some(Self { process, address, _folder: folder }))
     }
 }

@@ -1,12 +1,21 @@
 //! Servers as child processes, and what `/proc` says of them.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
 use crate::fault::{Outcome, While as _};
+
+/// Becomes another program, which the kernel kills when the parent ends. Returns only when that fails.
+pub(crate) fn become_child(program: &Path, arguments: &[OsString]) -> Outcome {
+    set_parent_process_death_signal(Some(Signal::KILL)).to("follow the parent")?;
+    Err(Command::new(program).args(arguments).exec()).to(format!("start {}", program.display()))
+}
 
 /// A child process that ends with this value.
 #[derive(Debug)]
@@ -28,9 +37,13 @@ pub(crate) struct Memory {
 }
 
 impl Server {
-    pub(crate) fn spawn(command: &mut Command) -> Outcome<Self> {
-        let name = command.get_program().to_string_lossy().into_owned();
-        Ok(Self { child: command.spawn().to(format!("start {name}"))? })
+    /// Starts a program that is killed when this one ends, however it ends.
+    pub(crate) fn spawn(program: &Path, set_up: impl FnOnce(&mut Command)) -> Outcome<Self> {
+        let own = std::env::current_exe().to("find this program")?;
+        let mut command = Command::new(own);
+        command.arg("child").arg(program);
+        set_up(&mut command);
+        Ok(Self { child: command.spawn().to(format!("start {}", program.display()))? })
     }
 
     pub(crate) fn child(&mut self) -> &mut Child {

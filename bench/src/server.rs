@@ -95,10 +95,10 @@ impl Anita {
         let log = folder.file("anita.log");
         let output = File::create(&log).to("make the log")?;
         let errors = output.try_clone().to("make the log")?;
-        let mut command = Command::new(program);
-        command.arg("serve").arg("--config").arg(&config);
-        command.stdin(Stdio::null()).stdout(output).stderr(errors);
-        let mut process = Server::spawn(&mut command)?;
+        let mut process = Server::spawn(program, |command| {
+            command.arg("serve").arg("--config").arg(&config);
+            command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        })?;
         wait_for(address, &mut process, &log)?;
         Ok(Self { process, address, program: program.to_owned(), config, _folder: folder })
     }

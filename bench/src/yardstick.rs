@@ -6,7 +6,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use memchr::memmem;
 use rustix::buffer::spare_capacity;
@@ -149,9 +149,9 @@ impl Yardstick {
     /// Starts it; the subscribers come with [`Self::gather`].
     pub(crate) fn start() -> Outcome<(Server, SocketAddr)> {
         let program = std::env::current_exe().to("find this program")?;
-        let mut command = Command::new(program);
-        command.arg("yardstick-server").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = Server::spawn(&mut command)?;
+        let mut process = Server::spawn(&program, |command| {
+            command.arg("yardstick-server").stdin(Stdio::piped()).stdout(Stdio::piped());
+        })?;
         let output = process.child().stdout.take().ok_or_else(|| Fault::new("the yardstick says nothing"))?;
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line).to("read the address of the yardstick")?;

@@ -55,6 +55,24 @@ describe.skipIf(!url || !token)('a real server', () => {
     expect(errors).toEqual([]);
   });
 
+  test('keeps a view, changes it where it is, and asks for it again when the connection was cut', async () => {
+    const { anita, errors } = make();
+    await anita.connect();
+    const area = { box: { min_x: -1e6, min_y: -1e6, max_x: 1e6, max_y: 1e6 } };
+    const view = anita.subscribe({ view: { area }, mode: 'columns', maxRateHz: 5 });
+    const snapshots: unknown[] = [];
+    view.on('snapshot', (devices) => snapshots.push([...devices.keys()]));
+    await vi.waitFor(() => expect(snapshots).toHaveLength(1), { timeout: 5_000 });
+    await view.update({ view: { area: { circle: { x: 0, y: 0, radius_m: 5 } } } });
+    const { subscriptions } = await anita.connectionStats();
+    expect(subscriptions).toMatchObject([{ subscription: view.id, mode: 'columns', max_rate_hz: 5 }]);
+    sockets.at(-1)!.terminate();
+    await vi.waitFor(() => expect(snapshots).toHaveLength(2), { timeout: 5_000 });
+    await view.close();
+    expect((await anita.connectionStats()).subscriptions).toEqual([]);
+    expect(errors.map(({ code }) => code)).toEqual(['connection_lost']);
+  });
+
   test('joins a room, and leaves it', async () => {
     const { anita } = make();
     await anita.connect();

@@ -226,17 +226,26 @@ impl Audience {
             fixes: publisher.sent() - fixes,
             positions: self.positions(read, of_readers, all),
             frames: all.frames,
-            bytes: if self.is_deflated { all.bytes - of_readers.bytes } else { all.bytes },
+            bytes: self.bytes(of_readers, all),
             age_p50_ms: ages.quantile_ms(0.5),
             age_p99_ms: ages.quantile_ms(0.99),
             age_max_ms: ages.max_ms(),
         })
     }
 
+    /// How many bytes all were sent; where the others hear compressed frames, as if the readers did too.
+    fn bytes(&self, of_readers: Difference, all: Difference) -> u64 {
+        if self.is_deflated {
+            let scale = (self.readers.len() + self.others.len()) as f64 / self.others.len().max(1) as f64;
+            return ((all.bytes - of_readers.bytes) as f64 * scale) as u64;
+        }
+        all.bytes
+    }
+
     /// How many positions all were sent, from what the readers found: as many in a byte; compressed, as many a viewer.
     fn positions(&self, read: f64, of_readers: Difference, all: Difference) -> f64 {
         if self.is_deflated {
-            return ratio(read, self.readers.len() as f64) * self.others.len() as f64;
+            return ratio(read, self.readers.len() as f64) * (self.readers.len() + self.others.len()) as f64;
         }
         ratio(read, of_readers.bytes as f64) * all.bytes as f64
     }

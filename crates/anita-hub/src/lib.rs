@@ -19,4 +19,4 @@ pub use hub::{DeviceFilter, DevicePage, Hub, HubFault, HubSettings, ReportOutcom
 pub use ids::{ConnectionId, random_token};
 pub use manager::WebSocketManager;
 pub use rooms::{Heard, JoinRefused, Joined, RoomEvent, RoomLimits, Rooms};
-pub use shard::{NextTurn, Outlet, Shard};
+pub use shard::{NextTurn, Outlet, SendMany, Shard};

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anita_metrics::{DeliveryLabels, Metrics};
 use anita_model::{DeviceId, Now};
+use bytes::Bytes;
 use anita_views::{Change, Label, Outlets, Packet, Stamp, Views};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -24,6 +25,19 @@ pub trait Outlet: Send + Sync + std::fmt::Debug {
     /// Writes frames, all in one, if the socket takes any at once. If not, nothing of them is kept, and the connection
     /// wakes its session as soon as the socket takes bytes.
     fn offer(&self, packets: &[&Packet]) -> bool;
+
+    /// The number of the socket at the operating system and the bytes for it, if a packet may be written to it by other
+    /// means just now. Then [`Outlet::wrote`] is called before anything else.
+    fn direct<'a>(&self, packet: &'a Packet) -> Option<(i32, &'a Bytes)>;
+
+    /// What the operating system said to the bytes of [`Outlet::direct`]; else as [`Outlet::offer`].
+    fn wrote(&self, packet: &Packet, written: std::io::Result<usize>) -> bool;
+}
+
+/// Writes to many sockets at once, each as far as it takes bytes without waiting.
+pub trait SendMany: std::fmt::Debug {
+    /// One result for each, in order.
+    fn send_all(&mut self, sends: &[(i32, &[u8])], results: &mut Vec<std::io::Result<usize>>);
 }
 
 /// What a shard wants next.
@@ -180,13 +194,19 @@ impl Shard {
 
     // --- turns
 
-    /// Takes what has happened and tells what is due. The function says the uptime at the moment it is called.
-    pub fn turn(&self, now: Now, uptime: &dyn Fn() -> Duration) -> NextTurn {
+    /// Takes what has happened and tells what is due. The function says the uptime at the moment it is called; where
+    /// there is a way to write to many sockets at once, it is used.
+    pub fn turn(
+        &self,
+        now: Now,
+        uptime: &dyn Fn() -> Duration,
+        many: Option<&mut dyn SendMany>,
+    ) -> NextTurn {
         let mut inner = self.inner.lock();
         let Inner { views, ends } = &mut *inner;
         self.apply(views, now);
         if views.due_at().is_some_and(|due| due <= now.uptime) {
-            views.tick(now, &mut Sockets { ends, metrics: &self.metrics, uptime });
+            views.tick(now, &mut Sockets { ends, metrics: &self.metrics, uptime, many });
             if self.feed.lock().changes.is_empty() {
                 // Nothing came while it wrote: there is nothing to gather.
                 views.rest();
@@ -211,19 +231,20 @@ impl Shard {
 }
 
 /// The sockets of a shard.
-struct Sockets<'a> {
+struct Sockets<'a, 'm> {
     ends: &'a [Option<End>],
     metrics: &'a Metrics,
     uptime: &'a dyn Fn() -> Duration,
+    many: Option<&'m mut dyn SendMany>,
 }
 
-impl Sockets<'_> {
+impl Sockets<'_, '_> {
     fn end(&self, connection: usize) -> Option<&End> {
         self.ends.get(connection).and_then(Option::as_ref)
     }
 }
 
-impl Outlets for Sockets<'_> {
+impl Outlets for Sockets<'_, '_> {
     fn offer(&mut self, connection: usize, packets: &[&Packet]) -> bool {
         let Some(end) = self.end(connection) else { return false };
         let is_taken = end.outlet.as_ref().is_some_and(|outlet| outlet.offer(packets));
@@ -231,6 +252,33 @@ impl Outlets for Sockets<'_> {
             end.peer.bell.notify_one();
         }
         is_taken
+    }
+
+    fn offer_all(&mut self, offers: &[(usize, &Packet)], taken: &mut Vec<bool>) {
+        taken.clear();
+        taken.resize(offers.len(), false);
+        let ends = self.ends;
+        let outlet = |connection: usize| ends.get(connection).and_then(Option::as_ref)?.outlet.as_ref();
+        let mut sends: Vec<(i32, &[u8])> = Vec::with_capacity(offers.len());
+        let mut places = Vec::with_capacity(offers.len());
+        for (place, (&(connection, packet), is_taken)) in offers.iter().zip(taken.iter_mut()).enumerate() {
+            let direct = if self.many.is_some() { outlet(connection).and_then(|it| it.direct(packet)) } else { None };
+            if let Some((socket, bytes)) = direct {
+                sends.push((socket, bytes));
+                places.push(place);
+            } else {
+                *is_taken = self.offer(connection, &[packet]);
+            }
+        }
+        let Some(many) = self.many.as_deref_mut().filter(|_many| !sends.is_empty()) else { return };
+        let mut results = Vec::with_capacity(sends.len());
+        many.send_all(&sends, &mut results);
+        for (place, written) in places.into_iter().zip(results) {
+            let (Some(&(connection, packet)), Some(is_taken)) = (offers.get(place), taken.get_mut(place)) else {
+                continue;
+            };
+            *is_taken = outlet(connection).is_some_and(|outlet| outlet.wrote(packet, written));
+        }
     }
 
     fn wake(&mut self, connection: usize) {

@@ -104,7 +104,7 @@ impl Door {
             None => return Err(ServeError::NoWayIn { listen }),
         };
         let shards =
-            ShardThreads::start(server.context.hub.shards(), server.clock).map_err(ServeError::Thread)?;
+            ShardThreads::start(server.context.hub.shards(), server.clock, server.settings.uses_ring).map_err(ServeError::Thread)?;
         Ok(Self { server, listener, tls, shards })
     }
 

@@ -71,17 +71,9 @@ impl Line {
     }
 }
 
-impl Outlet for Line {
-    fn offer(&self, packets: &[&Packet]) -> bool {
-        let mut socket = self.socket.lock();
-        let Some(socket) = socket.as_mut() else { return false };
-        let offered = match packets {
-            [packet] => socket.offer(std::slice::from_ref(self.form_of(packet))),
-            packets => {
-                let frames: Vec<Bytes> = packets.iter().map(|packet| self.form_of(packet).clone()).collect();
-                socket.offer(&frames)
-            }
-        };
+impl Line {
+    /// What the socket said to frames; wakes the task where it has to go on.
+    fn settle(&self, offered: std::io::Result<Offered>, frames: usize) -> bool {
         let (is_taken, is_owner_needed) = match offered {
             Ok(Offered::Written) => (true, false),
             Ok(Offered::Begun) => (true, true),
@@ -90,12 +82,35 @@ impl Outlet for Line {
         };
         if is_taken {
             // Only one thread writes: no need for more than a load and a store.
-            let sent = self.sent.load(Ordering::Relaxed) + packets.len() as u64;
+            let sent = self.sent.load(Ordering::Relaxed) + frames as u64;
             self.sent.store(sent, Ordering::Relaxed);
         }
         if is_owner_needed {
             self.peer.bell.notify_one();
         }
         is_taken
+    }
+}
+
+impl Outlet for Line {
+    fn offer(&self, packets: &[&Packet]) -> bool {
+        let offered = self.with(|socket| match packets {
+            [packet] => socket.offer(std::slice::from_ref(self.form_of(packet))),
+            packets => {
+                let frames: Vec<Bytes> = packets.iter().map(|packet| self.form_of(packet).clone()).collect();
+                socket.offer(&frames)
+            }
+        });
+        offered.is_some_and(|offered| self.settle(offered, packets.len()))
+    }
+
+    fn direct<'a>(&self, packet: &'a Packet) -> Option<(i32, &'a Bytes)> {
+        let number = self.with(|socket| socket.is_free().then(|| socket.stream().number()).flatten()).flatten();
+        number.map(|number| (number, self.form_of(packet)))
+    }
+
+    fn wrote(&self, packet: &Packet, written: std::io::Result<usize>) -> bool {
+        let offered = self.with(|socket| socket.wrote(self.form_of(packet), written));
+        offered.is_some_and(|offered| self.settle(offered, 1))
     }
 }

@@ -45,6 +45,8 @@ pub struct ServerSettings {
     pub handshakes_per_second: u32,
     /// The largest body of a request, bytes.
     pub body_bytes_max: usize,
+    /// Whether many sockets are written to in one system call, where the system can (`io_uring`).
+    pub uses_ring: bool,
     /// Whether messages are compressed for clients that ask for it (RFC 7692).
     pub compression: bool,
     /// What may wait in all connections together for their peers to read, bytes. Beyond it, those that wait with more
@@ -71,6 +73,7 @@ impl Default for ServerSettings {
             sockets_max: 20_000,
             handshakes_per_second: 2_000,
             body_bytes_max: 1024 * 1024,
+            uses_ring: true,
             compression: false,
             queued_bytes_max: 512 * 1024 * 1024,
             send_buffer_bytes: 128 * 1024,

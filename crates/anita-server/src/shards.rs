@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anita_hub::{NextTurn, Shard};
+use anita_hub::{NextTurn, SendMany, Shard};
+use anita_uring::Sender;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -40,14 +41,15 @@ pub(crate) struct ShardThreads {
 
 impl ShardThreads {
     /// Starts a thread for each shard.
-    pub(crate) fn start(shards: &[Arc<Shard>], clock: Clock) -> std::io::Result<Self> {
+    pub(crate) fn start(shards: &[Arc<Shard>], clock: Clock, uses_ring: bool) -> std::io::Result<Self> {
         let stop = CancellationToken::new();
         let start = |(index, shard): (usize, &Arc<Shard>)| {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let handle = runtime.handle().clone();
             let (shard, stop) = (Arc::clone(shard), stop.clone());
             std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
-                runtime.block_on(stop.run_until_cancelled(run(&shard, clock)));
+                let ring = if uses_ring { Ring::new() } else { None };
+                runtime.block_on(stop.run_until_cancelled(run(&shard, clock, ring)));
                 runtime.shutdown_timeout(END_WAIT);
             })?;
             Ok(ShardThread { handle, load: Arc::default() })
@@ -65,13 +67,37 @@ impl ShardThreads {
     }
 }
 
+/// Writes to many sockets in one system call.
+#[derive(Debug)]
+struct Ring(Sender);
+
+impl Ring {
+    /// `None` where the system has no such thing, or forbids it: then each socket is written to by itself.
+    fn new() -> Option<Self> {
+        match Sender::new() {
+            Ok(sender) => Some(Self(sender)),
+            Err(error) => {
+                tracing::debug!(%error, "no io_uring here; each socket is written to by itself");
+                None
+            }
+        }
+    }
+}
+
+impl SendMany for Ring {
+    fn send_all(&mut self, sends: &[(i32, &[u8])], results: &mut Vec<std::io::Result<usize>>) {
+        self.0.send_all(sends, results);
+    }
+}
+
 /// Turns the shard whenever there is something to do. Without tokio's budget for one go: a tick writes to as many
 /// sockets as there are.
-async fn run(shard: &Shard, clock: Clock) {
+async fn run(shard: &Shard, clock: Clock, mut ring: Option<Ring>) {
     let turning = async {
         let uptime = || clock.now().uptime;
         loop {
-            let next = shard.turn(clock.now(), &uptime);
+            let many = ring.as_mut().map(|ring| ring as &mut dyn SendMany);
+            let next = shard.turn(clock.now(), &uptime, many);
             // The tasks of the connections have their turn.
             tokio::task::yield_now().await;
             match next {

@@ -27,6 +27,19 @@ macro_rules! with {
     };
 }
 
+impl Stream {
+    /// Its number at the operating system, where what is written is what the peer gets.
+    pub(crate) fn number(&self) -> Option<i32> {
+        match self {
+            #[cfg(unix)]
+            Self::Plain(stream) => Some(std::os::fd::AsRawFd::as_raw_fd(stream)),
+            #[cfg(not(unix))]
+            Self::Plain(_) => None,
+            Self::Tls(_) => None,
+        }
+    }
+}
+
 impl Transport for Stream {
     fn poll_writable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {

@@ -53,3 +53,25 @@ impl Ages {
         (told(&mut self.age), told(&mut self.added))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_told_once_and_begin_anew() {
+        let mut ages = Ages::new();
+        assert_eq!(ages.take(), (None, None));
+        let stamp = |arrived: u64, due: u64| Stamp {
+            arrived: Duration::from_millis(arrived),
+            due: Duration::from_millis(due),
+        };
+        ages.observe(&[stamp(0, 90), stamp(95, 95), stamp(200, 200)], Duration::from_millis(100));
+        let (age, added) = ages.take();
+        let (age, added) = (age.unwrap(), added.unwrap());
+        assert_eq!((age.p50, added.p50), (5, 5));
+        assert!((100..=107).contains(&age.max), "{age:?}");
+        assert_eq!(added.max, 10, "due later than it arrived");
+        assert_eq!(ages.take(), (None, None), "it begins anew");
+    }
+}

@@ -475,3 +475,66 @@ fn next_beat(now: Duration, interval: Duration) -> Duration {
     let beats = now_us / interval_us + 1;
     Duration::from_micros(u64::try_from(beats * interval_us).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Filter;
+    use crate::spec::{Slot, ViewSpec};
+    use anita_auth::Patterns;
+    use proptest::prelude::*;
+
+    fn class() -> Class {
+        let spec = ViewSpec::new(Filter::all(), Form::Batch, Pace::Unlimited);
+        let key = ClassKey { spec, rights: Patterns::all(), slot: Slot::Subscription(1), own: 0 };
+        Class::new(key, Portions::default())
+    }
+
+    proptest! {
+        /// The linked order against a list that is sorted anew each time.
+        #[test]
+        fn entries_stand_in_the_order_of_their_last_numbers(
+            acts in proptest::collection::vec((0_usize..8, 0_usize..4), 1..60),
+            after in 0_u64..60,
+            entries_max in 0_usize..9,
+        ) {
+            let mut class = class();
+            let mut numbers: HashMap<usize, u64> = HashMap::new();
+            for (device, act) in acts {
+                let found = class.entries.iter().find(|(_, entry)| entry.device == device).map(|(index, _)| index);
+                match found {
+                    None => {
+                        let index = class.begin_with(device, None);
+                        numbers.insert(index, class.head);
+                    }
+                    Some(index) if act == 0 => {
+                        class.leave(index, &DeviceId::parse("t1").unwrap());
+                        numbers.remove(&index);
+                    }
+                    Some(index) => {
+                        class.head += 1;
+                        class.link(index, class.head);
+                        numbers.insert(index, class.head);
+                    }
+                }
+            }
+            let mut newer: Vec<(u64, usize)> =
+                numbers.into_iter().filter(|(_, number)| *number > after).map(|(index, number)| (number, index)).collect();
+            newer.sort_unstable();
+            let expected: Vec<usize> = newer.into_iter().map(|(_, index)| index).collect();
+            let expected = Some(expected).filter(|it| it.len() <= entries_max);
+            prop_assert_eq!(class.newer_than(after, entries_max), expected);
+        }
+    }
+
+    #[test]
+    fn beats_are_multiples_of_the_interval() {
+        let cases = [(0, 100, 100), (99, 100, 100), (100, 100, 200), (250, 100, 300), (5, 0, 5)];
+        for (now, interval, beat) in cases {
+            let (now, interval) = (Duration::from_millis(now), Duration::from_millis(interval));
+            let next = next_beat(now, interval);
+            assert!(next > now);
+            assert_eq!(next.as_millis(), beat);
+        }
+    }
+}

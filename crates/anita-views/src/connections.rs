@@ -103,10 +103,8 @@ impl Views {
             self.own_classes
         };
         let class_id = self.class_of(ClassKey { spec: spec.clone(), rights, slot, own });
-        let transition = before
-            .as_ref()
-            .filter(|_place| goes_on)
-            .and_then(|place| self.transition(place, class_id, now));
+        let transition =
+            before.as_ref().filter(|_place| goes_on).and_then(|place| self.transition(place, class_id, now));
         let Some(class) = self.classes.get(class_id) else { return };
         let mut member = match (transition, &before) {
             (Some(frames), _) => Member::moved_in(connection, class, self.devices.version, frames),
@@ -284,5 +282,33 @@ impl Views {
                 member.has_siblings = has_siblings;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Pace;
+    use crate::views::ViewSettings;
+    use anita_model::{SiteName, Timestamp};
+    use anita_wire::view::ViewFilter;
+    use std::time::Duration;
+
+    #[test]
+    fn a_view_that_wanders_through_sites_leaves_nothing_behind() {
+        let mut views = Views::new(ViewSettings::default(), "e".into());
+        let now = Now { wall: Timestamp::from_micros(0).unwrap(), uptime: Duration::ZERO };
+        let connection = views.connect(Patterns::all());
+        for number in 0..20 {
+            let area = serde_json::json!({ "area": { "circle": { "x": number, "y": 0, "radius_m": 1 } } });
+            let wire: ViewFilter = serde_json::from_value(area).unwrap();
+            let site = Some(SiteName::parse(&format!("site-{number}")).unwrap());
+            let filter = Filter::from_wire(&ViewFilter { site, ..wire }).unwrap();
+            let spec = ViewSpec::new(filter, Form::Batch, Pace::Unlimited);
+            views.watch(connection, Slot::Subscription(1), spec, Start::Snapshot, now);
+            assert_eq!((views.class_count(), views.site_count()), (1, 1));
+        }
+        views.disconnect(connection);
+        assert_eq!((views.class_count(), views.site_count()), (0, 0));
     }
 }

@@ -98,3 +98,109 @@ impl Filter {
             && self.site.as_ref().is_none_or(|site| *site == device.site)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn filter(wire: serde_json::Value) -> Filter {
+        let wire: ViewFilter = serde_json::from_value(wire).unwrap();
+        Filter::from_wire(&wire).unwrap()
+    }
+
+    fn device(id: &str, kind: DeviceKind, status: DeviceStatus, site: &str) -> Device {
+        let mut device = Device::new(DeviceId::parse(id).unwrap(), kind, SiteName::parse(site).unwrap());
+        device.status = status;
+        device
+    }
+
+    #[test]
+    fn what_a_device_is_passes_when_everything_that_is_asked_holds() {
+        use {DeviceKind::*, DeviceStatus::*};
+        let cases = [
+            (json!({}), "t1", Tag, Connected, "main", true),
+            (json!({}), "t1", Tag, Stale, "b", true),
+            (json!({}), "t1", Tag, Disconnected, "main", false),
+            (json!({ "status": ["disconnected"] }), "t1", Tag, Disconnected, "main", true),
+            (json!({ "status": [] }), "t1", Tag, Connected, "main", false),
+            (json!({ "devices": [] }), "t1", Tag, Connected, "main", false),
+            (json!({ "devices": ["t1"] }), "t1", Tag, Connected, "main", true),
+            (json!({ "devices": ["t1"] }), "t10", Tag, Connected, "main", false),
+            (json!({ "devices": ["a1", "t*"] }), "t10", Tag, Connected, "main", true),
+            (json!({ "devices": ["a1", "t*"] }), "a1", Anchor, Connected, "main", true),
+            (json!({ "devices": ["a1", "t*"] }), "a2", Anchor, Connected, "main", false),
+            (json!({ "devices": ["t[12]"] }), "t2", Tag, Connected, "main", true),
+            (json!({ "devices": ["{t1,t3}"] }), "t2", Tag, Connected, "main", false),
+            (json!({ "kinds": ["anchor"] }), "t1", Tag, Connected, "main", false),
+            (json!({ "kinds": ["anchor", "tag"] }), "t1", Tag, Connected, "main", true),
+            (json!({ "site": "b" }), "t1", Tag, Connected, "main", false),
+            (
+                json!({ "area": { "circle": { "x": 0, "y": 0, "radius_m": 1 } } }),
+                "t1",
+                Tag,
+                Connected,
+                "b",
+                false,
+            ),
+            (
+                json!({ "site": "b", "area": { "circle": { "x": 0, "y": 0, "radius_m": 1 } } }),
+                "t1",
+                Tag,
+                Connected,
+                "b",
+                true,
+            ),
+        ];
+        for (wire, id, kind, status, site, passes) in cases {
+            let device = device(id, kind, status, site);
+            assert_eq!(filter(wire.clone()).lets_device(&device), passes, "{wire} {id} {status:?} {site}");
+        }
+    }
+
+    #[test]
+    fn a_place_passes_on_its_floors_and_inside_its_area() {
+        let disc = json!({ "circle": { "x": 1, "y": 1, "radius_m": 1 } });
+        let cases = [
+            (json!({}), None, None, true),
+            (json!({ "floors": [0.0, 1.5] }), None, Some(1.5), true),
+            (json!({ "floors": [0.0, 1.5] }), None, Some(-0.0), true),
+            (json!({ "floors": [0.0] }), Some([1.0, 1.0]), Some(1.0), false),
+            (json!({ "floors": [0.0] }), Some([1.0, 1.0]), None, false),
+            (json!({ "floors": [] }), None, Some(0.0), false),
+            (json!({ "area": disc }), Some([1.0, 2.0]), None, true),
+            (json!({ "area": disc }), Some([1.0, 2.1]), None, false),
+            (json!({ "area": disc }), None, None, false),
+            (json!({ "area": disc, "floors": [1.0] }), Some([1.0, 1.0]), Some(0.0), false),
+        ];
+        for (wire, place, floor, passes) in cases {
+            let filter = filter(wire.clone());
+            let position = place.map(|[x, y]| Position::new(x, y, 0.0).unwrap());
+            assert_eq!(filter.lets_place(position, floor), passes, "{wire} {place:?} {floor:?}");
+            assert!(filter.has_place() || passes);
+        }
+    }
+
+    #[test]
+    fn a_filter_lists_its_devices_when_it_names_them_all() {
+        assert!(filter(json!({ "devices": ["t1", "t2"] })).listed().is_some_and(|ids| ids.len() == 2));
+        assert!(filter(json!({ "devices": [] })).listed().is_some_and(BTreeSet::is_empty));
+        assert!(filter(json!({ "devices": ["t1", "a*"] })).listed().is_none());
+        assert!(Filter::all().listed().is_none());
+    }
+
+    #[test]
+    fn what_is_neither_an_id_nor_a_pattern_is_refused() {
+        for devices in [json!(["t["]), json!(["{t1"]), json!(["a*".repeat(200)])] {
+            let wire: ViewFilter = serde_json::from_value(json!({ "devices": devices })).unwrap();
+            Filter::from_wire(&wire).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn equal_filters_are_one_key() {
+        let one = filter(json!({ "devices": ["t2", "t1"], "kinds": ["tag", "anchor"] }));
+        assert_eq!(one, filter(json!({ "devices": ["t1", "t2", "t1"], "kinds": ["anchor", "tag"] })));
+        assert_ne!(one, filter(json!({ "devices": ["t1", "t2"] })));
+    }
+}

@@ -293,16 +293,12 @@ impl Class {
     }
 
     /// Who left after a number, for a member that was told of some devices early: not those that it was told came back.
-    fn left_for(
-        &self,
-        number: u64,
-        early: Option<&HashMap<usize, u64>>,
-        devices: &Devices,
-    ) -> Vec<DeviceId> {
+    fn left_for(&self, number: u64, early: Option<&HashMap<usize, u64>>, devices: &Devices) -> Vec<DeviceId> {
         let mut left = self.left_after(number, early.is_some());
-        let entries = early.into_iter().flatten().filter_map(|(&index, number)| {
-            self.entries.get(index).filter(|entry| entry.number == *number)
-        });
+        let entries = early
+            .into_iter()
+            .flatten()
+            .filter_map(|(&index, number)| self.entries.get(index).filter(|entry| entry.number == *number));
         let known = entries.filter_map(|entry| devices.get(entry.device));
         let back: HashSet<&DeviceId> = known.map(|known| &known.device.id).collect();
         left.retain(|id| !back.contains(id));
@@ -329,8 +325,9 @@ impl Class {
             None => self.shown(&picked.moved, devices),
         };
         let moved = moved.into_iter().filter_map(|shown| shown.live.map(|live| (shown.number, live)));
-        let moved: Vec<(u32, &Live)> =
-            moved.filter(|(_device, live)| begins_with.is_some() || live.version > member.fresh_version).collect();
+        let moved: Vec<(u32, &Live)> = moved
+            .filter(|(_device, live)| begins_with.is_some() || live.version > member.fresh_version)
+            .collect();
         if !moved.is_empty() {
             writer.moved(&moved, Time(now.wall));
             member.delivered += moved.len() as u64;

@@ -179,3 +179,30 @@ impl ClassKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscription_has_one_name() {
+        for number in 1..=u8::MAX {
+            let name = Slot::Subscription(number).subscription().unwrap();
+            assert_eq!(Slot::from_subscription(&name), Some(Slot::Subscription(number)));
+        }
+        for name in ["", "s", "1", "s-1", "s01", "s+1", "s 1", "S1", "s256", "s1 ", "uwb"] {
+            assert_eq!(Slot::from_subscription(name), None, "{name:?}");
+        }
+        assert_eq!(Slot::Room.subscription(), None);
+        assert_eq!(Slot::Tracking.subscription(), None);
+    }
+
+    #[test]
+    fn a_rate_is_an_interval() {
+        let cases = [(2.0, 500), (0.5, 2_000), (100.0, 10)];
+        for (hz, millis) in cases {
+            assert_eq!(Pace::at_most_hz(hz).interval(), Some(Duration::from_millis(millis)));
+        }
+        assert_eq!(Pace::Unlimited.interval(), None);
+    }
+}

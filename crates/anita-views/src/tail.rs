@@ -126,3 +126,99 @@ fn is_for(filter: &Filter, rights: &Patterns, kept: &Kept) -> bool {
         && filter.lets_place(Some(fix.position), fix.floor)
         && kept.device.as_ref().is_some_and(|device| filter.lets_device(device))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anita_model::{DeviceId, DeviceKind, Fix, Position, SiteName, SourceName, Timestamp};
+    use std::time::Duration;
+
+    fn live(version: u64) -> Arc<Live> {
+        let at = Timestamp::from_micros(0).unwrap();
+        let fix = Fix {
+            device: DeviceId::parse("t1").unwrap(),
+            site: SiteName::main(),
+            position: Position::new(0.0, 0.0, 0.0).unwrap(),
+            accuracy_m: None,
+            floor: None,
+            battery_percent: None,
+            taken_at: at,
+            received_at: at,
+            source: SourceName::parse("test").unwrap(),
+        };
+        Arc::new(Live::new(Arc::new(fix), version, Duration::ZERO, true))
+    }
+
+    fn tail(fixes_max: usize, versions: std::ops::RangeInclusive<u64>) -> Tail {
+        let device = Device::new(DeviceId::parse("t1").unwrap(), DeviceKind::Tag, SiteName::main());
+        let device = Arc::new(device);
+        let mut tail = Tail::new(fixes_max);
+        versions.for_each(|version| tail.push(live(version), Some(Arc::clone(&device))));
+        tail
+    }
+
+    /// The numbers that a reader is told, and the gap before them.
+    fn told(tail: &Tail, reader: &mut Reader, portions: Portions) -> (Vec<u64>, Option<(u64, u64)>, bool) {
+        let mut out = CaughtUp::default();
+        tail.read(reader, (&Patterns::all(), portions), ("s1", "e"), &mut out);
+        let (mut numbers, mut gap) = (Vec::new(), None);
+        for frame in &out.frames {
+            let start = frame.iter().position(|&byte| byte == b'{').unwrap();
+            let message: serde_json::Value = serde_json::from_slice(&frame[start..]).unwrap();
+            let number = |value: &serde_json::Value| value.as_u64().unwrap();
+            if message["type"] == "view.gap" {
+                let payload = &message["payload"];
+                gap = Some((number(&payload["from_seq"]), number(&payload["to_seq"])));
+            } else {
+                numbers.push(number(&message["seq"]));
+            }
+        }
+        (numbers, gap, out.has_more)
+    }
+
+    fn reader(seen: u64) -> Reader {
+        Reader { filter: Filter::all(), seen, delivered: 0, lost: 0 }
+    }
+
+    #[test]
+    fn a_reader_hears_each_fix_or_the_gap_before_it() {
+        let cases = [
+            (0, vec![8, 9, 10], Some((1, 7)), 7),
+            (6, vec![8, 9, 10], Some((7, 7)), 1),
+            (7, vec![8, 9, 10], None, 0),
+            (9, vec![10], None, 0),
+            (10, vec![], None, 0),
+        ];
+        let tail = tail(3, 1..=10);
+        for (seen, numbers, gap, lost) in cases {
+            let mut reader = reader(seen);
+            assert_eq!(told(&tail, &mut reader, Portions::default()), (numbers, gap, false), "after {seen}");
+            assert_eq!((reader.seen, reader.lost), (10, lost));
+            assert_eq!(tail.reaches(seen), gap.is_none());
+        }
+        assert!(!tail.reaches(11), "what was not yet is of another numbering");
+    }
+
+    #[test]
+    fn what_was_lost_before_it_came_is_a_gap() {
+        let mut tail = tail(10, 1..=4);
+        tail.begin_after(6);
+        assert_eq!(tail.head(), 6);
+        tail.push(live(5), None);
+        tail.push(live(7), None);
+        let mut reader = reader(3);
+        assert_eq!(told(&tail, &mut reader, Portions::default()), (vec![], Some((4, 6)), false));
+        assert_eq!(reader.seen, 7, "a fix of a device that is not known is for nobody");
+    }
+
+    #[test]
+    fn a_reader_that_has_much_to_read_reads_in_parts() {
+        let tail = tail(10, 1..=7);
+        let portions = Portions { fixes: 3, fixes_looked_at: 5, ..Portions::default() };
+        let mut reader = reader(0);
+        let parts: Vec<_> = (0..3).map(|_| told(&tail, &mut reader, portions)).collect();
+        let parts: Vec<(&[u64], bool)> =
+            parts.iter().map(|(numbers, _, more)| (&numbers[..], *more)).collect();
+        assert_eq!(parts, [(&[1, 2, 3][..], true), (&[4, 5, 6][..], true), (&[7][..], false)]);
+    }
+}

@@ -64,6 +64,14 @@ pub enum Change {
 pub trait Outlets {
     /// Writes frames to a connection, if it takes any at once. If not, it is asked to catch up as soon as it does.
     fn offer(&mut self, connection: usize, packets: &[&Packet]) -> bool;
+    /// The same for many connections, each named once; says of each whether it took the frames.
+    fn offer_all(&mut self, offers: &[(usize, &Packet)], taken: &mut Vec<bool>) {
+        taken.clear();
+        for &(connection, packet) in offers {
+            let is_taken = self.offer(connection, &[packet]);
+            taken.push(is_taken);
+        }
+    }
     /// Asks a connection to catch up.
     fn wake(&mut self, connection: usize);
     /// So many connections were written these positions.
@@ -72,8 +80,28 @@ pub trait Outlets {
     fn uptime(&mut self) -> Duration;
 }
 
-/// After how many writes the time is looked at again, so that each delivery's age is right.
-const WRITES_PER_CLOCK: u64 = 64;
+/// How many connections are written to at once; after them the time is looked at again, so that each delivery's age is
+/// right.
+const WRITES_AT_ONCE: usize = 128;
+
+/// What a class tells in this tick.
+#[derive(Debug)]
+struct Told {
+    class: usize,
+    label: Label,
+    packet: Packet,
+    emission: Emission,
+}
+
+/// A member that is to get what its class tells.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    /// Its place in the list of what is told.
+    told: usize,
+    connection: usize,
+    /// Its place in the class.
+    member: usize,
+}
 
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -160,6 +188,12 @@ impl Views {
     /// How many classes there are.
     pub fn class_count(&self) -> usize {
         self.classes.len()
+    }
+
+    /// How many sites have views with an area.
+    #[cfg(test)]
+    pub(crate) fn site_count(&self) -> usize {
+        self.grids.len()
     }
 
     // --- the world
@@ -351,33 +385,34 @@ impl Views {
     pub fn tick(&mut self, now: Now, outlets: &mut impl Outlets) {
         let now = Now { uptime: self.not_before(now.uptime), ..now };
         self.fire(now.uptime);
-        let mut several: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
-        let mut emissions: HashMap<usize, (Packet, Emission)> = HashMap::new();
-        let mut writes = 0;
+        let mut told = Vec::new();
+        let mut due = Vec::new();
+        let mut several: BTreeMap<usize, Vec<Due>> = BTreeMap::new();
         for class_id in std::mem::take(&mut self.dirty) {
             let Some(class) = self.classes.get_mut(class_id) else { continue };
             class.is_dirty = false;
             if let Some(emission) = class.emit(&self.devices, now) {
                 let packet = Packet::new(emission.frames.clone());
-                writes += self.tell(class_id, &packet, &emission, &mut several, now, outlets);
-                if !several.is_empty() {
-                    emissions.insert(class_id, (packet, emission));
-                }
+                told.push(Told { class: class_id, label: class.key.label(), packet, emission });
+                self.find_due(&told, &mut due, &mut several, outlets);
             }
             if let Some(class) = self.classes.get_mut(class_id) {
                 class.forget_tombs();
             }
             self.settle(class_id, false, now.uptime);
         }
-        for (connection, places) in several {
-            writes += 1;
-            self.tell_several(connection, &places, &emissions, now, outlets);
+        for due in due.chunks(WRITES_AT_ONCE) {
+            self.write(due, &told, now, outlets);
+        }
+        for due in several.values() {
+            self.write_several(due, &told, now, outlets);
         }
         if self.has_tail_news() {
             self.tail_told_to = self.tail.head();
             self.recorders.iter().for_each(|&connection| outlets.wake(connection));
         }
         let ViewSettings { gather, gather_max, gather_per_write, .. } = self.settings;
+        let writes = u32::try_from(due.len() + several.len()).unwrap_or(u32::MAX);
         let gathering = gather_per_write.saturating_mul(writes).clamp(gather, gather_max);
         self.next_tick_at = now.uptime.saturating_add(gathering);
     }
@@ -398,88 +433,84 @@ impl Views {
         }
     }
 
-    /// Hands a class's frames to its members that are up to date; those with several views come later. Returns how many
-    /// sockets were written to.
-    fn tell(
+    /// Finds the members that are up to date, to get what their class tells last in the list; those with several views
+    /// by themselves, for one write.
+    fn find_due(
         &mut self,
-        class_id: usize,
-        packet: &Packet,
-        emission: &Emission,
-        several: &mut BTreeMap<usize, Vec<(usize, usize)>>,
-        now: Now,
+        told: &[Told],
+        due: &mut Vec<Due>,
+        several: &mut BTreeMap<usize, Vec<Due>>,
         outlets: &mut impl Outlets,
-    ) -> u32 {
-        let Some(class) = self.classes.get_mut(class_id) else { return 0 };
-        let (head, label) = (class.head, class.key.label());
-        let positions = emission.stamps.len() as u64;
-        let (mut group, mut writes) = (0, 0);
+    ) {
+        let Some((Told { class, emission, .. }, before)) = told.split_last() else { return };
+        let Some(class) = self.classes.get_mut(*class) else { return };
         for (place, member) in class.members.iter_mut().enumerate() {
             if member.is_behind || member.seen != emission.after {
                 continue;
             }
+            let connection = member.connection;
+            let its = Due { told: before.len(), connection, member: place };
             if member.fresh_version >= emission.least_version {
                 // It knows some of these by other means: it gets a frame of its own.
                 member.is_behind = true;
-                outlets.wake(member.connection);
-                continue;
-            }
-            if member.has_siblings {
-                several.entry(member.connection).or_default().push((class_id, place));
-                continue;
-            }
-            writes += 1;
-            if outlets.offer(member.connection, &[packet]) {
-                member.seen = head;
-                member.delivered += positions;
-                group += 1;
-                if member.is_measured {
-                    measure(&mut self.connections, member.connection, &emission.stamps, outlets.uptime());
-                }
+                outlets.wake(connection);
+            } else if member.has_siblings {
+                several.entry(connection).or_default().push(its);
             } else {
-                member.stall(now.uptime);
-            }
-            if group == WRITES_PER_CLOCK {
-                outlets.delivered(label, &emission.stamps, group);
-                group = 0;
+                due.push(its);
             }
         }
-        if group > 0 {
-            outlets.delivered(label, &emission.stamps, group);
+    }
+
+    /// Hands frames to members, each its own.
+    fn write(&mut self, due: &[Due], told: &[Told], now: Now, outlets: &mut impl Outlets) {
+        let packet = |due: &Due| told.get(due.told).map(|told| (due.connection, &told.packet));
+        let offers: Vec<(usize, &Packet)> = due.iter().filter_map(packet).collect();
+        let mut taken = Vec::with_capacity(offers.len());
+        outlets.offer_all(&offers, &mut taken);
+        // Those of one class stand together: their positions are counted at once.
+        let (mut group, mut counted) = (0, None);
+        for (due, is_taken) in due.iter().zip(taken) {
+            if counted != Some(due.told) {
+                count_delivered(counted, told, std::mem::take(&mut group), outlets);
+                counted = Some(due.told);
+            }
+            group += u64::from(self.note(*due, told, is_taken, now, outlets));
         }
-        writes
+        count_delivered(counted, told, group, outlets);
     }
 
     /// Hands a connection the frames of several classes in one write.
-    fn tell_several(
-        &mut self,
-        connection: usize,
-        places: &[(usize, usize)],
-        emissions: &HashMap<usize, (Packet, Emission)>,
-        now: Now,
-        outlets: &mut impl Outlets,
-    ) {
+    fn write_several(&mut self, due: &[Due], told: &[Told], now: Now, outlets: &mut impl Outlets) {
+        let Some(connection) = due.first().map(|due| due.connection) else { return };
         let packets: Vec<&Packet> =
-            places.iter().filter_map(|(class, _)| emissions.get(class).map(|(packet, _)| packet)).collect();
+            due.iter().filter_map(|due| told.get(due.told)).map(|told| &told.packet).collect();
         let is_taken = outlets.offer(connection, &packets);
-        for &(class_id, place) in places {
-            let (Some(class), Some((_, emission))) =
-                (self.classes.get_mut(class_id), emissions.get(&class_id))
-            else {
-                continue;
-            };
-            let (head, label) = (class.head, class.key.label());
-            let Some(member) = class.members.get_mut(place) else { continue };
-            if !is_taken {
-                member.stall(now.uptime);
-                continue;
-            }
-            member.seen = head;
-            member.delivered += emission.stamps.len() as u64;
-            outlets.delivered(label, &emission.stamps, 1);
-            if member.is_measured {
-                measure(&mut self.connections, connection, &emission.stamps, outlets.uptime());
+        for due in due {
+            if self.note(*due, told, is_taken, now, outlets) {
+                count_delivered(Some(due.told), told, 1, outlets);
             }
         }
+    }
+
+    /// Notes what became of a member's frame. Says whether it was taken.
+    fn note(&mut self, due: Due, told: &[Told], is_taken: bool, now: Now, outlets: &mut impl Outlets) -> bool {
+        let Some(Told { class, emission, .. }) = told.get(due.told) else { return false };
+        let Some(class) = self.classes.get_mut(*class) else { return false };
+        let head = class.head;
+        let Some(member) = class.members.get_mut(due.member) else { return false };
+        if !is_taken {
+            member.stall(now.uptime);
+            return false;
+        }
+        member.seen = head;
+        member.delivered += emission.stamps.len() as u64;
+        if member.is_measured
+            && let Some(ages) = self.connections.get_mut(due.connection).and_then(|it| it.ages.as_mut())
+        {
+            ages.observe(&emission.stamps, outlets.uptime());
+        }
+        true
     }
 
     /// Whether a connection has something to catch up with.
@@ -503,12 +534,7 @@ impl Views {
         }
         for (slot, reader) in &mut it.readers {
             let name = slot.subscription().unwrap_or_default();
-            self.tail.read(
-                reader,
-                (&it.rights, self.portions),
-                (&name, &self.epoch),
-                &mut out,
-            );
+            self.tail.read(reader, (&it.rights, self.portions), (&name, &self.epoch), &mut out);
         }
         if let Some(ages) = &mut it.ages {
             out.told.iter().for_each(|(_label, stamps)| ages.observe(stamps, now.uptime));
@@ -607,8 +633,11 @@ impl Views {
     }
 }
 
-fn measure(connections: &mut Slab<Connection>, connection: usize, stamps: &[Stamp], uptime: Duration) {
-    if let Some(ages) = connections.get_mut(connection).and_then(|it| it.ages.as_mut()) {
-        ages.observe(stamps, uptime);
+/// Counts the positions of a class that so many connections were written.
+fn count_delivered(told_index: Option<usize>, told: &[Told], connections: u64, outlets: &mut impl Outlets) {
+    if let Some(Told { label, emission, .. }) = told_index.and_then(|index| told.get(index))
+        && connections > 0
+    {
+        outlets.delivered(*label, &emission.stamps, connections);
     }
 }

@@ -16,6 +16,7 @@ pub mod request;
 pub mod schema;
 pub mod view;
 
+mod area;
 mod envelope;
 mod scalar;
 mod strict;

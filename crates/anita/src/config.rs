@@ -273,6 +273,7 @@ fn server(raw: &RawConfig) -> Result<ServerSettings, ConfigError> {
         sockets_max: raw.limits.sockets_max,
         handshakes_per_second: raw.limits.handshakes_per_second,
         body_bytes_max: raw.limits.body_bytes_max,
+        uses_ring: raw.delivery.io_uring,
         compression: raw.delivery.compression,
         queued_bytes_max: raw.delivery.queued_bytes_max,
         send_buffer_bytes: send_buffer_bytes(raw)?,

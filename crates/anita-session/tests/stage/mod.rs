@@ -285,7 +285,7 @@ impl Stage {
         // What one session says in a room is heard by others in the next round.
         for _round in 0..3 {
             let uptime = self.now.uptime;
-            self.context.hub.shards()[0].turn(self.now, &|| uptime);
+            self.context.hub.shards()[0].turn(self.now, &|| uptime, None);
             for client in self.clients.values_mut() {
                 client.settle(self.now);
             }

@@ -210,8 +210,7 @@ impl Plan {
 
     pub(crate) fn subscription(rng: &mut SmallRng) -> Self {
         let hz = [0.5, 1.0, 2.0, 10.0, 25.0];
-        let forms =
-            [Form::Single, Form::Batch, Form::Columns(LengthUnit::Mm), Form::Columns(LengthUnit::Cm)];
+        let forms = [Form::Single, Form::Batch, Form::Columns(LengthUnit::Mm), Form::Columns(LengthUnit::Cm)];
         Self {
             which: Which::asked(rng),
             form: *forms.choose(rng).unwrap(),

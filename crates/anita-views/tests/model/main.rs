@@ -27,7 +27,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use simulation::Simulation;
 
-const SEEDS_DEFAULT: u64 = 1_500;
+const SEEDS_DEFAULT: u64 = 1_000;
 const STEPS: usize = 120;
 
 fn number_of(variable: &str) -> Option<u64> {

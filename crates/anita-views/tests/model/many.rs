@@ -20,7 +20,9 @@ fn id(number: usize) -> String {
 impl Simulation {
     fn report(&mut self, number: usize) {
         let changes = self.world.report(&id(number), &mut self.rng, self.now);
-        changes.into_iter().for_each(|change| self.views.apply(change, self.now.uptime));
+        for change in changes {
+            self.views.apply(change, self.now.uptime);
+        }
     }
 
     fn remove(&mut self, number: usize) {
@@ -45,7 +47,9 @@ fn thousands_of_devices_are_told_in_parts_and_none_is_lost() {
     let rng = SmallRng::seed_from_u64(5);
     let settings = ViewSettings { tail_fixes_max: 100, ..ViewSettings::default() };
     let mut it = Simulation::with(rng, settings, Portions::default());
-    (0..DEVICES).for_each(|number| it.report(number));
+    for number in 0..DEVICES {
+        it.report(number);
+    }
     let forms = [Form::Batch, Form::Columns(LengthUnit::Cm), Form::Batch];
     let paces = [Pace::Unlimited, Pace::at_most_hz(2.0), Pace::Beat(Duration::from_millis(500))];
     let slots = [Slot::Subscription(1), Slot::Subscription(1), Slot::Tracking];
@@ -59,29 +63,33 @@ fn thousands_of_devices_are_told_in_parts_and_none_is_lost() {
     }
     // Between the parts of what they are told, things happen.
     for _ in 0..10 {
-        seats.iter().for_each(|&seat| {
+        for &seat in &seats {
             it.poll(seat);
-        });
+        }
         it.turn_over(200);
     }
     it.settle();
     for seat in &seats {
         it.clients.get_mut(seat).unwrap().is_stalled = true;
     }
-    (0..DEVICES).for_each(|number| it.report(number));
+    for number in 0..DEVICES {
+        it.report(number);
+    }
     it.let_pass(Duration::from_secs(2));
     for seat in &seats {
         let client = it.clients.get_mut(seat).unwrap();
         (client.is_stalled, client.is_called) = (false, true);
     }
     for _ in 0..4 {
-        seats.iter().for_each(|&seat| {
+        for &seat in &seats {
             it.poll(seat);
-        });
+        }
         it.turn_over(200);
     }
     it.settle();
-    seats.into_iter().for_each(|seat| it.disconnect(seat));
+    for seat in seats {
+        it.disconnect(seat);
+    }
     assert_eq!(it.views.class_count(), 0);
     assert!(it.count["view.snapshot"] >= 12, "snapshots have pages: {:?}", it.count);
 }

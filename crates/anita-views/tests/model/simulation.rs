@@ -48,7 +48,9 @@ impl Outlets for Sockets<'_> {
         }
         let (way, slack) = (Way::Tick, self.slack);
         let scene = Scene { world: self.world, uptime: self.uptime, way, slack };
-        packets.iter().for_each(|packet| client.take(packet.plain(), scene));
+        for packet in packets {
+            client.take(packet.plain(), scene);
+        }
         true
     }
 
@@ -148,9 +150,12 @@ impl Simulation {
         for _ in 0..self.rng.random_range(1..6) {
             let changes = self.world.happen(&mut self.rng, self.now);
             // Whoever applies them may have looked at the clock earlier than the one before.
-            let early = Duration::from_micros(self.rng.random_range(0..2_000));
-            let uptime = if self.world.is_askew { self.now.uptime.saturating_sub(early) } else { self.now.uptime };
-            changes.into_iter().for_each(|change| self.views.apply(change, uptime));
+            let early = Duration::from_micros(self.rng.random_range(0..100_000));
+            let uptime =
+                if self.world.is_askew { self.now.uptime.saturating_sub(early) } else { self.now.uptime };
+            for change in changes {
+                self.views.apply(change, uptime);
+            }
         }
     }
 
@@ -215,7 +220,11 @@ impl Simulation {
         for (slot, held) in &client.views {
             let shown = held.shown(&client.rights, &self.world);
             if slot.subscription().is_some() {
-                assert!(held.is_inside(&shown), "{seat} {slot:?}: {shown:?} is inside, not {:?}", held.inside);
+                assert!(
+                    held.is_inside(&shown),
+                    "{seat} {slot:?}: {shown:?} is inside, not {:?}",
+                    held.inside
+                );
             }
             for id in &shown {
                 let newest = self.world.known[id].newest.as_ref().map_or(0, |live| live.version);
@@ -279,7 +288,7 @@ impl Simulation {
         let client = self.clients.get_mut(&seat).unwrap();
         client.rights_before.push(std::mem::replace(&mut client.rights, rights));
         client.is_called = true;
-        client.readings.values_mut().for_each(|reading| reading.is_unsure = true);
+        client.readings.values_mut().for_each(|reading| reading.is_unsure |= reading.is_amid);
         client.views.values_mut().for_each(|held| {
             let plan = held.plan.clone();
             held.is_changed = true;
@@ -315,8 +324,12 @@ impl Simulation {
                     None => Plan::subscription(&mut self.rng),
                 };
                 // Others who want the same are in the same class.
-                let others: Vec<Plan> =
-                    self.clients.values().filter_map(|it| it.views.get(&slot)).map(|it| it.plan.clone()).collect();
+                let others: Vec<Plan> = self
+                    .clients
+                    .values()
+                    .filter_map(|it| it.views.get(&slot))
+                    .map(|it| it.plan.clone())
+                    .collect();
                 let same = others.choose(&mut self.rng).cloned().filter(|_| self.rng.random_bool(0.5));
                 self.watch(seat, slot, same.unwrap_or(plan));
             }
@@ -327,12 +340,11 @@ impl Simulation {
         self.views.watch(seat, slot, plan.spec(), plan.start, self.now);
         let client = self.clients.get_mut(&seat).unwrap();
         client.is_called = true;
-        match client.views.get_mut(&slot).filter(|_held| slot.subscription().is_some()) {
-            Some(held) => held.change(plan),
-            None => {
-                let held = Held::new(plan, slot, &client.rights, &self.world);
-                client.views.insert(slot, held);
-            }
+        if let Some(held) = client.views.get_mut(&slot).filter(|_held| slot.subscription().is_some()) {
+            held.change(plan);
+        } else {
+            let held = Held::new(plan, slot, &client.rights, &self.world);
+            client.views.insert(slot, held);
         }
     }
 
@@ -351,7 +363,10 @@ impl Simulation {
         }
         let plan = Plan { which: Which::asked(&mut self.rng), ..Plan::room(Start::Now) };
         let version = self.world.version();
-        let before = client.readings.get(&slot).map(|reading| reading.seen);
+        let old = client.readings.get(&slot);
+        let before = old.map(|reading| reading.seen);
+        let is_amid = old.is_some_and(|reading| reading.is_amid);
+        let is_unsure = old.is_some_and(|reading| reading.is_amid || reading.is_unsure);
         let since = match before {
             Some(_) => None,
             None => self.rng.random_bool(0.5).then(|| self.rng.random_range(0..=version + 3)),
@@ -361,7 +376,7 @@ impl Simulation {
         assert_eq!(is_whole, since.is_none_or(is_here), "whether everything is here");
         let seen = since.filter(|&since| since <= version).or(before).unwrap_or(version);
         client.is_called = true;
-        client.readings.insert(slot, Reading { plan, seen, is_unsure: before.is_some() });
+        client.readings.insert(slot, Reading { plan, seen, is_amid, is_unsure });
     }
 
     // --- sockets
@@ -400,15 +415,20 @@ impl Simulation {
         client.is_called = caught_up.has_more;
         let (way, slack) = (Way::CatchUp, self.slack);
         let scene = Scene { world: &self.world, uptime: self.now.uptime, way, slack };
-        caught_up.frames.iter().for_each(|frames| client.take(frames, scene));
+        for frames in &caught_up.frames {
+            client.take(frames, scene);
+        }
         client.views.values_mut().for_each(|held| held.is_changing = false);
-        if !self.views.is_behind(seat) {
-            for (slot, reading) in &mut client.readings {
-                let next = next_for(reading, &client.rights, &self.world);
-                assert!(next.is_none() || reading.is_unsure, "{slot:?}: {next:?} was not told");
-                // What may not be seen now was passed over, and stays so.
-                (reading.seen, reading.is_unsure) = (self.world.version(), false);
-            }
+        if self.views.is_behind(seat) {
+            client.readings.values_mut().for_each(|reading| reading.is_amid = true);
+            return caught_up.has_more;
+        }
+        for (slot, reading) in &mut client.readings {
+            let next = next_for(reading, &client.rights, &self.world);
+            assert!(next.is_none() || reading.is_unsure, "{slot:?}: {next:?} was not told");
+            // What may not be seen now was passed over, and stays so.
+            reading.seen = self.world.version();
+            (reading.is_amid, reading.is_unsure) = (false, false);
         }
         caught_up.has_more
     }

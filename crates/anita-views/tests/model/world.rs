@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anita_model::{
-    DeviceId, DeviceKind, DeviceStatus, Fix, Now, Position, SiteName, SourceName, Timestamp,
-};
+use anita_model::{DeviceId, DeviceKind, DeviceStatus, Fix, Now, Position, SiteName, SourceName, Timestamp};
 use anita_views::{Change, Live};
 use anita_world::Device;
 use rand::Rng;
@@ -90,7 +88,8 @@ impl World {
             0 => device.kind = *[DeviceKind::Tag, DeviceKind::Anchor].choose(rng).unwrap(),
             1 => device.site = SiteName::parse(["main", "b"].choose(rng).unwrap()).unwrap(),
             2 => {
-                device.mounted_at = Some(Position::new(f64::from(rng.random_range(-9..9)), 0.0, 0.0).unwrap());
+                device.mounted_at =
+                    Some(Position::new(f64::from(rng.random_range(-9..9)), 0.0, 0.0).unwrap());
                 device.floor = Some(1.0);
             }
             3 => device.name = Some("somebody".to_owned()),
@@ -163,7 +162,8 @@ impl World {
         let cm = |metres: f64| (metres * 100.0).round();
         let [x, y] = before.map_or([0.0, 0.0], |at| [cm(at.x_m()), cm(at.y_m())]);
         let reach = *[0, 5, 50, 500, 2_000].choose(rng).unwrap();
-        let mut jump = |from: f64| (from + f64::from(rng.random_range(-reach..=reach))).clamp(-2e3, 2e3) / 100.0;
+        let mut jump =
+            |from: f64| (from + f64::from(rng.random_range(-reach..=reach))).clamp(-2e3, 2e3) / 100.0;
         let (x, y) = (jump(x), jump(y));
         Position::new(x, y, height(version)).unwrap()
     }

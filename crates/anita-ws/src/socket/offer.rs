@@ -89,11 +89,41 @@ impl<S: Transport> Socket<S> {
         if let Some(kind) = self.failed {
             return Err(kind.into());
         }
-        if self.is_busy() {
-            self.owes_flushed = true;
+        if !self.is_free() {
             return Ok(Offered::Busy);
         }
-        let outcome = self.write_now(frames);
+        let at_once = match frames {
+            [frame] => self.stream.write_at_once(frame),
+            _ => None,
+        };
+        self.finish(frames, at_once)
+    }
+
+    /// Whether [`offer`](Self::offer) would write. If not, the owner gets [`Event::Flushed`](super::Event::Flushed) when
+    /// it would.
+    pub fn is_free(&mut self) -> bool {
+        let is_free = self.failed.is_none() && !self.is_busy();
+        self.owes_flushed |= !is_free;
+        is_free
+    }
+
+    /// The stream, for somebody who writes a frame to it by other means while the socket [is free](Self::is_free), and
+    /// then says [what was written](Self::wrote).
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// What became of a frame that was written by other means: as [`offer`](Self::offer).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`offer`](Self::offer).
+    pub fn wrote(&mut self, frame: &Bytes, written: io::Result<usize>) -> io::Result<Offered> {
+        self.finish(std::slice::from_ref(frame), Some(written))
+    }
+
+    fn finish(&mut self, frames: &[Bytes], at_once: Option<io::Result<usize>>) -> io::Result<Offered> {
+        let outcome = self.write_now(frames, at_once);
         if let Err(error) = &outcome {
             self.failed = Some(error.kind());
         }
@@ -109,16 +139,23 @@ impl<S: Transport> Socket<S> {
             || self.peer != Peer::Talks
     }
 
-    fn write_now(&mut self, frames: &[Bytes]) -> io::Result<Offered> {
+    /// Writes frames, of which the first may have been tried already.
+    fn write_now(
+        &mut self,
+        frames: &[Bytes],
+        at_once: Option<io::Result<usize>>,
+    ) -> io::Result<Offered> {
         let mut rest = Rest { frames, begun_bytes: 0 };
-        if let [frame] = frames {
-            match self.stream.write_at_once(frame) {
-                Some(Ok(bytes)) if bytes == frame.len() => return Ok(Offered::Written),
-                Some(Ok(bytes)) => rest.advance(bytes),
-                Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                // The runtime has to see it too, so that it tells when there is room.
-                Some(Err(_)) | None => {}
+        match at_once {
+            Some(Ok(written_bytes)) => {
+                rest.advance(written_bytes);
+                if !rest.skip_empty() {
+                    return Ok(Offered::Written);
+                }
             }
+            Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            // The runtime has to see it too, so that it tells when there is room.
+            Some(Err(_)) | None => {}
         }
         let mut context = Context::from_waker(Waker::noop());
         while rest.skip_empty() {

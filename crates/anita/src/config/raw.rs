@@ -201,6 +201,8 @@ pub struct RawDelivery {
     pub gather_per_write_ms: f64,
     /// How many fixes are kept one by one for views of the lane `every`.
     pub every_fixes_max: usize,
+    /// Whether many sockets are written to in one system call, where the system can.
+    pub io_uring: bool,
     /// Whether messages are compressed for clients that ask for it, as browsers do: several times fewer bytes, and more
     /// work, above all where everybody watches another area.
     pub compression: bool,
@@ -218,6 +220,7 @@ impl Default for RawDelivery {
             gather_max_ms: 100.0,
             gather_per_write_ms: 0.2,
             every_fixes_max: 16_384,
+            io_uring: true,
             compression: false,
             queued_bytes_max: 512 * 1024 * 1024,
             send_buffer_bytes: 128 * 1024,
