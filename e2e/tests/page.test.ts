@@ -103,19 +103,6 @@ describe.skipIf(missing)('the page', () => {
       await lines(page, 'error').getByText('connection error').waitFor();
     });
 
-    it('says how old positions are, what was left out, and that the page is slow', async () => {
-      const mock = await serve();
-      const page = await visitLive(mock);
-      const facts = page.locator('.link-facts');
-      await facts.getByText('6 ms, p99 31 ms').waitFor();
-      await facts.getByText('1,204').waitFor();
-      mock.say('{"type":"system.pace","payload":{"dropped":1204,"age_ms":860}}');
-      await lines(page, 'received').getByText('system.pace').waitFor();
-      mock.hangUp(1012, '{"code":"restart","retry_after_ms":4000}');
-      await page.locator('.link[data-state=waiting]').waitFor();
-      await expect.poll(() => facts.getByText('p99').count()).toBe(0);
-    });
-
     it('shows nothing more after signing out', async () => {
       const mock = await serve();
       const page = await visitLive(mock);
@@ -166,6 +153,19 @@ describe.skipIf(missing)('the page', () => {
   });
 
   describe('the link', () => {
+    it('says how old positions are, what was left out, and that the page is slow', async () => {
+      const mock = await serve();
+      const page = await visitLive(mock);
+      const facts = page.locator('.link-facts');
+      await facts.getByText('6 ms, p99 31 ms').waitFor();
+      await facts.getByText('1,204').waitFor();
+      mock.say('{"type":"system.pace","payload":{"dropped":1204,"age_ms":860}}');
+      await lines(page, 'received').getByText('system.pace', { exact: true }).waitFor();
+      mock.hangUp(1012, '{"code":"restart","retry_after_ms":4000}');
+      await page.locator('.link[data-state=waiting]').waitFor();
+      await expect.poll(() => facts.getByText('p99').count()).toBe(0);
+    });
+
     it('shows that it is lost, greys the map, counts down, and comes back by itself', async () => {
       const mock = await serve();
       const page = await visitLive(mock);

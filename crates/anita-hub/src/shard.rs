@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anita_metrics::{DeliveryLabels, Metrics};
+use anita_metrics::{AgeCounts, DeliveryLabels, Metrics};
 use anita_model::{DeviceId, Now};
 use bytes::Bytes;
 use anita_views::{Change, Label, Outlets, Packet, Stamp, Views};
@@ -102,6 +102,15 @@ struct End {
 struct Inner {
     views: Views,
     ends: Vec<Option<End>>,
+    /// How old positions were, since it was last told to the metrics.
+    ages: [LabelAges; Label::ALL.len()],
+}
+
+/// How old the positions of one class were.
+#[derive(Debug, Default)]
+struct LabelAges {
+    age: AgeCounts,
+    added: AgeCounts,
 }
 
 /// One shard.
@@ -118,7 +127,7 @@ pub struct Shard {
 impl Shard {
     pub(crate) fn new(views: Views, metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self {
-            inner: Mutex::new(Inner { views, ends: Vec::new() }),
+            inner: Mutex::new(Inner { views, ends: Vec::new(), ages: Default::default() }),
             feed: Mutex::default(),
             bell: Notify::new(),
             is_gathering: AtomicBool::new(false),
@@ -183,6 +192,10 @@ impl Shard {
     fn apply(&self, views: &mut Views, now: Now) {
         let changes = std::mem::take(&mut self.feed.lock().changes);
         for change in changes {
+            let change = match change {
+                Change::Fix(live) => Change::Fix(Arc::new(live.own())),
+                change => change,
+            };
             views.apply(change, now.uptime);
         }
     }
@@ -203,13 +216,13 @@ impl Shard {
         many: Option<&mut dyn SendMany>,
     ) -> NextTurn {
         let mut inner = self.inner.lock();
-        let Inner { views, ends } = &mut *inner;
+        let Inner { views, ends, ages } = &mut *inner;
         self.apply(views, now);
         if views.due_at().is_some_and(|due| due <= now.uptime) {
-            views.tick(now, &mut Sockets { ends, metrics: &self.metrics, uptime, many });
-            if self.feed.lock().changes.is_empty() {
-                // Nothing came while it wrote: there is nothing to gather.
-                views.rest();
+            views.tick(now, &mut Sockets { ends, ages, uptime, many });
+            self.tell_metrics(ages);
+            if !self.feed.lock().changes.is_empty() {
+                views.crowd();
             }
         }
         match views.due_at() {
@@ -230,10 +243,21 @@ impl Shard {
     }
 }
 
+impl Shard {
+    /// Adds up what one tick counted: once, and not for each position, because all shards count at the same place.
+    fn tell_metrics(&self, ages: &mut [LabelAges; Label::ALL.len()]) {
+        for (label, ages) in Label::ALL.iter().zip(ages).filter(|(_label, ages)| !ages.age.is_empty()) {
+            let labels = DeliveryLabels { lane: "position", class: label.as_str() };
+            self.metrics.delivery_age_seconds.get_or_create(&labels).add(&std::mem::take(&mut ages.age));
+            self.metrics.delivery_added_age_seconds.get_or_create(&labels).add(&std::mem::take(&mut ages.added));
+        }
+    }
+}
+
 /// The sockets of a shard.
 struct Sockets<'a, 'm> {
     ends: &'a [Option<End>],
-    metrics: &'a Metrics,
+    ages: &'a mut [LabelAges; Label::ALL.len()],
     uptime: &'a dyn Fn() -> Duration,
     many: Option<&'m mut dyn SendMany>,
 }
@@ -289,12 +313,10 @@ impl Outlets for Sockets<'_, '_> {
 
     fn delivered(&mut self, label: Label, stamps: &[Stamp], connections: u64) {
         let uptime = self.uptime();
-        let labels = DeliveryLabels { lane: "position", class: label.as_str() };
-        let age = self.metrics.delivery_age_seconds.get_or_create(&labels);
-        let added = self.metrics.delivery_added_age_seconds.get_or_create(&labels);
+        let Some(ages) = self.ages.get_mut(label as usize) else { return };
         for stamp in stamps {
-            age.observe(uptime.saturating_sub(stamp.arrived), connections);
-            added.observe(uptime.saturating_sub(stamp.due), connections);
+            ages.age.observe(uptime.saturating_sub(stamp.arrived), connections);
+            ages.added.observe(uptime.saturating_sub(stamp.due), connections);
         }
     }
 

@@ -20,6 +20,30 @@ struct Counts {
     sum_us: AtomicU64,
 }
 
+/// How old things were, as one thread counts them before it adds them to a histogram.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AgeCounts {
+    buckets: [u64; BOUNDS_US.len() + 1],
+    sum_us: u64,
+}
+
+impl AgeCounts {
+    /// So many things were this old.
+    pub fn observe(&mut self, age: Duration, count: u64) {
+        let age_us = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
+        let place = BOUNDS_US.partition_point(|&bound| bound < age_us);
+        if let Some(bucket) = self.buckets.get_mut(place) {
+            *bucket += count;
+        }
+        self.sum_us = self.sum_us.saturating_add(age_us.saturating_mul(count));
+    }
+
+    /// Whether nothing was observed.
+    pub fn is_empty(&self) -> bool {
+        self.buckets.iter().all(|&count| count == 0)
+    }
+}
+
 /// How old things were.
 #[derive(Debug, Clone, Default)]
 pub struct AgeHistogram(Arc<Counts>);
@@ -27,12 +51,17 @@ pub struct AgeHistogram(Arc<Counts>);
 impl AgeHistogram {
     /// So many things were this old.
     pub fn observe(&self, age: Duration, count: u64) {
-        let age_us = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
-        let place = BOUNDS_US.partition_point(|&bound| bound < age_us);
-        if let Some(bucket) = self.0.buckets.get(place) {
+        let mut counts = AgeCounts::default();
+        counts.observe(age, count);
+        self.add(&counts);
+    }
+
+    /// Adds what a thread has counted.
+    pub fn add(&self, counts: &AgeCounts) {
+        for (bucket, &count) in self.0.buckets.iter().zip(&counts.buckets).filter(|(_bucket, count)| **count > 0) {
             bucket.fetch_add(count, Ordering::Relaxed);
         }
-        self.0.sum_us.fetch_add(age_us.saturating_mul(count), Ordering::Relaxed);
+        self.0.sum_us.fetch_add(counts.sum_us, Ordering::Relaxed);
     }
 
     /// How many things there were.

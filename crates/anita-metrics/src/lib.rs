@@ -5,7 +5,7 @@
 
 mod ages;
 
-pub use ages::AgeHistogram;
+pub use ages::{AgeCounts, AgeHistogram};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;

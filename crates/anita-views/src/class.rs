@@ -73,7 +73,6 @@ pub struct Stamp {
 pub(crate) struct Emission {
     /// For all who have this number.
     pub(crate) after: u64,
-    pub(crate) frames: Bytes,
     /// The lowest version of the positions: whoever was told a higher one by other means needs a frame of its own.
     pub(crate) least_version: u64,
     pub(crate) stamps: Vec<Stamp>,
@@ -254,7 +253,7 @@ impl Class {
     // --- telling
 
     /// Gives numbers to what is new, and makes the frames of it if anybody is up to date to hear them.
-    pub(crate) fn emit(&mut self, devices: &Devices, now: Now) -> Option<Emission> {
+    pub(crate) fn emit(&mut self, devices: &Devices, now: Now) -> Option<(Bytes, Emission)> {
         let after = self.head;
         let left = self.number_left();
         let entered = self.number_entered(devices, now.uptime);
@@ -276,7 +275,7 @@ impl Class {
         if !moved.is_empty() {
             writer.moved(&moved, Time(now.wall));
         }
-        Some(Emission { after, frames: writer.finish(), least_version, stamps })
+        Some((writer.finish(), Emission { after, least_version, stamps }))
     }
 
     fn number_left(&mut self) -> Vec<DeviceId> {

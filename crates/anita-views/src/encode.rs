@@ -12,6 +12,9 @@ use crate::live::Live;
 use crate::payload;
 use crate::spec::{ClassKey, Form, Slot};
 
+/// The longest header of a frame to a client (RFC 6455 section 5.2), bytes.
+const FRAME_HEADER_BYTES_MAX: usize = 10;
+
 /// A device as a class shows it: its number on the wire, what it is, and the fix that is told.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shown<'a> {
@@ -109,6 +112,7 @@ impl<'a> Writer<'a> {
         let mut text = Vec::with_capacity(128 + moved.len() * 64);
         let entries = moved.iter().map(|(_number, live)| live.entry(fields));
         compose::position_update(self.view(), entries, now, &mut text);
+        self.frames.reserve(FRAME_HEADER_BYTES_MAX + text.len());
         anita_ws::frame::header_into(&mut self.frames, anita_ws::Opcode::Text, text.len());
         self.frames.put_slice(&text);
     }

@@ -41,6 +41,12 @@ impl Live {
         }
     }
 
+    /// The same for another thread: what counts how many hold it is not shared between cores.
+    #[must_use]
+    pub fn own(&self) -> Self {
+        Self::new(Arc::clone(&self.fix), self.version, self.arrived, self.is_newest)
+    }
+
     /// The complete WebSocket frame of its `uwb.location`, as the room `uwb` hears it.
     pub(crate) fn frame(&self) -> &Bytes {
         self.frame

@@ -80,6 +80,9 @@ pub trait Outlets {
     fn uptime(&mut self) -> Duration;
 }
 
+/// How long news are told one by one where gathering did not pay, before it is tried again.
+const ALONE: Duration = Duration::from_secs(1);
+
 /// How many connections are written to at once; after them the time is looked at again, so that each delivery's age is
 /// right.
 const WRITES_AT_ONCE: usize = 128;
@@ -141,7 +144,14 @@ pub struct Views {
     tail_told_to: u64,
     dirty: Vec<usize>,
     timers: BinaryHeap<Reverse<(Duration, usize)>>,
+    /// No tick before this, by the uptime.
     next_tick_at: Duration,
+    /// When the window of the last tick ends, whether it is waited for or not.
+    window_end: Duration,
+    /// Until then news are told one by one.
+    alone_until: Duration,
+    /// What has come since the last tick.
+    news: usize,
     /// The latest uptime that anybody came with.
     latest: Duration,
     round: u64,
@@ -168,6 +178,9 @@ impl Views {
             dirty: Vec::new(),
             timers: BinaryHeap::new(),
             next_tick_at: Duration::ZERO,
+            window_end: Duration::ZERO,
+            alone_until: Duration::ZERO,
+            news: 0,
             latest: Duration::ZERO,
             round: 0,
             own_classes: 0,
@@ -200,6 +213,7 @@ impl Views {
 
     /// Takes what happened to a device.
     pub fn apply(&mut self, change: Change, uptime: Duration) {
+        self.news += 1;
         let uptime = self.not_before(uptime);
         match change {
             Change::Fix(live) => self.apply_fix(&live, uptime),
@@ -370,11 +384,25 @@ impl Views {
         self.next_tick_at
     }
 
-    /// Nothing came while the last tick wrote: what comes next goes at once, unless something is due soon anyway.
-    pub fn rest(&mut self) {
-        if self.due_at().is_none_or(|due| due > self.next_tick_at) {
-            self.next_tick_at = Duration::ZERO;
+    /// Something came while the last tick wrote: there is something to gather.
+    pub fn crowd(&mut self) {
+        self.alone_until = Duration::ZERO;
+        self.next_tick_at = self.window_end;
+    }
+
+    /// When the next tick is due at the earliest. Gathering is tried, and goes on while it pays: where a window brought
+    /// no more than one piece of news, what comes in the next second goes at once.
+    fn plan(&mut self, uptime: Duration, writes: usize) {
+        let ViewSettings { gather, gather_max, gather_per_write, .. } = self.settings;
+        let writes = u32::try_from(writes).unwrap_or(u32::MAX);
+        let has_gathered = self.next_tick_at > Duration::ZERO;
+        if has_gathered && self.news <= 1 {
+            self.alone_until = uptime.saturating_add(ALONE);
         }
+        self.news = 0;
+        self.window_end =
+            uptime.saturating_add(gather_per_write.saturating_mul(writes).clamp(gather, gather_max));
+        self.next_tick_at = if uptime < self.alone_until { Duration::ZERO } else { self.window_end };
     }
 
     fn has_tail_news(&self) -> bool {
@@ -392,8 +420,9 @@ impl Views {
             let Some(class) = self.classes.get_mut(class_id) else { continue };
             class.is_dirty = false;
             if let Some(emission) = class.emit(&self.devices, now) {
-                let packet = Packet::new(emission.frames.clone());
-                told.push(Told { class: class_id, label: class.key.label(), packet, emission });
+                let (frames, emission) = emission;
+                let (label, packet) = (class.key.label(), Packet::new(frames));
+                told.push(Told { class: class_id, label, packet, emission });
                 self.find_due(&told, &mut due, &mut several, outlets);
             }
             if let Some(class) = self.classes.get_mut(class_id) {
@@ -411,10 +440,7 @@ impl Views {
             self.tail_told_to = self.tail.head();
             self.recorders.iter().for_each(|&connection| outlets.wake(connection));
         }
-        let ViewSettings { gather, gather_max, gather_per_write, .. } = self.settings;
-        let writes = u32::try_from(due.len() + several.len()).unwrap_or(u32::MAX);
-        let gathering = gather_per_write.saturating_mul(writes).clamp(gather, gather_max);
-        self.next_tick_at = now.uptime.saturating_add(gathering);
+        self.plan(now.uptime, due.len() + several.len());
     }
 
     /// Makes ready what is due by now.
@@ -424,6 +450,7 @@ impl Views {
             let Some(class) = self.classes.get_mut(class_id) else { continue };
             if class.timer_at == Some(at) {
                 class.timer_at = None;
+                self.news += 1;
                 class.wake(uptime);
                 if !class.is_dirty {
                     class.is_dirty = true;

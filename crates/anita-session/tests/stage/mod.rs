@@ -316,12 +316,16 @@ impl Client {
 fn unframed(mut frames: &[u8]) -> Vec<String> {
     let mut texts = Vec::new();
     while let [first, length, rest @ ..] = frames {
-        let (bytes, rest) = match (length, rest) {
-            (127, [a, b, c, d, e, f, g, h, rest @ ..]) => {
-                (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) as usize, rest)
+        let (bytes, rest) = match length {
+            127 => {
+                let (length, rest) = rest.split_first_chunk().unwrap();
+                (usize::try_from(u64::from_be_bytes(*length)).unwrap(), rest)
             }
-            (126, [a, b, rest @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), rest),
-            (short, rest) => (usize::from(*short), rest),
+            126 => {
+                let (length, rest) = rest.split_first_chunk().unwrap();
+                (usize::from(u16::from_be_bytes(*length)), rest)
+            }
+            short => (usize::from(*short), rest),
         };
         let (payload, rest) = rest.split_at(bytes);
         texts.push(match first {

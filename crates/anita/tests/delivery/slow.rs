@@ -1,0 +1,192 @@
+//! Positions, and clients that stop reading or read slowly.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::house::{House, PATIENCE};
+use crate::{Round, TAGS, Watcher, round_of};
+
+const ROUNDS: Round = 60;
+
+/// What the kernel can hold of a narrow connection, on both sides and with what it adds, bytes.
+const KERNEL_BYTES: usize = 64 * 1024;
+
+/// What may wait in the server for one connection: the rest of a frame, and one more.
+const QUEUED_BYTES_MAX: i64 = 32 * 1024;
+
+/// How a client that reads again gets up to date.
+#[derive(Debug, Default)]
+struct Resumed {
+    /// Rounds that it heard one by one, and their bytes.
+    old_rounds: Round,
+    old_bytes: usize,
+    /// Positions that it was told.
+    positions: u64,
+    /// What it heard of being slow.
+    dropped: u64,
+    paces: u64,
+}
+
+impl Resumed {
+    /// Reads until the last round has come and the slowness was told.
+    async fn read(watcher: &mut Watcher, from: Round, last: Round) -> Self {
+        let mut it = Self::default();
+        let mut is_current = false;
+        while !is_current || it.paces == 0 {
+            let message = watcher.client.next().await;
+            let told = watcher.pictures.hear(&message);
+            if message["type"] == "system.pace" {
+                it.pace(&message);
+            }
+            if told.is_empty() {
+                continue;
+            }
+            let counts: Vec<Round> = told.iter().map(|told| told.place.unwrap().count).collect();
+            it.positions += told.len() as u64;
+            assert!(!is_current, "told again: {message}");
+            if counts.contains(&last) {
+                assert!(counts.len() == TAGS && counts.iter().all(|&it| it == last), "one frame: {counts:?}");
+                is_current = true;
+            } else {
+                it.old_rounds += 1;
+                it.old_bytes += watcher.client.message_bytes;
+                let round = from + it.old_rounds;
+                assert!(counts.iter().all(|&it| it == round), "round {round} was in the kernel: {counts:?}");
+            }
+        }
+        it
+    }
+
+    fn pace(&mut self, message: &Value) {
+        self.paces += 1;
+        self.dropped += message["payload"]["dropped"].as_u64().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_is_current_with_one_frame_and_costs_nobody_anything() {
+    let house = House::open("send_buffer_bytes = 8192", "").await;
+    let mut publisher = house.client("publisher").await;
+    publisher.report(round_of(TAGS, 0)).await;
+    let mut stalled = Watcher::new(house.narrow_client("viewer").await, &json!({})).await;
+    let mut others = Vec::new();
+    // Some of each on either thread; one of them says when the class of the stalled client was told.
+    for mode in ["batch", "batch", "single", "single", "columns"] {
+        others.push(Watcher::new(house.client("viewer").await, &json!({ "mode": mode })).await);
+    }
+
+    let mut from = 0;
+    for stall in 1..=2 {
+        for round in from + 1..=from + ROUNDS {
+            publisher.report(round_of(TAGS, round)).await;
+            for other in &mut others {
+                other.hear_round(TAGS, round).await;
+            }
+            if round % 10 == 0 {
+                let queued = house.metric("anita_queued_bytes").await;
+                assert!(queued <= QUEUED_BYTES_MAX, "{queued} bytes wait in round {round}");
+            }
+        }
+        let resumed = Resumed::read(&mut stalled, from, from + ROUNDS).await;
+        assert!(resumed.old_bytes <= KERNEL_BYTES, "{resumed:?}");
+        let reported = u64::try_from(ROUNDS).unwrap() * TAGS as u64;
+        assert!(resumed.positions < reported / 2, "{resumed:?} of {reported}");
+        assert_eq!(resumed.positions + resumed.dropped, reported, "{resumed:?} in stall {stall}");
+        assert_eq!(resumed.paces, 1, "one time it was slow: {resumed:?}");
+        from += ROUNDS;
+        // It keeps up again: whatever moves, it hears with the others.
+        for round in from + 1..=from + 5 {
+            publisher.report(round_of(TAGS, round)).await;
+            stalled.hear_round(TAGS, round).await;
+            for other in &mut others {
+                other.hear_round(TAGS, round).await;
+            }
+        }
+        from += 5;
+        let stats = stalled.client.request("get_connection_stats", &json!({})).await;
+        assert_eq!(stats["payload"]["subscriptions"][0]["is_behind"], false, "{stats}");
+        house.until_metric("anita_queued_bytes", 0).await;
+    }
+    assert_eq!(house.metric("anita_closes_total").await, 0, "nobody was closed");
+    house.stop().await;
+}
+
+/// What the slow client had read when each round was reported.
+struct Lag {
+    read_at: Vec<usize>,
+    reported_at: Vec<Instant>,
+    bytes_max: usize,
+    age_max: Duration,
+}
+
+impl Lag {
+    /// A position of a round came: until the next round was reported, it was the newest.
+    fn came(&mut self, round: Round, read_bytes: usize) {
+        let next = usize::try_from(round).unwrap() + 1;
+        if let (Some(read_before), Some(replaced)) = (self.read_at.get(next), self.reported_at.get(next)) {
+            self.bytes_max = self.bytes_max.max(read_bytes - read_before);
+            self.age_max = self.age_max.max(replaced.elapsed());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_newer_positions_instead_of_old_ones_that_waited() {
+    const READ_BYTES_PER_STEP: usize = 1_000;
+    const STEP: Duration = Duration::from_millis(50);
+    const STEPS: usize = 160;
+    let house = House::open("send_buffer_bytes = 8192", "").await;
+    let mut publisher = house.client("publisher").await;
+    publisher.report(round_of(TAGS, 0)).await;
+    let mut fast = Watcher::new(house.client("viewer").await, &json!({})).await;
+    let mut slow = Watcher::new(house.narrow_client("viewer").await, &json!({})).await;
+    let begun_at = slow.client.read_bytes;
+    let mut lag =
+        Lag { read_at: vec![0], reported_at: vec![Instant::now()], bytes_max: 0, age_max: Duration::ZERO };
+    let (mut round, mut told, mut dropped, mut paces) = (0, 0, 0, 0);
+    let started = Instant::now();
+    let mut steps = tokio::time::interval(STEP);
+    // After the steps it reads as fast as it can, until it is up to date.
+    for step in 0.. {
+        let is_slow = step < STEPS;
+        if is_slow {
+            steps.tick().await;
+            round += 1;
+            lag.read_at.push(slow.client.read_bytes);
+            lag.reported_at.push(Instant::now());
+            publisher.report(round_of(TAGS, round)).await;
+            fast.hear_round(TAGS, round).await;
+            // Where nothing is there to be read, the next step comes all the same.
+            tokio::time::timeout(STEP, slow.client.fill(READ_BYTES_PER_STEP)).await.ok();
+        } else {
+            slow.client.fill(READ_BYTES_PER_STEP).await;
+        }
+        let mut is_current = false;
+        while let Some(message) = slow.client.take() {
+            for it in slow.pictures.hear(&message) {
+                let count = it.place.unwrap().count;
+                is_current |= count == round;
+                told += 1;
+                lag.came(count, slow.client.read_bytes);
+            }
+            if message["type"] == "system.pace" {
+                paces += 1;
+                dropped += message["payload"]["dropped"].as_u64().unwrap();
+            }
+        }
+        if !is_slow && is_current && told + dropped == u64::try_from(round).unwrap() * TAGS as u64 {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{told} and {dropped} of {round} rounds");
+    }
+    let read = slow.client.read_bytes - begun_at;
+    assert!(lag.bytes_max <= KERNEL_BYTES, "{} bytes lay between it and the present", lag.bytes_max);
+    assert!(read > 3 * lag.bytes_max / 2, "the run was too short to tell: {read} and {}", lag.bytes_max);
+    assert!(dropped > told, "{told} positions told, {dropped} replaced");
+    assert!(paces <= started.elapsed().as_secs() + 1, "{paces} notices in {:?}", started.elapsed());
+    assert_eq!(house.metric("anita_closes_total").await, 0, "nobody was closed");
+    house.until_metric("anita_queued_bytes", 0).await;
+    println!("LAG bytes {} age {:?} read {read} told {told} dropped {dropped} paces {paces}", lag.bytes_max, lag.age_max);
+    house.stop().await;
+}
