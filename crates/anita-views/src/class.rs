@@ -43,6 +43,8 @@ pub(crate) struct Entry {
     pub(crate) entered: u64,
     /// What was told.
     pub(crate) told: Option<Arc<Live>>,
+    /// Its version.
+    told_version: u64,
     news: News,
     /// Before this, by the uptime, it is not told of again.
     next_due: Duration,
@@ -85,9 +87,6 @@ pub(crate) struct Class {
     pub(crate) members: Vec<Member>,
     /// Where it is entered in the grid.
     pub(crate) bounds: Option<Bounds>,
-    /// The round in which a fix was last looked at, so that none is looked at twice.
-    pub(crate) round: u64,
-    pub(crate) is_dirty: bool,
     /// When its timer is set for.
     pub(crate) timer_at: Option<Duration>,
     pub(crate) entries: Slab<Entry>,
@@ -115,8 +114,6 @@ impl Class {
             portions,
             members: Vec::new(),
             bounds: None,
-            round: 0,
-            is_dirty: false,
             timer_at: None,
             entries: Slab::new(),
             newest: None,
@@ -154,7 +151,8 @@ impl Class {
             self.link(index, self.head);
         }
         if let Some(entry) = self.entries.get_mut(index) {
-            (entry.entered, entry.told) = (entry.number, live);
+            entry.entered = entry.number;
+            entry.tell(live);
         }
         index
     }
@@ -216,6 +214,24 @@ impl Class {
         }
         self.make_ready(index, due);
         true
+    }
+
+    /// Whether it can look through its devices at a tick, and need not be told of each fix.
+    pub(crate) fn can_be_pulled(&self) -> bool {
+        let spec = &self.key.spec;
+        self.announces() && spec.pace == Pace::Unlimited && spec.min_move_m() == 0.0 && !self.tells_each()
+    }
+
+    /// Finds the devices that have moved.
+    pub(crate) fn pull(&mut self, devices: &Devices) {
+        for (index, entry) in &mut self.entries {
+            let version = devices.newest_version(entry.device);
+            if entry.entered > 0 && entry.news == News::None && version > entry.told_version {
+                // It is due since it arrived.
+                (entry.news, entry.due) = (News::Ready, Duration::ZERO);
+                self.ready.push(index);
+            }
+        }
     }
 
     fn make_ready(&mut self, index: usize, due: Duration) {
@@ -303,7 +319,7 @@ impl Class {
             self.link(index, self.head);
             if let Some(entry) = self.entries.get_mut(index) {
                 entry.entered = entry.number;
-                entry.told = devices.newest(entry.device).cloned();
+                entry.tell(devices.newest(entry.device).cloned());
                 entry.news = News::None;
                 if let Some(due) = next_due.filter(|_due| entry.told.is_some()) {
                     entry.next_due = due;
@@ -338,7 +354,8 @@ impl Class {
             if entry.entered == 0 {
                 entry.entered = number;
             }
-            (entry.news, entry.told) = (News::None, Some(Arc::clone(live)));
+            entry.news = News::None;
+            entry.tell(Some(Arc::clone(live)));
             if let Some(interval) = interval.filter(|_interval| !is_beat) {
                 entry.next_due = due.saturating_add(interval);
                 self.waiting.push_back((entry.next_due, *index, number));
@@ -446,12 +463,18 @@ impl Entry {
             number: 0,
             entered: 0,
             told: None,
+            told_version: 0,
             news: News::None,
             next_due: Duration::ZERO,
             due: Duration::ZERO,
             older: None,
             newer: None,
         }
+    }
+
+    fn tell(&mut self, live: Option<Arc<Live>>) {
+        self.told_version = live.as_ref().map_or(0, |live| live.version);
+        self.told = live;
     }
 
     fn is_far_from(&self, live: &Live, min_move_m: f64) -> bool {

@@ -22,6 +22,8 @@ pub(crate) struct Membership {
 pub(crate) struct Known {
     pub(crate) device: Arc<Device>,
     pub(crate) newest: Option<Arc<Live>>,
+    /// The version of the newest fix, 0 where there is none; beside it, because every tick asks.
+    pub(crate) newest_version: u64,
     pub(crate) memberships: Vec<Membership>,
 }
 
@@ -65,6 +67,11 @@ impl Devices {
         self.get(index).and_then(|known| known.newest.as_ref())
     }
 
+    /// The version of a device's newest fix; 0 where there is none.
+    pub(crate) fn newest_version(&self, index: usize) -> u64 {
+        self.get(index).map_or(0, |known| known.newest_version)
+    }
+
     /// Enters a device, or says anew what it is.
     pub(crate) fn set(&mut self, device: Arc<Device>) -> usize {
         if let Some(index) = self.index_of(&device.id) {
@@ -74,7 +81,7 @@ impl Devices {
             return index;
         }
         let id = device.id.clone();
-        let index = self.known.insert(Known { device, newest: None, memberships: Vec::new() });
+        let index = self.known.insert(Known { device, newest: None, newest_version: 0, memberships: Vec::new() });
         self.by_id.insert(id, index);
         index
     }

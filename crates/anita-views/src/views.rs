@@ -11,6 +11,7 @@ use anita_world::Device;
 use slab::Slab;
 
 use crate::ages::Ages;
+use crate::area::{Bounds, Shape};
 use crate::class::{Class, Emission, Stamp};
 use crate::devices::{Devices, Membership};
 use crate::filter::Filter;
@@ -106,6 +107,55 @@ struct Due {
     member: usize,
 }
 
+/// How many devices a class may have to be looked through for what is new: then a fix costs it next to nothing.
+const PULLED_ENTRIES_MAX: usize = 256;
+
+/// How a class judges where a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum PlaceTest {
+    /// Not at all.
+    #[default]
+    None,
+    /// By the bounds alone.
+    Bounds,
+    /// The bounds first, then the class.
+    WithinBounds,
+    /// The class is asked.
+    Class,
+}
+
+/// What a fix asks of a class.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    /// The round in which it was last looked at, so that none is looked at twice.
+    round: u64,
+    bounds: Bounds,
+    place: PlaceTest,
+    /// Whether the class looks through its devices at each tick, and is not told of each fix.
+    is_pulled: bool,
+    is_dirty: bool,
+}
+
+impl Default for Mark {
+    fn default() -> Self {
+        let bounds = Bounds { min: [0.0; 2], max: [0.0; 2] };
+        Self { round: 0, bounds, place: PlaceTest::None, is_pulled: false, is_dirty: false }
+    }
+}
+
+impl Mark {
+    /// Whether a point passes; `None` where the class has to be asked.
+    #[inline]
+    fn lets(&self, point: [f64; 2]) -> Option<bool> {
+        match self.place {
+            PlaceTest::None => Some(true),
+            PlaceTest::Bounds => Some(self.bounds.contains(point)),
+            PlaceTest::WithinBounds if !self.bounds.contains(point) => Some(false),
+            PlaceTest::WithinBounds | PlaceTest::Class => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) rights: Patterns,
@@ -143,6 +193,8 @@ pub struct Views {
     pub(crate) recorders: BTreeSet<usize>,
     tail_told_to: u64,
     dirty: Vec<usize>,
+    /// What a fix asks of a class, close together: a class is looked at for each device that it shows.
+    marks: Vec<Mark>,
     timers: BinaryHeap<Reverse<(Duration, usize)>>,
     /// No tick before this, by the uptime.
     next_tick_at: Duration,
@@ -176,6 +228,7 @@ impl Views {
             recorders: BTreeSet::new(),
             tail_told_to: 0,
             dirty: Vec::new(),
+            marks: Vec::new(),
             timers: BinaryHeap::new(),
             next_tick_at: Duration::ZERO,
             window_end: Duration::ZERO,
@@ -241,14 +294,24 @@ impl Views {
         let Some(known) = self.devices.get_mut(index) else { return };
         let floor_before = known.floor();
         known.newest = Some(Arc::clone(live));
+        known.newest_version = live.version;
         let mut memberships = std::mem::take(&mut known.memberships);
         let (position, floor) = (Some(live.fix.position), live.fix.floor);
         self.round += 1;
+        let point = [live.fix.position.x_m(), live.fix.position.y_m()];
         memberships.retain(|membership| {
+            let Some(mark) = self.marks.get_mut(membership.class) else { return false };
+            mark.round = self.round;
+            let lets = mark.lets(point);
+            if mark.is_pulled && lets == Some(true) {
+                if !mark.is_dirty {
+                    mark.is_dirty = true;
+                    self.dirty.push(membership.class);
+                }
+                return true;
+            }
             let Some(class) = self.classes.get_mut(membership.class) else { return false };
-            class.round = self.round;
-            let filter = &class.key.spec.filter;
-            let stays = !filter.has_place() || filter.lets_place(position, floor);
+            let stays = lets.unwrap_or_else(|| class.key.spec.filter.lets_place(position, floor));
             let is_ready = if stays {
                 class.moved(membership.entry, live, uptime)
             } else {
@@ -262,8 +325,7 @@ impl Views {
             known.memberships = memberships;
         }
         let has_moved_floor = floor_before != floor;
-        let around: Vec<usize> =
-            self.around(&live.fix.site, [live.fix.position.x_m(), live.fix.position.y_m()]);
+        let around: Vec<usize> = self.around(&live.fix.site, point);
         let on_floors = if has_moved_floor { self.with_floors(&live.fix.device) } else { Vec::new() };
         for class in around.into_iter().chain(on_floors) {
             self.enter_if_shown(class, index, uptime);
@@ -273,15 +335,17 @@ impl Views {
     /// The classes with an area that may contain a point, of those that were not looked at in this round.
     fn around(&self, site: &SiteName, point: [f64; 2]) -> Vec<usize> {
         let Some(grid) = self.grids.get(site) else { return Vec::new() };
-        let is_new = |id: &usize| self.classes.get(*id).is_some_and(|class| class.round != self.round);
-        grid.around(point).filter(is_new).collect()
+        let may_be = |id: &usize| {
+            self.marks.get(*id).is_some_and(|it| it.round != self.round && it.lets(point) != Some(false))
+        };
+        grid.around(point).filter(may_be).collect()
     }
 
     /// The classes without an area that ask for floors.
     fn with_floors(&self, id: &DeviceId) -> Vec<usize> {
         let candidates = self.open.iter().chain(self.listed.get(id).into_iter().flatten()).copied();
         let asks = |id: &usize| {
-            self.classes.get(*id).is_some_and(|it| it.key.spec.filter.has_place() && it.round != self.round)
+            self.marks.get(*id).is_some_and(|it| it.place != PlaceTest::None && it.round != self.round)
         };
         candidates.filter(asks).collect()
     }
@@ -295,7 +359,9 @@ impl Views {
         let (position, floor, device) = (known.position(), known.floor(), Arc::clone(&known.device));
         memberships.retain(|membership| {
             let Some(class) = self.classes.get_mut(membership.class) else { return false };
-            class.round = self.round;
+            if let Some(mark) = self.marks.get_mut(membership.class) {
+                mark.round = self.round;
+            }
             let filter = &class.key.spec.filter;
             let stays = filter.lets_device(&device) && filter.lets_place(position, floor);
             if !stays {
@@ -308,7 +374,7 @@ impl Views {
             known.memberships = memberships;
         }
         let around = position.map(|at| self.around(&device.site, [at.x_m(), at.y_m()])).unwrap_or_default();
-        let is_new = |class: &usize| self.classes.get(*class).is_some_and(|it| it.round != self.round);
+        let is_new = |class: &usize| self.marks.get(*class).is_some_and(|it| it.round != self.round);
         let listed = self.listed.get(&id).into_iter().flatten();
         let others: Vec<usize> = self.open.iter().chain(listed).copied().filter(is_new).collect();
         for class in around.into_iter().chain(others) {
@@ -318,17 +384,24 @@ impl Views {
 
     fn enter_if_shown(&mut self, class_id: usize, index: usize, uptime: Duration) {
         let round = self.round;
-        let (Some(class), Some(known)) = (self.classes.get_mut(class_id), self.devices.get_mut(index)) else {
+        let (Some(class), Some(known), Some(mark)) =
+            (self.classes.get_mut(class_id), self.devices.get_mut(index), self.marks.get_mut(class_id))
+        else {
             return;
         };
         let ClassKey { spec, rights, .. } = &class.key;
-        let is_shown = class.round != round
+        let is_shown = mark.round != round
             && spec.filter.lets_place(known.position(), known.floor())
             && spec.filter.lets_device(&known.device)
             && rights.allow(known.device.id.as_str());
-        class.round = round;
+        mark.round = round;
         if is_shown {
             let entry = class.enter(index, known.newest.is_some());
+            if mark.is_pulled && class.entries.len() > PULLED_ENTRIES_MAX {
+                mark.is_pulled = false;
+                class.pull(&self.devices);
+            }
+            let Some(known) = self.devices.get_mut(index) else { return };
             known.memberships.push(Membership { class: class_id, entry });
             self.soil(class_id, uptime);
         }
@@ -353,15 +426,19 @@ impl Views {
         self.settle(class, true, uptime);
     }
 
+    fn mark_dirty(&mut self, class_id: usize) {
+        if let Some(mark) = self.marks.get_mut(class_id).filter(|mark| !mark.is_dirty) {
+            mark.is_dirty = true;
+            self.dirty.push(class_id);
+        }
+    }
+
     /// The class has something to tell with the next tick, or perhaps later.
     pub(crate) fn settle(&mut self, class_id: usize, is_ready: bool, uptime: Duration) {
         let Some(class) = self.classes.get_mut(class_id) else { return };
         let is_beat = matches!(class.key.spec.pace, Pace::Beat(_));
         if is_ready && !is_beat {
-            if !class.is_dirty {
-                class.is_dirty = true;
-                self.dirty.push(class_id);
-            }
+            self.mark_dirty(class_id);
             return;
         }
         let Some(due) = class.next_due(uptime) else { return };
@@ -418,7 +495,12 @@ impl Views {
         let mut several: BTreeMap<usize, Vec<Due>> = BTreeMap::new();
         for class_id in std::mem::take(&mut self.dirty) {
             let Some(class) = self.classes.get_mut(class_id) else { continue };
-            class.is_dirty = false;
+            if let Some(mark) = self.marks.get_mut(class_id) {
+                mark.is_dirty = false;
+                if mark.is_pulled {
+                    class.pull(&self.devices);
+                }
+            }
             if let Some(emission) = class.emit(&self.devices, now) {
                 let (frames, emission) = emission;
                 let (label, packet) = (class.key.label(), Packet::new(frames));
@@ -452,10 +534,7 @@ impl Views {
                 class.timer_at = None;
                 self.news += 1;
                 class.wake(uptime);
-                if !class.is_dirty {
-                    class.is_dirty = true;
-                    self.dirty.push(class_id);
-                }
+                self.mark_dirty(class_id);
             }
         }
     }
@@ -579,6 +658,7 @@ impl Views {
         let class_id = self.classes.insert(Class::new(key.clone(), self.portions));
         self.by_key.insert(key, class_id);
         self.index_class(class_id);
+        self.mark_class(class_id);
         let Some(class) = self.classes.get_mut(class_id) else { return class_id };
         let ClassKey { spec, rights, .. } = class.key.clone();
         let shows = |known: &crate::devices::Known| {
@@ -595,6 +675,11 @@ impl Views {
                 self.devices.iter().filter(|(_index, known)| shows(known)).map(|(index, _)| index).collect()
             }
         };
+        if shown.len() > PULLED_ENTRIES_MAX
+            && let Some(mark) = self.marks.get_mut(class_id)
+        {
+            mark.is_pulled = false;
+        }
         for index in shown {
             let entry = class.begin_with(index, self.devices.newest(index).cloned());
             if let Some(known) = self.devices.get_mut(index) {
@@ -617,6 +702,26 @@ impl Views {
             }
         } else {
             self.open.insert(class_id);
+        }
+    }
+
+    /// Notes of a new class what each fix asks.
+    fn mark_class(&mut self, class_id: usize) {
+        let Some(class) = self.classes.get(class_id) else { return };
+        let filter = &class.key.spec.filter;
+        let place = match (&filter.area, filter.has_floors()) {
+            (None, false) => PlaceTest::None,
+            (Some(Shape::Box(..)), false) => PlaceTest::Bounds,
+            (Some(_), _) => PlaceTest::WithinBounds,
+            (None, true) => PlaceTest::Class,
+        };
+        let bounds = class.bounds.unwrap_or(Bounds { min: [0.0; 2], max: [0.0; 2] });
+        if self.marks.len() <= class_id {
+            self.marks.resize(class_id + 1, Mark::default());
+        }
+        if let Some(mark) = self.marks.get_mut(class_id) {
+            let is_pulled = class.can_be_pulled() && filter.area.is_some();
+            *mark = Mark { round: 0, bounds, place, is_pulled, is_dirty: false };
         }
     }
 

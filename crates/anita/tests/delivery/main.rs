@@ -16,6 +16,7 @@ mod events;
 mod gone;
 mod house;
 mod picture;
+mod probe;
 mod shadow;
 mod slow;
 mod together;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::house::{House, PATIENCE};
 use crate::{Round, TAGS, Watcher, round_of};
@@ -10,7 +10,7 @@ use crate::{Round, TAGS, Watcher, round_of};
 const ROUNDS: Round = 60;
 
 /// What the kernel can hold of a narrow connection, on both sides and with what it adds, bytes.
-const KERNEL_BYTES: usize = 64 * 1024;
+const KERNEL_BYTES: usize = 48 * 1024;
 
 /// What may wait in the server for one connection: the rest of a frame, and one more.
 const QUEUED_BYTES_MAX: i64 = 32 * 1024;
@@ -18,8 +18,7 @@ const QUEUED_BYTES_MAX: i64 = 32 * 1024;
 /// How a client that reads again gets up to date.
 #[derive(Debug, Default)]
 struct Resumed {
-    /// Rounds that it heard one by one, and their bytes.
-    old_rounds: Round,
+    /// What it heard before it was up to date, bytes.
     old_bytes: usize,
     /// Positions that it was told.
     positions: u64,
@@ -29,38 +28,32 @@ struct Resumed {
 }
 
 impl Resumed {
-    /// Reads until the last round has come and the slowness was told.
-    async fn read(watcher: &mut Watcher, from: Round, last: Round) -> Self {
+    /// Reads until the last round has come and the slowness was told. What was in the kernel comes first; then
+    /// everything with one frame.
+    async fn read(watcher: &mut Watcher, reported: u64, last: Round) -> Self {
         let mut it = Self::default();
         let mut is_current = false;
-        while !is_current || it.paces == 0 {
+        while !is_current || it.positions + it.dropped < reported {
             let message = watcher.client.next().await;
             let told = watcher.pictures.hear(&message);
             if message["type"] == "system.pace" {
-                it.pace(&message);
+                it.paces += 1;
+                it.dropped += message["payload"]["dropped"].as_u64().unwrap();
             }
             if told.is_empty() {
                 continue;
             }
-            let counts: Vec<Round> = told.iter().map(|told| told.place.unwrap().count).collect();
             it.positions += told.len() as u64;
             assert!(!is_current, "told again: {message}");
-            if counts.contains(&last) {
-                assert!(counts.len() == TAGS && counts.iter().all(|&it| it == last), "one frame: {counts:?}");
+            if told.iter().any(|told| told.place.unwrap().count == last) {
+                let is_last = told.iter().all(|told| told.place.unwrap().count == last);
+                assert!(told.len() == TAGS && is_last, "not all with one frame: {message}");
                 is_current = true;
             } else {
-                it.old_rounds += 1;
                 it.old_bytes += watcher.client.message_bytes;
-                let round = from + it.old_rounds;
-                assert!(counts.iter().all(|&it| it == round), "round {round} was in the kernel: {counts:?}");
             }
         }
         it
-    }
-
-    fn pace(&mut self, message: &Value) {
-        self.paces += 1;
-        self.dropped += message["payload"]["dropped"].as_u64().unwrap();
     }
 }
 
@@ -78,6 +71,7 @@ async fn a_client_that_stops_reading_is_current_with_one_frame_and_costs_nobody_
 
     let mut from = 0;
     for stall in 1..=2 {
+        let started = Instant::now();
         for round in from + 1..=from + ROUNDS {
             publisher.report(round_of(TAGS, round)).await;
             for other in &mut others {
@@ -88,12 +82,13 @@ async fn a_client_that_stops_reading_is_current_with_one_frame_and_costs_nobody_
                 assert!(queued <= QUEUED_BYTES_MAX, "{queued} bytes wait in round {round}");
             }
         }
-        let resumed = Resumed::read(&mut stalled, from, from + ROUNDS).await;
-        assert!(resumed.old_bytes <= KERNEL_BYTES, "{resumed:?}");
         let reported = u64::try_from(ROUNDS).unwrap() * TAGS as u64;
-        assert!(resumed.positions < reported / 2, "{resumed:?} of {reported}");
+        let resumed = Resumed::read(&mut stalled, reported, from + ROUNDS).await;
+        assert!(resumed.old_bytes <= KERNEL_BYTES, "{resumed:?}");
+        assert!(resumed.positions < reported / 3, "{resumed:?} of {reported}");
         assert_eq!(resumed.positions + resumed.dropped, reported, "{resumed:?} in stall {stall}");
-        assert_eq!(resumed.paces, 1, "one time it was slow: {resumed:?}");
+        assert!(resumed.paces <= started.elapsed().as_secs() + 1, "{resumed:?} in {:?}", started.elapsed());
+        println!("RESUMED {resumed:?}");
         from += ROUNDS;
         // It keeps up again: whatever moves, it hears with the others.
         for round in from + 1..=from + 5 {
@@ -148,6 +143,7 @@ async fn a_slow_reader_gets_newer_positions_instead_of_old_ones_that_waited() {
     let started = Instant::now();
     let mut steps = tokio::time::interval(STEP);
     // After the steps it reads as fast as it can, until it is up to date.
+    let mut is_current = false;
     for step in 0.. {
         let is_slow = step < STEPS;
         if is_slow {
@@ -162,11 +158,10 @@ async fn a_slow_reader_gets_newer_positions_instead_of_old_ones_that_waited() {
         } else {
             slow.client.fill(READ_BYTES_PER_STEP).await;
         }
-        let mut is_current = false;
         while let Some(message) = slow.client.take() {
             for it in slow.pictures.hear(&message) {
                 let count = it.place.unwrap().count;
-                is_current |= count == round;
+                is_current = count == round;
                 told += 1;
                 lag.came(count, slow.client.read_bytes);
             }
