@@ -10,9 +10,10 @@ use toml::Table;
 use crate::fault::{Fault, Outcome};
 
 /// What a crate of ours may use of ours, its tests apart.
-const FLOORS: [(&str, &[&str]); 17] = [
+const FLOORS: [(&str, &[&str]); 18] = [
     ("anita-model", &[]),
     ("anita-ws", &[]),
+    ("anita-uring", &[]),
     ("anita-metrics", &["anita-model"]),
     ("anita-wire", &["anita-model"]),
     ("anita-auth", &["anita-model"]),
@@ -53,7 +54,7 @@ const SESSION: [&str; 9] = [
     "anita-ws",
 ];
 
-const SERVER: [&str; 11] = [
+const SERVER: [&str; 12] = [
     "anita-auth",
     "anita-formats",
     "anita-hub",
@@ -61,13 +62,14 @@ const SERVER: [&str; 11] = [
     "anita-model",
     "anita-session",
     "anita-store",
+    "anita-uring",
     "anita-views",
     "anita-wire",
     "anita-world",
     "anita-ws",
 ];
 
-const ALL: [&str; 14] = [
+const ALL: [&str; 15] = [
     "anita-auth",
     "anita-client",
     "anita-formats",
@@ -78,6 +80,7 @@ const ALL: [&str; 14] = [
     "anita-session",
     "anita-sources",
     "anita-store",
+    "anita-uring",
     "anita-views",
     "anita-wire",
     "anita-world",
@@ -85,7 +88,7 @@ const ALL: [&str; 14] = [
 ];
 
 /// What only some crates of ours may use of others, their tests apart.
-const RESERVED: [(&str, &[&str]); 21] = [
+const RESERVED: [(&str, &[&str]); 24] = [
     ("axum", &["anita-server"]),
     ("clap", &["anita", "anita-bench", "xtask"]),
     ("flate2", &["anita-ws"]),
@@ -93,14 +96,17 @@ const RESERVED: [(&str, &[&str]); 21] = [
     ("hdrhistogram", &["anita-views"]),
     ("hyper", &["anita-client", "anita-server"]),
     ("hyper-util", &["anita-client", "anita-server"]),
+    ("io-uring", &["anita-uring"]),
     ("jiff", &["anita-model"]),
     ("jsonwebtoken", &["anita-auth"]),
+    ("libc", &["anita-uring"]),
     ("prometheus-client", &["anita-metrics"]),
     ("rcgen", &["anita-server"]),
     ("rumqttc-next", &["anita-sources"]),
     ("rumqttc-v4", &["anita-sources"]),
     ("rusqlite", &["anita-store"]),
     ("rust-embed", &["anita-server"]),
+    ("rustix", &["anita-bench", "anita-ws"]),
     ("socket2", &["anita-server"]),
     ("tokio-rustls", &["anita-client", "anita-server"]),
     ("tokio-serial", &["anita-sources"]),

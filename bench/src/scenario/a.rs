@@ -31,13 +31,13 @@ pub(crate) enum Form {
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Options {
-    /// Subscribers [1000]
+    /// Subscribers (default 1000)
     #[arg(long)]
     subscribers: Option<usize>,
-    /// Rounds of each server [15]
+    /// Rounds of each server (default 15)
     #[arg(long)]
     rounds: Option<usize>,
-    /// Fixes in a round [100]
+    /// Fixes in a round (default 100)
     #[arg(long)]
     fixes: Option<usize>,
     /// How positions are asked for; `subscribe` where the server knows it

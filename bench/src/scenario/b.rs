@@ -20,16 +20,16 @@ const SAMPLED: usize = 12;
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Options {
-    /// Tags, each at 10 Hz [1000]
+    /// Tags, each at 10 Hz (default 1000)
     #[arg(long)]
     tags: Option<usize>,
-    /// Viewers [1000]
+    /// Viewers (default 1000)
     #[arg(long)]
     viewers: Option<usize>,
-    /// Rounds of the form `batch`; the other forms have a third of them [9]
+    /// Rounds of the form `batch`; the other forms have a third of them (default 9)
     #[arg(long)]
     rounds: Option<usize>,
-    /// How long a round is measured, seconds [4]
+    /// How long a round is measured, seconds (default 4)
     #[arg(long)]
     secs: Option<f64>,
     /// Only the form `batch`

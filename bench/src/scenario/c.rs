@@ -20,25 +20,25 @@ use super::stream::{self, Audience, Stretch};
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Options {
-    /// Tags, each at 10 Hz [1000]
+    /// Tags, each at 10 Hz (default 1000)
     #[arg(long)]
     tags: Option<usize>,
-    /// Viewers [1000]
+    /// Viewers (default 1000)
     #[arg(long)]
     viewers: Option<usize>,
-    /// Tags in the area of a viewer [50]
+    /// Tags in the area of a viewer (default 50)
     #[arg(long)]
     seen: Option<usize>,
-    /// Each viewer moves its area once in so many seconds [5]
+    /// Each viewer moves its area once in so many seconds (default 5)
     #[arg(long)]
     pan_secs: Option<f64>,
-    /// Rounds of each part [9]
+    /// Rounds of each part (default 9)
     #[arg(long)]
     rounds: Option<usize>,
-    /// How long a round is, seconds [4]
+    /// How long a round is, seconds (default 4)
     #[arg(long)]
     secs: Option<f64>,
-    /// Viewers that see nothing, in the second part [10000]
+    /// Viewers that see nothing, in the second part (default 10000)
     #[arg(long)]
     blind: Option<usize>,
 }

@@ -30,28 +30,28 @@ const SAMPLED: usize = 40;
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Options {
-    /// Tags, each at 10 Hz [1000]
+    /// Tags, each at 10 Hz (default 1000)
     #[arg(long)]
     tags: Option<usize>,
-    /// Viewers in all [1000]
+    /// Viewers in all (default 1000)
     #[arg(long)]
     viewers: Option<usize>,
-    /// Of them, how many read slowly, percent [10]
+    /// Of them, how many read slowly, percent (default 10)
     #[arg(long)]
     slow: Option<usize>,
-    /// Of them, how many stop, percent [5]
+    /// Of them, how many stop, percent (default 5)
     #[arg(long)]
     stopping: Option<usize>,
-    /// What slow viewers read in a second, bytes [20000]
+    /// What slow viewers read in a second, bytes (default 20000)
     #[arg(long)]
     bytes_per_sec: Option<usize>,
-    /// For how long the others stop, seconds [10]
+    /// For how long the others stop, seconds (default 10)
     #[arg(long)]
     stop_secs: Option<f64>,
-    /// `SO_RCVBUF` of those who read slowly or stop, bytes [16384]
+    /// `SO_RCVBUF` of those who read slowly or stop, bytes (default 16384)
     #[arg(long)]
     receive_buffer: Option<usize>,
-    /// Phases of each kind [5]
+    /// Phases of each kind (default 5)
     #[arg(long)]
     rounds: Option<usize>,
 }

@@ -43,16 +43,16 @@ const LADDER: [f64; 10] =
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Options {
-    /// Tags, each at 10 Hz [10000]
+    /// Tags, each at 10 Hz (default 10000)
     #[arg(long)]
     tags: Option<usize>,
-    /// Viewers of everything at 2 Hz a device [100]
+    /// Viewers of everything at 2 Hz a device (default 100)
     #[arg(long)]
     viewers: Option<usize>,
-    /// Rounds of each kind of ingest [7]
+    /// Rounds of each kind of ingest (default 7)
     #[arg(long)]
     rounds: Option<usize>,
-    /// How long a round is, seconds [5]
+    /// How long a round is, seconds (default 5)
     #[arg(long)]
     secs: Option<f64>,
     /// No MQTT

@@ -28,13 +28,13 @@ const SUBSCRIBE: &str = r#"{"type":"subscribe","payload":{"mode":"batch","max_ra
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Options {
-    /// Plain connections, at most as many as the limit of open files allows [19000]
+    /// Plain connections, at most as many as the limit of open files allows (default 19000)
     #[arg(long)]
     connections: Option<usize>,
-    /// Connections with TLS; 0 for none [4000]
+    /// Connections with TLS; 0 for none (default 4000)
     #[arg(long)]
     tls: Option<usize>,
-    /// For how long CPU is measured, seconds [10]
+    /// For how long CPU is measured, seconds (default 10)
     #[arg(long)]
     secs: Option<f64>,
 }

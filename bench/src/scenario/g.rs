@@ -24,13 +24,13 @@ const RETURN_MAX_US: i64 = 120_000_000;
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Options {
-    /// Clients [10000]
+    /// Clients (default 10000)
     #[arg(long)]
     clients: Option<usize>,
-    /// Numbered messages in a second, all the time [50]
+    /// Numbered messages in a second, all the time (default 50)
     #[arg(long)]
     events_hz: Option<f64>,
-    /// How long they are away, seconds [2]
+    /// How long they are away, seconds (default 2)
     #[arg(long)]
     away_secs: Option<f64>,
     /// Connects this many at once; all when absent

@@ -1,5 +1,7 @@
 //! The hub itself: reports in, answers and room messages out.
 
+mod reports;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,12 +9,12 @@ use std::time::Duration;
 
 use anita_auth::Principal;
 use anita_metrics::{Metrics, StatusLabels};
-use anita_model::{DeviceId, DeviceKind, DeviceStatus, Now, Report, RoomName, SourceName, Timestamp};
+use anita_model::{DeviceId, DeviceKind, DeviceStatus, Now, RoomName, Timestamp};
 use anita_store::{DeviceChange, DeviceRecord, DeviceStore, History, HistoryPage, HistoryQuery, StoreError};
-use anita_views::{Change, Live, ViewSettings, Views, device as device_payload};
+use anita_views::{Change, ViewSettings, Views, device as device_payload};
 use anita_wire::message::{self, ServerPayload};
 use anita_wire::{ErrorCode, Metres, Numbered, Outgoing, Percent, Refusal, Time};
-use anita_world::{Changes, Device, Event, Near, Outcome, Policy, Refused, Registration as NewDevice, World};
+use anita_world::{Changes, Device, Event, Near, Policy, Refused, Registration as NewDevice, World};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
@@ -87,9 +89,6 @@ struct Core {
     version: u64,
 }
 
-/// How many items of a report are taken at once; others have their turn in between.
-const ITEMS_AT_ONCE: usize = 128;
-
 /// How many devices a page looks at at once; reports have their turn in between.
 const DEVICES_AT_ONCE: usize = 256;
 
@@ -130,7 +129,9 @@ impl Hub {
         let views = || Views::new(settings.views, Arc::clone(&epoch));
         let shards = (0..settings.shards.max(1)).map(|_| Shard::new(views(), Arc::clone(&metrics)));
         let shards: Vec<Arc<Shard>> = shards.collect();
-        shards.iter().for_each(|shard| shard.feed(&changes));
+        for shard in &shards {
+            shard.feed(&changes);
+        }
         Ok(Arc::new(Self {
             core: Mutex::new(Core { world, version: 0 }),
             shards,
@@ -193,68 +194,7 @@ impl Hub {
             .fetch_max(u64::try_from(now.uptime.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    // --- reports
-
-    /// Takes what a source reports. Live delivery comes first; then what has to be kept is kept, and only then is
-    /// anything acknowledged. One outcome for each report, in order.
-    ///
-    /// # Errors
-    /// [`HubFault::Store`] when the fixes could not be kept: then none of them counts as acknowledged.
-    pub async fn report(&self, reports: Vec<Report>, now: Now) -> Result<Vec<ReportOutcome>, HubFault> {
-        let mut taken = Taken { outcomes: Vec::with_capacity(reports.len()), counts: Vec::new() };
-        let mut waits = Vec::new();
-        let mut reports = reports.into_iter().peekable();
-        while reports.peek().is_some() {
-            waits.push(self.take(reports.by_ref().take(ITEMS_AT_ONCE), now, &mut taken));
-        }
-        self.shards.iter().for_each(|shard| shard.ring());
-        for (source, outcome, count) in taken.counts {
-            self.metrics.count_fixes(source.as_str(), outcome, count);
-        }
-        for (saved, appended) in waits {
-            if let Some(appended) = appended {
-                appended.await?;
-            }
-            self.wait_for(saved).await?;
-        }
-        Ok(taken.outcomes)
-    }
-
-    /// Everything that has an order gets it while the world is locked: numbers of fixes, events in their room, writes
-    /// in the store.
-    fn take(
-        &self,
-        reports: impl Iterator<Item = Report>,
-        now: Now,
-        taken: &mut Taken,
-    ) -> (Option<Ticket<'_>>, Option<Appended<'_>>) {
-        let mut kept = Vec::new();
-        let mut told = Vec::new();
-        let mut events = Vec::new();
-        let mut core = self.core.lock();
-        for report in reports {
-            let source = source_of(&report);
-            let events_before = events.len();
-            let outcome = core.world.report(report, now, &mut events);
-            told.extend(events.iter().skip(events_before).filter_map(change));
-            taken.count(source, outcome_word(&outcome));
-            taken.outcomes.push(match outcome {
-                Outcome::Newest(ref fix) | Outcome::Late(ref fix) => {
-                    core.version += 1;
-                    let is_newest = matches!(outcome, Outcome::Newest(_));
-                    let live = Live::new(Arc::clone(fix), core.version, now.uptime, is_newest);
-                    told.push(Change::Fix(Arc::new(live)));
-                    kept.push(Arc::clone(fix));
-                    ReportOutcome::Accepted
-                }
-                Outcome::Duplicate | Outcome::Sighted | Outcome::NoPosition => ReportOutcome::Accepted,
-                Outcome::Refused(refused) => ReportOutcome::Refused(refusal(refused)),
-            });
-        }
-        self.shards.iter().for_each(|shard| shard.feed(&told));
-        self.tell(&events, now);
-        (self.saving.send(changes(&events)), (!kept.is_empty()).then(|| self.history.append(kept)))
-    }
+    // --- what happens
 
     /// Takes events of the world to the views and into the room; within the lock that gives them their order.
     fn spread(&self, events: &[Event], now: Now) {
@@ -487,27 +427,6 @@ impl Hub {
     }
 }
 
-/// A write into the history, under way.
-type Appended<'a> = anita_store::BoxFuture<'a, Result<(), StoreError>>;
-
-/// What became of a report so far.
-struct Taken {
-    outcomes: Vec<ReportOutcome>,
-    /// How many of each source had which outcome.
-    counts: Vec<(SourceName, &'static str, u64)>,
-}
-
-impl Taken {
-    fn count(&mut self, source: SourceName, word: &'static str) {
-        let known =
-            self.counts.iter_mut().find(|(known, outcome, _count)| *known == source && *outcome == word);
-        match known {
-            Some((_source, _word, count)) => *count += 1,
-            None => self.counts.push((source, word, 1)),
-        }
-    }
-}
-
 /// What views have to know of an event.
 fn change(event: &Event) -> Option<Change> {
     match event {
@@ -528,27 +447,6 @@ fn changes(events: &[Event]) -> impl Iterator<Item = (DeviceId, DeviceChange)> {
         Event::Removed(id) => Some((id.clone(), DeviceChange::Remove(id.clone()))),
         Event::StatusChanged(_) | Event::Near(_) => None,
     })
-}
-
-fn source_of(report: &Report) -> SourceName {
-    match report {
-        Report::Fix(fix) => fix.source.clone(),
-        Report::Sighting(sighting) => sighting.source.clone(),
-        Report::NoPosition(failure) => failure.source.clone(),
-    }
-}
-
-fn outcome_word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Newest(_) => "newest",
-        Outcome::Late(_) => "late",
-        Outcome::Duplicate => "duplicate",
-        Outcome::Sighted => "sighted",
-        Outcome::NoPosition => "no_position",
-        Outcome::Refused(Refused::Future { .. }) => "refused_future",
-        Outcome::Refused(Refused::UnknownDevice) => "refused_unknown_device",
-        Outcome::Refused(Refused::TooManyDevices { .. }) => "refused_too_many_devices",
-    }
 }
 
 fn refusal(refused: Refused) -> Refusal {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anita_metrics::{AgeCounts, DeliveryLabels, Metrics};
 use anita_model::{DeviceId, Now};
-use bytes::Bytes;
 use anita_views::{Change, Label, Outlets, Packet, Stamp, Views};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -194,7 +194,7 @@ impl Shard {
         for change in changes {
             let change = match change {
                 Change::Fix(live) => Change::Fix(Arc::new(live.own())),
-                change => change,
+                change @ (Change::Device(_) | Change::Removed(_) | Change::Lost(_)) => change,
             };
             views.apply(change, now.uptime);
         }
@@ -209,12 +209,7 @@ impl Shard {
 
     /// Takes what has happened and tells what is due. The function says the uptime at the moment it is called; where
     /// there is a way to write to many sockets at once, it is used.
-    pub fn turn(
-        &self,
-        now: Now,
-        uptime: &dyn Fn() -> Duration,
-        many: Option<&mut dyn SendMany>,
-    ) -> NextTurn {
+    pub fn turn(&self, now: Now, uptime: &dyn Fn() -> Duration, many: Option<&mut dyn SendMany>) -> NextTurn {
         let mut inner = self.inner.lock();
         let Inner { views, ends, ages } = &mut *inner;
         self.apply(views, now);
@@ -249,7 +244,10 @@ impl Shard {
         for (label, ages) in Label::ALL.iter().zip(ages).filter(|(_label, ages)| !ages.age.is_empty()) {
             let labels = DeliveryLabels { lane: "position", class: label.as_str() };
             self.metrics.delivery_age_seconds.get_or_create(&labels).add(&std::mem::take(&mut ages.age));
-            self.metrics.delivery_added_age_seconds.get_or_create(&labels).add(&std::mem::take(&mut ages.added));
+            self.metrics
+                .delivery_added_age_seconds
+                .get_or_create(&labels)
+                .add(&std::mem::take(&mut ages.added));
         }
     }
 }
@@ -286,7 +284,8 @@ impl Outlets for Sockets<'_, '_> {
         let mut sends: Vec<(i32, &[u8])> = Vec::with_capacity(offers.len());
         let mut places = Vec::with_capacity(offers.len());
         for (place, (&(connection, packet), is_taken)) in offers.iter().zip(taken.iter_mut()).enumerate() {
-            let direct = if self.many.is_some() { outlet(connection).and_then(|it| it.direct(packet)) } else { None };
+            let direct =
+                if self.many.is_some() { outlet(connection).and_then(|it| it.direct(packet)) } else { None };
             if let Some((socket, bytes)) = direct {
                 sends.push((socket, bytes));
                 places.push(place);
@@ -298,7 +297,8 @@ impl Outlets for Sockets<'_, '_> {
         let mut results = Vec::with_capacity(sends.len());
         many.send_all(&sends, &mut results);
         for (place, written) in places.into_iter().zip(results) {
-            let (Some(&(connection, packet)), Some(is_taken)) = (offers.get(place), taken.get_mut(place)) else {
+            let (Some(&(connection, packet)), Some(is_taken)) = (offers.get(place), taken.get_mut(place))
+            else {
                 continue;
             };
             *is_taken = outlet(connection).is_some_and(|outlet| outlet.wrote(packet, written));

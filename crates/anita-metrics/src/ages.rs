@@ -58,7 +58,9 @@ impl AgeHistogram {
 
     /// Adds what a thread has counted.
     pub fn add(&self, counts: &AgeCounts) {
-        for (bucket, &count) in self.0.buckets.iter().zip(&counts.buckets).filter(|(_bucket, count)| **count > 0) {
+        for (bucket, &count) in
+            self.0.buckets.iter().zip(&counts.buckets).filter(|(_bucket, count)| **count > 0)
+        {
             bucket.fetch_add(count, Ordering::Relaxed);
         }
         self.0.sum_us.fetch_add(counts.sum_us, Ordering::Relaxed);

@@ -116,6 +116,8 @@ pub struct Metrics {
     pub source_connected: Family<SourceLabels, Gauge>,
     /// Messages of a source that were not understood, by reason.
     pub source_malformed: Family<MalformedLabels, Gauge>,
+    /// Reports of a source that were dropped because nothing took them in time.
+    pub source_dropped: Family<SourceLabels, Gauge>,
     /// How often a source was started anew.
     pub source_restarts: Family<SourceLabels, Gauge>,
     /// Saves that the store refused.
@@ -146,6 +148,7 @@ impl Default for Metrics {
             devices: Family::default(),
             source_connected: Family::default(),
             source_malformed: Family::default(),
+            source_dropped: Family::default(),
             source_restarts: Family::default(),
             store_errors: Counter::default(),
             forbidden: Counter::default(),
@@ -202,6 +205,11 @@ impl Metrics {
         it.register("devices", "Devices by status", self.devices.clone());
         it.register("source_connected", "1 while the source is connected", self.source_connected.clone());
         it.register("source_malformed", "Messages that were not understood", self.source_malformed.clone());
+        it.register(
+            "source_dropped",
+            "Reports that were dropped because nothing took them in time",
+            self.source_dropped.clone(),
+        );
         it.register("source_restarts", "How often a source was started anew", self.source_restarts.clone());
         it.register("store_errors", "Saves that the store refused", self.store_errors.clone());
         it.register("forbidden", "Actions refused for want of a permission", self.forbidden.clone());

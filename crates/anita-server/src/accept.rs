@@ -103,8 +103,8 @@ impl Door {
             None if is_plain_possible => None,
             None => return Err(ServeError::NoWayIn { listen }),
         };
-        let shards =
-            ShardThreads::start(server.context.hub.shards(), server.clock, server.settings.uses_ring).map_err(ServeError::Thread)?;
+        let shards = ShardThreads::start(server.context.hub.shards(), server.clock, &server.settings)
+            .map_err(ServeError::Thread)?;
         Ok(Self { server, listener, tls, shards })
     }
 

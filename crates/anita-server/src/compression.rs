@@ -14,14 +14,9 @@ thread_local! {
     static DEFLATER: RefCell<Option<Deflater>> = const { RefCell::new(None) };
 }
 
-/// What is offered to clients.
-pub(crate) fn offered(is_on: bool) -> Compression {
-    if is_on {
-        Compression::Deflate { window_bits_min: WINDOW_BITS, window_bits_max: WINDOW_BITS }
-    } else {
-        Compression::Off
-    }
-}
+/// What is offered to clients, where compression is on.
+pub(crate) const OFFERED: Compression =
+    Compression::Deflate { window_bits_min: WINDOW_BITS, window_bits_max: WINDOW_BITS };
 
 /// Complete frames, those of them compressed for which it pays.
 pub(crate) fn deflated(frames: &Bytes) -> Bytes {

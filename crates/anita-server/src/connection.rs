@@ -75,7 +75,8 @@ pub(crate) async fn run(server: Arc<Server>, on_upgrade: OnUpgrade, opening: Ope
         socket.accept_compressed();
     }
     let Some(session) = begin(&server, opening) else { return };
-    let line = Line::new(socket, Arc::clone(session.peer()), is_compressed);
+    let line = Line::new(socket, Arc::clone(session.peer()));
+    let line = Arc::new(if is_compressed { line.compressed() } else { line });
     let peer = Arc::clone(session.peer());
     peer.shard.attach(&peer, Arc::clone(&line) as Arc<dyn Outlet>);
     converse(&server, &line, session).await;

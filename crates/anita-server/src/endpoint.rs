@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anita_hub::Endpoint;
 use anita_session::Credentials;
 use anita_wire::{ErrorCode, SUBPROTOCOL, SUBPROTOCOL_BEARER_PREFIX};
-use anita_ws::Handshake;
+use anita_ws::{Compression, Handshake};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -74,13 +74,14 @@ fn open(server: &Arc<Server>, parts: &mut Parts) -> Result<Response, Refused> {
         Problem::from(ErrorCode::Internal)
     })?;
     let speaks_v1 = handshake.subprotocols().any(|it| it == SUBPROTOCOL);
+    let offered = if server.settings.compression { compression::OFFERED } else { Compression::Off };
     let opening = Opening {
         endpoint: endpoint.unwrap_or(Endpoint::Plain),
         credentials,
         page,
         address: wire.client_address(server, &parts.headers),
         shard: wire.shard,
-        is_compressed: handshake.negotiate(compression::offered(server.settings.compression)).is_some(),
+        is_compressed: handshake.negotiate(offered).is_some(),
     };
     server.tasks.spawn(connection::run(Arc::clone(server), on_upgrade, opening));
     Ok(handshake.response(speaks_v1.then_some(SUBPROTOCOL)).map(|()| Body::empty()))

@@ -29,8 +29,14 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(socket: Socket<Stream>, peer: Arc<Peer>, is_compressed: bool) -> Arc<Self> {
-        Arc::new(Self { socket: Mutex::new(Some(socket)), sent: AtomicU64::new(0), peer, is_compressed })
+    /// One whose client gets its messages as they are.
+    pub(crate) fn new(socket: Socket<Stream>, peer: Arc<Peer>) -> Self {
+        Self { socket: Mutex::new(Some(socket)), sent: AtomicU64::new(0), peer, is_compressed: false }
+    }
+
+    /// One whose client gets its messages compressed.
+    pub(crate) fn compressed(self) -> Self {
+        Self { is_compressed: true, ..self }
     }
 
     /// Puts frames into the queue of the socket.
@@ -73,7 +79,7 @@ impl Line {
 
 impl Line {
     /// What the socket said to frames; wakes the task where it has to go on.
-    fn settle(&self, offered: std::io::Result<Offered>, frames: usize) -> bool {
+    fn settle(&self, offered: &std::io::Result<Offered>, frames: usize) -> bool {
         let (is_taken, is_owner_needed) = match offered {
             Ok(Offered::Written) => (true, false),
             Ok(Offered::Begun) => (true, true),
@@ -101,16 +107,17 @@ impl Outlet for Line {
                 socket.offer(&frames)
             }
         });
-        offered.is_some_and(|offered| self.settle(offered, packets.len()))
+        offered.is_some_and(|offered| self.settle(&offered, packets.len()))
     }
 
     fn direct<'a>(&self, packet: &'a Packet) -> Option<(i32, &'a Bytes)> {
-        let number = self.with(|socket| socket.is_free().then(|| socket.stream().number()).flatten()).flatten();
+        let number =
+            self.with(|socket| socket.is_free().then(|| socket.stream().number()).flatten()).flatten();
         number.map(|number| (number, self.form_of(packet)))
     }
 
     fn wrote(&self, packet: &Packet, written: std::io::Result<usize>) -> bool {
         let offered = self.with(|socket| socket.wrote(self.form_of(packet), written));
-        offered.is_some_and(|offered| self.settle(offered, 1))
+        offered.is_some_and(|offered| self.settle(&offered, 1))
     }
 }

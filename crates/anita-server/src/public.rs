@@ -58,6 +58,8 @@ pub(crate) async fn metrics(
             .source_restarts
             .get_or_create(&labels)
             .set(i64::try_from(source.restarts).unwrap_or(i64::MAX));
+        let dropped = i64::try_from(source.dropped).unwrap_or(i64::MAX);
+        metrics.source_dropped.get_or_create(&labels).set(dropped);
         for (reason, count) in source.malformed {
             let labels = MalformedLabels { source: source.name.clone(), reason };
             metrics.source_malformed.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));

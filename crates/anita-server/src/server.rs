@@ -128,6 +128,8 @@ pub struct SourceReport {
     pub state: &'static str,
     /// Messages that were not understood, by reason.
     pub malformed: Vec<(&'static str, u64)>,
+    /// Reports that were dropped because nothing took them in time.
+    pub dropped: u64,
     /// How often it was started anew.
     pub restarts: u64,
 }

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
+use crate::server::ServerSettings;
 
 /// How long a thread may take to end its last blocking work.
 const END_WAIT: Duration = Duration::from_secs(1);
@@ -41,8 +42,13 @@ pub(crate) struct ShardThreads {
 
 impl ShardThreads {
     /// Starts a thread for each shard.
-    pub(crate) fn start(shards: &[Arc<Shard>], clock: Clock, uses_ring: bool) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        shards: &[Arc<Shard>],
+        clock: Clock,
+        settings: &ServerSettings,
+    ) -> std::io::Result<Self> {
         let stop = CancellationToken::new();
+        let uses_ring = settings.uses_ring;
         let start = |(index, shard): (usize, &Arc<Shard>)| {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let handle = runtime.handle().clone();

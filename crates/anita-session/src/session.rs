@@ -78,7 +78,7 @@ pub struct Session {
     /// The rooms it is in, and up to which number it has heard each.
     pub(crate) rooms: BTreeMap<RoomName, Heard>,
     /// Its views, by their place in the shard; those that are paused too.
-    pub(crate) subscriptions: BTreeMap<Slot, Subscription>,
+    pub(crate) subscriptions: BTreeMap<Slot, Box<Subscription>>,
     /// Whether there is more to deliver than was taken at once.
     pub(crate) has_more: bool,
     /// What it is to be told of its own slowness.

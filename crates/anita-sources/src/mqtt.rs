@@ -1,8 +1,8 @@
 //! Gateways behind an MQTT broker, 3.1.1 or 5.
 //!
 //! Messages of `QoS` 1 are acknowledged only after the [`Intake`] has accepted what they hold; while it accepts nothing, they are
-//! handed over again, and the broker keeps the rest. Messages of `QoS` 0 have nobody who keeps them: what is not accepted is
-//! dropped and counted. Both are bounded by [`QUEUED_MAX`] and [`UNACCEPTED_MAX`].
+//! handed over again, and the broker keeps the rest. Messages of `QoS` 0 have nobody who keeps them: reading waits a little for
+//! room, and what is not accepted then is dropped and counted. Both are bounded by [`QUEUED_MAX`] and [`UNACCEPTED_MAX`].
 
 mod client;
 mod config;
@@ -26,9 +26,12 @@ use config::Settings;
 
 pub use config::{Format, MqttConfig, Version};
 
-/// How many messages wait between the socket and the intake. When it is full, messages of `QoS` 0 are dropped, and for one of `QoS` 1
-/// reading stops until there is room.
+/// How many messages wait between the socket and the intake. When it is full, reading stops until there is room, and so
+/// the broker holds the rest; for a message of `QoS` 0 at most [`ROOM_WAIT_MAX`].
 pub const QUEUED_MAX: usize = 256;
+/// How long a message of `QoS` 0 waits for room before it is dropped: longer than any burst takes, shorter than a broker is
+/// patient with a client that does not read.
+pub const ROOM_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How many messages are handed over and not yet accepted.
 pub const UNACCEPTED_MAX: usize = 256;
 /// The largest message, bytes.
@@ -118,16 +121,13 @@ async fn read(
     }
 }
 
-/// Queues a message; when the queue is full, one that nobody keeps is dropped and any other waits for room.
+/// Queues a message. When the queue is full it waits for room; one that nobody keeps is dropped in the end.
 async fn enqueue(arrived: Arrived, arrived_tx: &mpsc::Sender<Arrived>, health: &Health) {
-    let arrived = match arrived_tx.try_send(arrived) {
-        Ok(()) => return,
-        Err(mpsc::error::TrySendError::Full(arrived) | mpsc::error::TrySendError::Closed(arrived)) => arrived,
-    };
-    if arrived.receipt.is_wanted() {
-        // An error is a closed queue: then this future is about to be dropped.
-        drop(arrived_tx.send(arrived).await);
-    } else {
+    let wait_max = if arrived.receipt.is_wanted() { Duration::MAX } else { ROOM_WAIT_MAX };
+    // A closed queue is no matter: then this future is about to be dropped.
+    if let Err(mpsc::error::SendTimeoutError::Timeout(arrived)) =
+        arrived_tx.send_timeout(arrived, wait_max).await
+    {
         health.count_dropped(health.take(arrived.decoded).len());
     }
 }

@@ -123,7 +123,9 @@ mod tests {
         let mut results = Vec::new();
         sender.send_all(&sends, &mut results);
         assert_eq!(results.len(), 300);
-        for ((result, text), (_, mut other)) in results.iter().zip(&texts).zip(pairs.iter().map(|it| (&it.0, &it.1))) {
+        for ((result, text), (_, mut other)) in
+            results.iter().zip(&texts).zip(pairs.iter().map(|it| (&it.0, &it.1)))
+        {
             assert_eq!(*result.as_ref().unwrap(), text.len());
             let mut heard = vec![0; text.len()];
             other.read_exact(&mut heard).unwrap();

@@ -158,11 +158,11 @@ impl Class {
     }
 
     /// A device comes in. Says where it stands.
-    pub(crate) fn enter(&mut self, device: usize, has_fix: bool) -> usize {
+    pub(crate) fn enter(&mut self, device: usize, newest: Option<&Live>) -> usize {
         let index = self.entries.insert(Entry::new(device));
         if self.announces() {
             self.entering.push(index);
-        } else if has_fix {
+        } else if newest.is_some() {
             self.make_ready(index, Duration::ZERO);
         }
         index

@@ -65,8 +65,11 @@ impl Views {
             return;
         }
         it.rights = rights;
-        let views: Vec<(Slot, ViewSpec)> =
-            it.views.iter().map(|(&slot, place)| (slot, place.spec.clone())).collect();
+        let views: Vec<(Slot, ViewSpec)> = it
+            .views
+            .iter()
+            .filter_map(|(&slot, place)| Some((slot, self.classes.get(place.class)?.key.spec.clone())))
+            .collect();
         for (slot, spec) in views {
             self.put(connection, slot, spec, (Start::Snapshot, true), now);
         }
@@ -95,6 +98,7 @@ impl Views {
         {
             return;
         }
+        let has_numbers = slot.is_subscription() && matches!(spec.form, Form::Columns(_));
         let is_shared = spec.pace.interval().is_none_or(|interval| interval <= SHARED_INTERVAL_MAX);
         let own = if is_shared {
             0
@@ -102,7 +106,7 @@ impl Views {
             self.own_classes += 1;
             self.own_classes
         };
-        let class_id = self.class_of(ClassKey { spec: spec.clone(), rights, slot, own });
+        let class_id = self.class_of(ClassKey { spec, rights, slot, own });
         let transition =
             before.as_ref().filter(|_place| goes_on).and_then(|place| self.transition(place, class_id, now));
         let Some(class) = self.classes.get(class_id) else { return };
@@ -110,14 +114,13 @@ impl Views {
             (Some(frames), _) => Member::moved_in(connection, class, self.devices.version, frames),
             (None, before) => {
                 // Whoever does not know what the numbers of columns stand for needs a snapshot.
-                let has_numbers = slot.is_subscription() && matches!(spec.form, Form::Columns(_));
                 let is_anew = has_numbers || (goes_on && before.is_some());
                 let start = if is_anew { Start::Snapshot } else { start };
                 Member::new(connection, class, start)
             }
         };
         member.is_measured = self.connections.get(connection).is_some_and(|it| it.ages.is_some());
-        let place = Place { class: class_id, member: self.seat(class_id, member), spec };
+        let place = Place { class: class_id, member: self.seat(class_id, member) };
         if let Some(it) = self.connections.get_mut(connection) {
             it.views.insert(slot, place);
         }
@@ -164,6 +167,8 @@ impl Views {
         for (slot, place) in &it.views {
             let Some(class) = self.classes.get_mut(place.class) else { continue };
             let devices = class.entries.len();
+            let (mode, interval) = (class.key.spec.mode(), class.key.spec.pace.interval());
+            let max_rate_hz = interval.map(|interval| interval.as_secs_f64().recip());
             let Some(member) = class.members.get_mut(place.member) else { continue };
             member.is_measured = true;
             figures.delivered += member.delivered;
@@ -171,9 +176,9 @@ impl Views {
             let Some(subscription) = slot.subscription() else { continue };
             figures.subscriptions.push(SubscriptionStats {
                 subscription,
-                mode: place.spec.mode(),
+                mode,
                 lane: Lane::Newest,
-                max_rate_hz: place.spec.pace.interval().map(|interval| interval.as_secs_f64().recip()),
+                max_rate_hz,
                 devices: Some(devices),
                 is_behind: member.is_behind,
             });

@@ -81,7 +81,8 @@ impl Devices {
             return index;
         }
         let id = device.id.clone();
-        let index = self.known.insert(Known { device, newest: None, newest_version: 0, memberships: Vec::new() });
+        let index =
+            self.known.insert(Known { device, newest: None, newest_version: 0, memberships: Vec::new() });
         self.by_id.insert(id, index);
         index
     }

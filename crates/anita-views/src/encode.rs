@@ -23,6 +23,14 @@ pub(crate) struct Shown<'a> {
     pub(crate) live: Option<&'a Live>,
 }
 
+/// Which page of a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page {
+    /// The first is 1.
+    pub(crate) number: u32,
+    pub(crate) is_last: bool,
+}
+
 /// Writes frames for the members of one class, one after the other.
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
@@ -58,10 +66,10 @@ impl<'a> Writer<'a> {
     }
 
     /// `view.snapshot`: one page, the last one or not.
-    pub(crate) fn snapshot(&mut self, shown: &[Shown<'_>], page: u32, is_last: bool) {
+    pub(crate) fn snapshot(&mut self, shown: &[Shown<'_>], Page { number, is_last }: Page) {
         let devices = shown.iter().map(device).collect();
         let (subscription, refs) = (self.name(), self.refs(shown));
-        self.say(&ViewSnapshot { subscription, devices, refs, page, complete: is_last });
+        self.say(&ViewSnapshot { subscription, devices, refs, page: number, complete: is_last });
     }
 
     /// `view.entered`.

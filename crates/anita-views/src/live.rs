@@ -28,23 +28,29 @@ pub struct Live {
 }
 
 impl Live {
-    /// A fix that got a number.
-    pub fn new(fix: Arc<Fix>, version: u64, arrived: Duration, is_newest: bool) -> Self {
+    /// The newest fix of its device, which got a number.
+    pub fn newest(fix: Arc<Fix>, version: u64, arrived: Duration) -> Self {
         Self {
             fix,
             version,
             arrived,
-            is_newest,
+            is_newest: true,
             frame: OnceLock::new(),
             position: OnceLock::new(),
             everything: OnceLock::new(),
         }
     }
 
+    /// A fix that was taken before the newest of its device, and came after it.
+    pub fn late(fix: Arc<Fix>, version: u64, arrived: Duration) -> Self {
+        Self { is_newest: false, ..Self::newest(fix, version, arrived) }
+    }
+
     /// The same for another thread: what counts how many hold it is not shared between cores.
     #[must_use]
     pub fn own(&self) -> Self {
-        Self::new(Arc::clone(&self.fix), self.version, self.arrived, self.is_newest)
+        let same = Self::newest(Arc::clone(&self.fix), self.version, self.arrived);
+        Self { is_newest: self.is_newest, ..same }
     }
 
     /// The complete WebSocket frame of its `uwb.location`, as the room `uwb` hears it.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::class::{Class, Stamp};
 use crate::devices::Devices;
-use crate::encode::Writer;
+use crate::encode::{Page, Writer};
 use crate::live::Live;
 use crate::portions::Portions;
 use crate::spec::Label;
@@ -41,6 +41,18 @@ impl Lap {
     }
 }
 
+/// Entries that a lap told of, with the later numbers that they had.
+#[derive(Debug, Default)]
+struct Early {
+    numbers: HashMap<usize, u64>,
+}
+
+impl Early {
+    fn has(&self, index: usize, number: u64) -> bool {
+        self.numbers.get(&index) == Some(&number)
+    }
+}
+
 /// What a member of a class was told.
 #[derive(Debug, Default)]
 pub(crate) struct Member {
@@ -63,7 +75,7 @@ pub(crate) struct Member {
     pub(crate) transition: Option<Bytes>,
     lap: Option<Box<Lap>>,
     /// What a lap told of later numbers than its own: not told again.
-    early: Option<Box<HashMap<usize, u64>>>,
+    early: Option<Box<Early>>,
 }
 
 /// With what a member begins.
@@ -120,6 +132,23 @@ impl Member {
         self.stalled_at.get_or_insert(uptime);
     }
 
+    /// A lap is at its end.
+    fn finish(&mut self, lap: &Lap, out: &mut CaughtUp) {
+        self.seen = lap.to;
+        self.fresh_version = self.fresh_version.max(lap.begins_with.unwrap_or_default());
+        if lap.after > 0 {
+            self.count_dropped((lap.to - lap.after).saturating_sub(lap.told), out);
+        }
+    }
+
+    /// So many positions were replaced by newer ones; only who is slow misses any.
+    fn count_dropped(&mut self, dropped: u64, out: &mut CaughtUp) {
+        if self.stalled_at.is_some() {
+            self.dropped += dropped;
+            out.dropped += dropped;
+        }
+    }
+
     /// Whether it is certain what it was told.
     fn is_certain(&self) -> bool {
         self.lap.is_none() && self.early.is_none() && self.transition.is_none()
@@ -155,7 +184,7 @@ impl Class {
         }
         if let Some(mut lap) = member.lap.take() {
             if self.run(member, &mut lap, devices, now, out) {
-                self.finish(member, &lap, out);
+                member.finish(&lap, out);
             } else {
                 member.lap = Some(lap);
             }
@@ -188,8 +217,7 @@ impl Class {
         out: &mut CaughtUp,
     ) {
         let early = member.early.take();
-        let is_early =
-            |index: usize, number: u64| early.as_ref().is_some_and(|it| it.get(&index) == Some(&number));
+        let is_early = |index: usize, number: u64| early.as_ref().is_some_and(|it| it.has(index, number));
         let mut picked = Picked::default();
         for index in newer {
             let Some(entry) = self.entries.get(index) else { continue };
@@ -207,7 +235,7 @@ impl Class {
         let dropped = (self.head - member.seen).saturating_sub(told);
         self.say(member, &picked, (devices, now), None, out);
         member.seen = self.head;
-        self.count_dropped(member, dropped, out);
+        member.count_dropped(dropped, out);
     }
 
     /// Goes on with a lap; says whether it is at its end.
@@ -237,7 +265,7 @@ impl Class {
                 break;
             }
             lap.cursor = index + 1;
-            let is_early = early.get(&index) == Some(&entry.number);
+            let is_early = early.has(index, entry.number);
             let is_known = lap.begins_with.is_none() && entry.number <= lap.after;
             // What comes in is announced with the next tick.
             let is_coming = entry.number == 0 && self.announces();
@@ -245,7 +273,7 @@ impl Class {
                 continue;
             }
             if entry.number > lap.to {
-                early.insert(index, entry.number);
+                early.numbers.insert(index, entry.number);
             }
             if self.announces() && entry.entered > lap.after {
                 picked.entered.push(index);
@@ -254,12 +282,15 @@ impl Class {
             }
         }
         lap.told += (picked.entered.len() + picked.moved.len()) as u64;
-        member.early = Some(early).filter(|early| !early.is_empty());
+        member.early = Some(early).filter(|early| !early.numbers.is_empty());
         match lap.page {
             Some(page) => {
                 let mut writer = Writer::new(&self.key);
                 let version = lap.begins_with.unwrap_or_default();
-                writer.snapshot(&self.shown_at(&picked.entered, devices, version), page, is_at_end);
+                writer.snapshot(
+                    &self.shown_at(&picked.entered, devices, version),
+                    Page { number: page, is_last: is_at_end },
+                );
                 out.frames.push(writer.finish());
                 lap.page = Some(page + 1);
             }
@@ -268,36 +299,21 @@ impl Class {
         is_at_end
     }
 
-    fn finish(&self, member: &mut Member, lap: &Lap, out: &mut CaughtUp) {
-        member.seen = lap.to;
-        member.fresh_version = member.fresh_version.max(lap.begins_with.unwrap_or_default());
-        if lap.after > 0 {
-            self.count_dropped(member, (lap.to - lap.after).saturating_sub(lap.told), out);
-        }
-    }
-
-    fn count_dropped(&self, member: &mut Member, dropped: u64, out: &mut CaughtUp) {
-        if member.stalled_at.is_some() {
-            member.dropped += dropped;
-            out.dropped += dropped;
-        }
-    }
-
-    /// Who left after a number; all of them, or only those who had entered before it.
-    fn left_after(&self, number: u64, all: bool) -> Vec<DeviceId> {
+    /// Who left after a number, of those who had entered up to another.
+    fn left_after(&self, number: u64, entered_max: u64) -> Vec<DeviceId> {
         let tombs = self.tombs.iter().filter(|(_id, tomb)| tomb.number > number);
         let mut ids: Vec<DeviceId> =
-            tombs.filter(|(_id, tomb)| all || tomb.entered <= number).map(|(id, _tomb)| id.clone()).collect();
+            tombs.filter(|(_id, tomb)| tomb.entered <= entered_max).map(|(id, _tomb)| id.clone()).collect();
         ids.sort_unstable();
         ids
     }
 
     /// Who left after a number, for a member that was told of some devices early: not those that it was told came back.
-    fn left_for(&self, number: u64, early: Option<&HashMap<usize, u64>>, devices: &Devices) -> Vec<DeviceId> {
-        let mut left = self.left_after(number, early.is_some());
+    fn left_for(&self, number: u64, early: Option<&Early>, devices: &Devices) -> Vec<DeviceId> {
+        let mut left = self.left_after(number, if early.is_some() { u64::MAX } else { number });
         let entries = early
             .into_iter()
-            .flatten()
+            .flat_map(|early| &early.numbers)
             .filter_map(|(&index, number)| self.entries.get(index).filter(|entry| entry.number == *number));
         let known = entries.filter_map(|entry| devices.get(entry.device));
         let back: HashSet<&DeviceId> = known.map(|known| &known.device.id).collect();
@@ -346,14 +362,14 @@ impl Class {
         if !member.is_certain() || member.seen < self.tombs_lost_to {
             return None;
         }
-        let knows = |entered: u64| entered > 0 && entered <= member.seen;
-        let entries = self.entries.iter().filter(|(_index, entry)| knows(entry.entered));
-        let known = entries.map(|(_index, entry)| {
+        let was_told = |entered: u64| entered > 0 && entered <= member.seen;
+        let entries = self.entries.iter().filter(|(_index, entry)| was_told(entry.entered));
+        let versions = entries.map(|(_index, entry)| {
             let told = entry.told.as_ref().filter(|_live| entry.number <= member.seen);
             (entry.device, told.map_or(0, |live| live.version))
         });
-        let known = known.collect();
-        let mut gone = self.left_after(member.seen, false);
+        let known = versions.collect();
+        let mut gone = self.left_after(member.seen, member.seen);
         gone.extend(self.leaving_known_to(member.seen));
         Some((known, gone))
     }

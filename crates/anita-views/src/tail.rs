@@ -146,7 +146,7 @@ mod tests {
             received_at: at,
             source: SourceName::parse("test").unwrap(),
         };
-        Arc::new(Live::new(Arc::new(fix), version, Duration::ZERO, true))
+        Arc::new(Live::newest(Arc::new(fix), version, Duration::ZERO))
     }
 
     fn tail(fixes_max: usize, versions: std::ops::RangeInclusive<u64>) -> Tail {

@@ -51,6 +51,7 @@ impl SourceReports for Healths {
                 name: snapshot.source.to_string(),
                 state: snapshot.state.as_str(),
                 malformed: snapshot.malformed.into_iter().collect(),
+                dropped: snapshot.dropped,
                 restarts: snapshot.restarts,
             }
         };

@@ -14,10 +14,13 @@ const PROMISES: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!(
 /// Folders of one machine. Taken apart, so that this file names none.
 const MACHINE_FOLDERS: [&str; 3] = [concat!("/", "work/"), concat!("/", "root/"), concat!("/", "home/")];
 
+/// The one crate that may have unsafe code.
+const UNSAFE_CRATE: &str = "crates/anita-uring/";
+
 const CODE: [&str; 9] = [".rs", ".ts", ".tsx", ".js", ".py", ".sh", ".toml", ".md", ".css"];
 
 pub(super) fn violations(files: &[SourceFile]) -> Vec<String> {
-    let rules = [module_doc, name, length, promises, machine_folders, registries];
+    let rules = [module_doc, name, length, promises, machine_folders, registries, unsafe_code];
     files.iter().flat_map(|file| rules.iter().flat_map(|rule| rule(file))).collect()
 }
 
@@ -88,6 +91,16 @@ fn registries(file: &SourceFile) -> Vec<String> {
     numbered(file, names_one, "the host of a registry")
 }
 
+/// Every crate forbids unsafe code, by itself or as the workspace does; but for one.
+fn unsafe_code(file: &SourceFile) -> Vec<String> {
+    let is_crate = file.path.rsplit('/').next() == Some("Cargo.toml") && file.text.contains("[package]");
+    let forbids =
+        file.text.contains("[lints]\nworkspace = true") || file.text.contains("unsafe_code = \"forbid\"");
+    let is_fine = !is_crate || forbids || file.path.starts_with(UNSAFE_CRATE);
+    let text = || format!("{}: does not forbid unsafe code; only {UNSAFE_CRATE} may have any", file.path);
+    (!is_fine).then(text).into_iter().collect()
+}
+
 fn numbered(file: &SourceFile, is_wrong: impl Fn(&str) -> bool, what: &str) -> Vec<String> {
     let lines = file.text.lines().enumerate().filter(|(_, line)| is_wrong(line));
     lines.map(|(index, _)| format!("{}:{}: {what}", file.path, index + 1)).collect()
@@ -138,6 +151,17 @@ mod tests {
             assert_eq!(found, ["docs/a.md:2: a path of one machine"]);
             assert!(machine_folders(&file("docs/a.md", &format!("see docs{folder}x"))).is_empty());
         }
+    }
+
+    #[test]
+    fn a_crate_that_lets_unsafe_code_in_is_caught() {
+        let bare = "[package]\nname = \"anita-new\"\n";
+        assert_eq!(unsafe_code(&file("crates/anita-new/Cargo.toml", bare)).len(), 1);
+        assert!(unsafe_code(&file("crates/anita-uring/Cargo.toml", bare)).is_empty());
+        let inheriting = format!("{bare}[lints]\nworkspace = true\n");
+        assert!(unsafe_code(&file("crates/anita-new/Cargo.toml", &inheriting)).is_empty());
+        let own = format!("{bare}[lints.rust]\nunsafe_code = \"forbid\"\n");
+        assert!(unsafe_code(&file("fuzz/Cargo.toml", &own)).is_empty());
     }
 
     #[test]

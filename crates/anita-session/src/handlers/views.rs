@@ -99,7 +99,7 @@ impl Session {
         subscription.check()?;
         let start = if subscription.asked.snapshot.unwrap_or(true) { Start::Snapshot } else { Start::Now };
         let recovered = self.begin(slot, &subscription, (start, since.as_ref()), now)?;
-        self.subscriptions.insert(slot, subscription);
+        self.subscriptions.insert(slot, Box::new(subscription));
         let (epoch, seq) = self.place(now);
         let subscription = slot.subscription().unwrap_or_default();
         Ok(answer(&Subscribed { subscription, epoch, seq, recovered }, id))
@@ -111,8 +111,9 @@ impl Session {
         id: Option<&RequestId>,
         now: Now,
     ) -> Result<Bytes, Refused> {
-        let found = Slot::from_subscription(&change.subscription)
-            .and_then(|slot| self.subscriptions.get(&slot).map(|subscription| (slot, subscription.clone())));
+        let found = Slot::from_subscription(&change.subscription).and_then(|slot| {
+            self.subscriptions.get(&slot).map(|subscription| (slot, (**subscription).clone()))
+        });
         let Some((slot, mut subscription)) = found else { return Err(no_such(&change.subscription)) };
         let UpdateSubscription { view, fields, max_rate_hz, min_move_m, mode, unit, .. } = change;
         let asked = &mut subscription.asked;
@@ -126,7 +127,7 @@ impl Session {
         subscription.check()?;
         // One that was paused begins with its devices as they are, or what moved meanwhile would be kept from the client.
         self.begin(slot, &subscription, (Start::Snapshot, None), now)?;
-        self.subscriptions.insert(slot, subscription);
+        self.subscriptions.insert(slot, Box::new(subscription));
         let (epoch, seq) = self.place(now);
         let subscription = slot.subscription().unwrap_or_default();
         Ok(answer(&SubscriptionUpdated { subscription, epoch, seq }, id))

@@ -139,7 +139,8 @@ impl World {
             received_at: now.wall,
             source: SourceName::parse("model").unwrap(),
         };
-        let live = Arc::new(Live::new(Arc::new(fix), version, arrived, is_newest));
+        let make = if is_newest { Live::newest } else { Live::late };
+        let live = Arc::new(make(Arc::new(fix), version, arrived));
         let seen = self.known.get_mut(id).unwrap();
         self.fixes.push(Past { live: Arc::clone(&live), device: Arc::clone(&seen.device) });
         if is_newest {

@@ -140,11 +140,7 @@ impl<S: Transport> Socket<S> {
     }
 
     /// Writes frames, of which the first may have been tried already.
-    fn write_now(
-        &mut self,
-        frames: &[Bytes],
-        at_once: Option<io::Result<usize>>,
-    ) -> io::Result<Offered> {
+    fn write_now(&mut self, frames: &[Bytes], at_once: Option<io::Result<usize>>) -> io::Result<Offered> {
         let mut rest = Rest { frames, begun_bytes: 0 };
         match at_once {
             Some(Ok(written_bytes)) => {

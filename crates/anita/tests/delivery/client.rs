@@ -201,6 +201,22 @@ impl Client {
         }
     }
 
+    /// Reads and forgets, and answers pings, for as long as the server goes on. Says why it did not.
+    pub(crate) async fn keep_up(&mut self) -> String {
+        loop {
+            while let Some((first, payload)) = self.take_frame() {
+                match first & 0x0f {
+                    0x8 => return format!("closed: {payload:?}"),
+                    0x9 => drop(self.stream.try_write(&frame(0xa, &payload))),
+                    _ => {}
+                }
+            }
+            if self.fill(READ_BYTES).await == 0 {
+                return "gone".to_owned();
+            }
+        }
+    }
+
     fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let &[first, second, ..] = self.buffer.as_slice() else { return None };
         let (header, length) = match second {
@@ -256,11 +272,11 @@ pub(crate) fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
         (Ok(short @ 0..=125), _) => bytes.push(0x80 | short),
         (_, Ok(long)) => {
-            bytes.push(0x80 | 126);
+            bytes.push(0x80 | 0x7e);
             bytes.extend(long.to_be_bytes());
         }
         _ => {
-            bytes.push(0x80 | 127);
+            bytes.push(0x80 | 0x7f);
             bytes.extend((payload.len() as u64).to_be_bytes());
         }
     }

@@ -77,7 +77,8 @@ fn messages(numbers: std::ops::RangeInclusive<u64>) -> Vec<Heard> {
 
 #[tokio::test]
 async fn what_a_room_still_has_comes_in_order_and_once_and_what_it_has_not_is_a_gap() {
-    let house = House::open("send_buffer_bytes = 8192", &format!("[rooms]\nring_messages_max = {RING}")).await;
+    let house =
+        House::open("send_buffer_bytes = 8192", &format!("[rooms]\nring_messages_max = {RING}")).await;
     let mut speaker = Speaker::new(&house).await;
     let mut client = house.narrow_client("viewer").await;
     let mut pictures = Pictures::default();
@@ -106,7 +107,8 @@ async fn what_a_room_still_has_comes_in_order_and_once_and_what_it_has_not_is_a_
     speaker.say(RING - 5).await;
     assert_eq!(read_to(&mut client, &mut pictures, from).await, messages(from..=from));
     drop(client);
-    let mut client = Client::connect(house.address(), &Dial::new(House::token("viewer", None)).narrow()).await;
+    let mut client =
+        Client::connect(house.address(), &Dial::new(House::token("viewer", None)).narrow()).await;
     let since = json!({ "epoch": joined["payload"]["epoch"], "seq": from });
     let joined: Value = client.request("join_room", &json!({ "room": ROOM, "since": since })).await;
     assert_eq!(joined["payload"]["recovered"], true, "{joined}");
@@ -114,5 +116,4 @@ async fn what_a_room_still_has_comes_in_order_and_once_and_what_it_has_not_is_a_
     let heard = read_to(&mut client, &mut pictures, speaker.seq).await;
     assert_eq!(heard, messages(from + 1..=speaker.seq));
     house.until_metric("anita_queued_bytes", 0).await;
-    house.stop().await;
 }

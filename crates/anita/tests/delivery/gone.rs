@@ -102,25 +102,24 @@ async fn live(house: Arc<House>, number: usize, mut is_over: watch::Receiver<boo
     let mut client = house.narrow_client("viewer").await;
     let mode = ["batch", "single", "columns"][number % 3];
     client.subscribe(&json!({ "view": { "area": area(number) }, "mode": mode })).await;
-    loop {
-        tokio::select! {
-            message = client.next() => assert_ne!(message["type"], "gone"),
-            _ = is_over.wait_for(|&is_over| is_over) => break,
-        }
+    tokio::select! {
+        end = client.keep_up() => panic!("client {number} did not vanish by itself: {end}"),
+        it_is_over = is_over.wait_for(|&is_over| is_over) => assert!(it_is_over.is_ok()),
     }
     WAYS[number % WAYS.len()].vanish(client, number).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_left_of_clients_that_vanish_in_whatever_way() {
-    let house = Arc::new(House::open("send_buffer_bytes = 4096", "[heartbeat]\ninterval_secs = 2").await);
+    let house = Arc::new(House::open("send_buffer_bytes = 4096", "[heartbeat]\ninterval_secs = 3").await);
     let mut publisher = house.client("publisher").await;
     let (over, is_over) = watch::channel(false);
     let (stop, is_stopped) = watch::channel(false);
     publisher.report(round_of(50, 0)).await;
     let reporting = tokio::spawn(async move {
-        let mut round = 0;
+        let (mut round, mut turns) = (0, tokio::time::interval(Duration::from_millis(50)));
         while !*is_stopped.borrow() {
+            turns.tick().await;
             round += 1;
             publisher.report(round_of(50, round)).await;
         }

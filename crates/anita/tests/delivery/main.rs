@@ -16,7 +16,6 @@ mod events;
 mod gone;
 mod house;
 mod picture;
-mod probe;
 mod shadow;
 mod slow;
 mod together;
@@ -38,7 +37,8 @@ fn tag(number: usize) -> String {
 
 /// What is reported of so many tags in a round.
 fn round_of(tags: usize, round: Round) -> Vec<Value> {
-    let place = |number: usize| Place { x_cm: i64::try_from(number).unwrap(), y_cm: round % 100, count: round };
+    let place =
+        |number: usize| Place { x_cm: i64::try_from(number).unwrap(), y_cm: round % 100, count: round };
     (0..tags).map(|number| place(number).item(&tag(number))).collect()
 }
 

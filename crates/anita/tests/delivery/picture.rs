@@ -15,7 +15,7 @@ pub(crate) struct Place {
 impl Place {
     /// What is reported of a device.
     pub(crate) fn item(self, device: &str) -> Value {
-        let [x, y, z] = [self.x_cm, self.y_cm, self.count].map(|it| metres(it));
+        let [x, y, z] = [self.x_cm, self.y_cm, self.count].map(metres);
         json!({ "device_id": device, "location": { "x": x, "y": y, "z": z }, "floor": 1.0, "battery": 50.0 })
     }
 
@@ -25,7 +25,8 @@ impl Place {
     }
 
     pub(crate) fn distance_m(self, other: Self) -> f64 {
-        let [dx, dy, dz] = [self.x_cm - other.x_cm, self.y_cm - other.y_cm, self.count - other.count].map(metres);
+        let [dx, dy, dz] =
+            [self.x_cm - other.x_cm, self.y_cm - other.y_cm, self.count - other.count].map(metres);
         dx.hypot(dy).hypot(dz)
     }
 }
@@ -88,7 +89,9 @@ impl Pictures {
                 Vec::new()
             }
             "view.snapshot" | "view.entered" | "view.left" => self.list(&name(payload), message),
-            "uwb.location" | "uwb.position_update" | "uwb.position_columns" => self.moves(&name(message), message),
+            "uwb.location" | "uwb.position_update" | "uwb.position_columns" => {
+                self.moves(&name(message), message)
+            }
             "close" | "gone" => panic!("the server ended the connection: {message}"),
             _ => Vec::new(),
         }
@@ -130,7 +133,12 @@ impl Pictures {
                 *latest = place.count;
             }
             view.devices.insert(device.to_owned(), place);
-            told.push(Told { subscription: name.to_owned(), device: device.to_owned(), place, has_moved: false });
+            told.push(Told {
+                subscription: name.to_owned(),
+                device: device.to_owned(),
+                place,
+                has_moved: false,
+            });
         }
         told
     }

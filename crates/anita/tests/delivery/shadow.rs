@@ -85,7 +85,8 @@ impl Asked {
     }
 
     fn payload(&self) -> Value {
-        let [min_x, min_y, max_x, max_y] = self.area_cm.unwrap_or([-1, -1, SIDE_CM + 1, SIDE_CM + 1]).map(metres);
+        let [min_x, min_y, max_x, max_y] =
+            self.area_cm.unwrap_or([-1, -1, SIDE_CM + 1, SIDE_CM + 1]).map(metres);
         let area = json!({ "box": { "min_x": min_x, "min_y": min_y, "max_x": max_x, "max_y": max_y } });
         let view = match self.area_cm {
             Some(_) => json!({ "devices": [self.pattern], "area": area }),
@@ -375,8 +376,13 @@ impl Viewer {
                     return;
                 }
             }
-            let Some(message) = self.client.next_before(deadline.min(Instant::now() + PATIENCE / 4)).await else {
-                panic!("nothing more comes, and {:?}; still waiting for {:?}", self.fault(tags), self.pending);
+            let Some(message) = self.client.next_before(deadline.min(Instant::now() + PATIENCE / 4)).await
+            else {
+                panic!(
+                    "nothing more comes, and {:?}; still waiting for {:?}",
+                    self.fault(tags),
+                    self.pending
+                );
             };
             self.hear(&message);
         }

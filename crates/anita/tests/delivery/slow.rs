@@ -88,7 +88,6 @@ async fn a_client_that_stops_reading_is_current_with_one_frame_and_costs_nobody_
         assert!(resumed.positions < reported / 3, "{resumed:?} of {reported}");
         assert_eq!(resumed.positions + resumed.dropped, reported, "{resumed:?} in stall {stall}");
         assert!(resumed.paces <= started.elapsed().as_secs() + 1, "{resumed:?} in {:?}", started.elapsed());
-        println!("RESUMED {resumed:?}");
         from += ROUNDS;
         // It keeps up again: whatever moves, it hears with the others.
         for round in from + 1..=from + 5 {
@@ -104,7 +103,6 @@ async fn a_client_that_stops_reading_is_current_with_one_frame_and_costs_nobody_
         house.until_metric("anita_queued_bytes", 0).await;
     }
     assert_eq!(house.metric("anita_closes_total").await, 0, "nobody was closed");
-    house.stop().await;
 }
 
 /// What the slow client had read when each round was reported.
@@ -182,6 +180,4 @@ async fn a_slow_reader_gets_newer_positions_instead_of_old_ones_that_waited() {
     assert!(paces <= started.elapsed().as_secs() + 1, "{paces} notices in {:?}", started.elapsed());
     assert_eq!(house.metric("anita_closes_total").await, 0, "nobody was closed");
     house.until_metric("anita_queued_bytes", 0).await;
-    println!("LAG bytes {} age {:?} read {read} told {told} dropped {dropped} paces {paces}", lag.bytes_max, lag.age_max);
-    house.stop().await;
 }

@@ -20,9 +20,11 @@ async fn what_is_compressed_says_the_same_and_catches_up_as_well() {
         let client = Client::connect(house.address(), &token().offering_compression()).await;
         packed.push(Watcher::new(client, &json!({ "mode": mode })).await);
     }
-    let mut stalled =
-        Watcher::new(Client::connect(house.address(), &token().narrow().offering_compression()).await, &json!({}))
-            .await;
+    let mut stalled = Watcher::new(
+        Client::connect(house.address(), &token().narrow().offering_compression()).await,
+        &json!({}),
+    )
+    .await;
     let mut plain = Watcher::new(house.client("viewer").await, &json!({})).await;
     for round in 1..=4 * ROUNDS {
         publisher.report(round_of(TAGS, round)).await;
@@ -44,7 +46,6 @@ async fn what_is_compressed_says_the_same_and_catches_up_as_well() {
         last = stalled.pictures.hear(&message).iter().map(|it| it.place.unwrap().count).fold(last, i64::max);
     }
     assert_eq!(stalled.pictures.views["s1"].devices, plain.pictures.views["s1"].devices);
-    house.stop().await;
 }
 
 #[tokio::test]
@@ -83,7 +84,6 @@ async fn several_views_of_a_connection_are_told_with_one_write_a_tick() {
             assert!(is_at_once || round < 10, "the rest came later in round {round}: {message}");
         }
     }
-    house.stop().await;
 }
 
 #[tokio::test]
@@ -119,7 +119,6 @@ async fn unsubscribed_is_the_last_word_of_a_view() {
     }
     stop.send(true).unwrap();
     reporting.await.unwrap();
-    house.stop().await;
 }
 
 /// Hears until a message comes that is as it should be. The pictures judge every one.
