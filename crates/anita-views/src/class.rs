@@ -50,6 +50,8 @@ pub(crate) struct Entry {
     next_due: Duration,
     /// Since when its news is due.
     due: Duration,
+    /// Since when what was told was due.
+    pub(crate) told_due: Duration,
     older: Option<usize>,
     newer: Option<usize>,
 }
@@ -351,6 +353,7 @@ impl Class {
             let Some(entry) = self.entries.get_mut(*index) else { continue };
             let due = if is_beat { now } else { entry.due.max(live.arrived.min(now)) };
             stamps.push(Stamp { arrived: live.arrived, due });
+            entry.told_due = due;
             if entry.entered == 0 {
                 entry.entered = number;
             }
@@ -467,6 +470,7 @@ impl Entry {
             news: News::None,
             next_due: Duration::ZERO,
             due: Duration::ZERO,
+            told_due: Duration::ZERO,
             older: None,
             newer: None,
         }

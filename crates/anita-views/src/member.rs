@@ -347,13 +347,21 @@ impl Class {
         if !moved.is_empty() {
             writer.moved(&moved, Time(now.wall));
             member.delivered += moved.len() as u64;
-            let stamps = moved.iter().map(|(_, live)| Stamp { arrived: live.arrived, due: live.arrived });
-            out.told.push((self.key.label(), stamps.collect()));
+            out.told.push((self.key.label(), self.stamps_of(&picked.moved, member.fresh_version)));
         }
         let frames = writer.finish();
         if !frames.is_empty() {
             out.frames.push(frames);
         }
+    }
+
+    /// When what was told of devices arrived, and when it was due by the rate: for a version above one.
+    fn stamps_of(&self, indices: &[usize], version: u64) -> Vec<Stamp> {
+        let entries = indices.iter().filter_map(|&index| self.entries.get(index));
+        let told = entries.filter_map(|entry| entry.told.as_ref().map(|live| (live, entry.told_due)));
+        told.filter(|(live, _due)| live.version > version)
+            .map(|(live, due)| Stamp { arrived: live.arrived, due: due.max(live.arrived) })
+            .collect()
     }
 
     /// The devices that a member was told of, each with the version it was told, 0 where that is not certain; and
