@@ -342,7 +342,13 @@ impl Class {
         let interval = self.key.spec.pace.interval();
         let is_beat = matches!(self.key.spec.pace, Pace::Beat(_));
         let mut moved = std::mem::take(&mut self.burst);
-        for index in std::mem::take(&mut self.ready) {
+        let mut ready = std::mem::take(&mut self.ready);
+        if matches!(self.key.spec.pace, Pace::PerDevice(_)) {
+            // They wait for their next turn in this order: else, after one late tick, those that were due first would
+            // wait for those that were due last, for ever.
+            ready.sort_by_key(|&index| self.entries.get(index).map(|entry| entry.due));
+        }
+        for index in ready {
             let newest = self.entries.get(index).and_then(|entry| devices.newest(entry.device));
             moved.extend(newest.map(|live| (index, Arc::clone(live))));
         }
@@ -508,6 +514,7 @@ mod tests {
     use crate::filter::Filter;
     use crate::spec::{Slot, ViewSpec};
     use anita_auth::Patterns;
+    use anita_model::{DeviceKind, Fix, Position, SiteName, SourceName, Timestamp};
     use proptest::prelude::*;
 
     fn class() -> Class {
@@ -551,6 +558,42 @@ mod tests {
             let expected = Some(expected).filter(|it| it.len() <= entries_max);
             prop_assert_eq!(class.newer_than(after, entries_max), expected);
         }
+    }
+
+    /// Ten thousand tags at 2 Hz were told up to 80 ms late, for as long as the server ran, after one tick that was late.
+    #[test]
+    fn after_a_late_tick_whoever_was_due_first_has_its_next_turn_first() {
+        let spec = ViewSpec::new(Filter::all(), Form::Batch, Pace::at_most_hz(10.0));
+        let key = ClassKey { spec, rights: Patterns::all(), slot: Slot::Subscription(1), own: 0 };
+        let mut class = Class::new(key, Portions::default());
+        let mut devices = Devices::default();
+        let millis = Duration::from_millis;
+        for (name, arrived) in [("late", 150), ("early", 10), ("middle", 70)] {
+            let id = DeviceId::parse(name).unwrap();
+            let device = anita_world::Device::new(id, DeviceKind::Tag, SiteName::main());
+            let device = devices.set(Arc::new(device));
+            let index = class.begin_with(device, None);
+            let live = Arc::new(Live::newest(fix(name), 1, millis(arrived)));
+            devices.get_mut(device).unwrap().newest = Some(Arc::clone(&live));
+            assert!(class.moved(index, &live, millis(200)));
+        }
+        class.number_moved(&devices, millis(200), &mut Vec::new());
+        let turns: Vec<Duration> = class.waiting.iter().map(|&(due, ..)| due).collect();
+        assert_eq!(turns, [millis(110), millis(170), millis(250)]);
+    }
+
+    fn fix(device: &str) -> Arc<Fix> {
+        Arc::new(Fix {
+            device: DeviceId::parse(device).unwrap(),
+            site: SiteName::main(),
+            position: Position::new(1.0, 2.0, 3.0).unwrap(),
+            accuracy_m: None,
+            floor: None,
+            battery_percent: None,
+            taken_at: Timestamp::UNIX_EPOCH,
+            received_at: Timestamp::UNIX_EPOCH,
+            source: SourceName::parse("test").unwrap(),
+        })
     }
 
     #[test]
