@@ -5,7 +5,14 @@ use std::time::Duration;
 use anita_wire::view;
 use hdrhistogram::Histogram;
 
-use crate::class::Stamp;
+/// When a position arrived, and when it was due by the rate of its view; by the uptime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// When it arrived.
+    pub arrived: Duration,
+    /// When it was due.
+    pub due: Duration,
+}
 
 /// The longest age that is told apart from a longer one, milliseconds: ten minutes.
 const AGE_MS_MAX: u64 = 600_000;

@@ -14,13 +14,14 @@ use anita_wire::Time;
 use bytes::Bytes;
 use slab::Slab;
 
+use crate::ages::Stamp;
 use crate::area::Bounds;
 use crate::devices::Devices;
 use crate::encode::{Shown, Writer};
 use crate::live::Live;
 use crate::member::Member;
 use crate::portions::Portions;
-use crate::spec::{ClassKey, Form, Pace};
+use crate::spec::{ClassKey, Form, Pace, next_beat};
 
 /// Whether a device has something new for the class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,15 +62,6 @@ pub(crate) struct Entry {
 pub(crate) struct Tomb {
     pub(crate) number: u64,
     pub(crate) entered: u64,
-}
-
-/// When a position arrived, and when it was due by the rate of its view; by the uptime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    /// When it arrived.
-    pub arrived: Duration,
-    /// When it was due.
-    pub due: Duration,
 }
 
 /// What a class tells in one tick.
@@ -499,13 +491,6 @@ impl Entry {
 /// A device's number on the wire.
 pub(crate) fn wire_number(device: usize) -> u32 {
     u32::try_from(device).unwrap_or(u32::MAX)
-}
-
-/// The first beat after a moment: beats are multiples of the interval, so that all who want the same are one class.
-fn next_beat(now: Duration, interval: Duration) -> Duration {
-    let (now_us, interval_us) = (now.as_micros(), interval.as_micros().max(1));
-    let beats = now_us / interval_us + 1;
-    Duration::from_micros(u64::try_from(beats * interval_us).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

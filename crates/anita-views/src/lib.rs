@@ -26,7 +26,7 @@ mod spec;
 mod tail;
 mod views;
 
-pub use class::Stamp;
+pub use ages::Stamp;
 pub use connections::ConnectionFigures;
 pub use filter::Filter;
 pub use live::Live;

@@ -7,7 +7,8 @@ use anita_model::{DeviceId, Now};
 use anita_wire::Time;
 use bytes::Bytes;
 
-use crate::class::{Class, Stamp};
+use crate::ages::Stamp;
+use crate::class::Class;
 use crate::devices::Devices;
 use crate::encode::{Page, Writer};
 use crate::live::Live;

@@ -180,6 +180,13 @@ impl ClassKey {
     }
 }
 
+/// The first beat after a moment: beats are multiples of the interval, so that all who want the same are one class.
+pub(crate) fn next_beat(now: Duration, interval: Duration) -> Duration {
+    let (now_us, interval_us) = (now.as_micros(), interval.as_micros().max(1));
+    let beats = now_us / interval_us + 1;
+    Duration::from_micros(u64::try_from(beats * interval_us).unwrap_or(u64::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

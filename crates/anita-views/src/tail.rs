@@ -8,7 +8,7 @@ use anita_wire::message::ViewGap;
 use anita_wire::{OfView, Outgoing};
 use anita_world::Device;
 
-use crate::class::Stamp;
+use crate::ages::Stamp;
 use crate::filter::Filter;
 use crate::live::Live;
 use crate::member::CaughtUp;

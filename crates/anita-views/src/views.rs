@@ -15,7 +15,8 @@ use anita_world::Device;
 use slab::Slab;
 
 use crate::ages::Ages;
-use crate::class::{Class, Stamp};
+use crate::ages::Stamp;
+use crate::class::Class;
 use crate::devices::Devices;
 use crate::grid::Grid;
 use crate::live::Live;
