@@ -111,6 +111,8 @@ struct Inner {
 struct LabelAges {
     age: AgeCounts,
     added: AgeCounts,
+    /// Writes of this class's frames.
+    frames: u64,
 }
 
 /// One shard.
@@ -241,7 +243,8 @@ impl Shard {
 impl Shard {
     /// Adds up what one tick counted: once, and not for each position, because all shards count at the same place.
     fn tell_metrics(&self, ages: &mut [LabelAges; Label::ALL.len()]) {
-        for (label, ages) in Label::ALL.iter().zip(ages).filter(|(_label, ages)| !ages.age.is_empty()) {
+        for (label, ages) in Label::ALL.iter().zip(ages).filter(|(_label, ages)| ages.frames > 0) {
+            self.metrics.count_frames("position", std::mem::take(&mut ages.frames));
             let labels = DeliveryLabels { lane: "position", class: label.as_str() };
             self.metrics.delivery_age_seconds.get_or_create(&labels).add(&std::mem::take(&mut ages.age));
             self.metrics
@@ -314,6 +317,7 @@ impl Outlets for Sockets<'_, '_> {
     fn delivered(&mut self, label: Label, stamps: &[Stamp], connections: u64) {
         let uptime = self.uptime();
         let Some(ages) = self.ages.get_mut(label as usize) else { return };
+        ages.frames += connections;
         for stamp in stamps {
             ages.age.observe(uptime.saturating_sub(stamp.arrived), connections);
             ages.added.observe(uptime.saturating_sub(stamp.due), connections);
@@ -322,5 +326,90 @@ impl Outlets for Sockets<'_, '_> {
 
     fn uptime(&mut self) -> Duration {
         (self.uptime)()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connections::{Connections, Endpoint};
+    use anita_model::{DeviceKind, Fix, Position, SiteName, SourceName, Timestamp};
+    use anita_views::{Filter, Form, Live, Pace, Slot, Start, ViewSettings, ViewSpec};
+    use anita_world::Device;
+
+    fn live(device: &str, version: u64, is_newest: bool) -> Change {
+        let fix = Arc::new(Fix {
+            device: DeviceId::parse(device).unwrap(),
+            site: SiteName::main(),
+            position: Position::new(1.0, 2.0, 3.0).unwrap(),
+            accuracy_m: None,
+            floor: None,
+            battery_percent: None,
+            taken_at: Timestamp::UNIX_EPOCH,
+            received_at: Timestamp::UNIX_EPOCH,
+            source: SourceName::parse("test").unwrap(),
+        });
+        let make = if is_newest { Live::newest } else { Live::late };
+        Change::Fix(Arc::new(make(fix, version, Duration::ZERO)))
+    }
+
+    /// An outlet that takes everything.
+    #[derive(Debug)]
+    struct Open;
+
+    impl Outlet for Open {
+        fn offer(&self, _packets: &[&Packet]) -> bool {
+            true
+        }
+
+        fn direct<'a>(&self, _packet: &'a Packet) -> Option<(i32, &'a Bytes)> {
+            None
+        }
+
+        fn wrote(&self, _packet: &Packet, _written: std::io::Result<usize>) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_full_feed_keeps_the_newest_of_each_device_and_says_what_is_lost() {
+        let mut feed = Feed::default();
+        feed.push(&[live("a", 1, true), live("b", 2, true), live("a", 3, false), live("a", 4, true)]);
+        feed.push(&[Change::Removed(DeviceId::parse("c").unwrap())]);
+        feed.keep_newest();
+        let kept: Vec<String> = feed
+            .changes
+            .iter()
+            .map(|change| match change {
+                Change::Fix(live) => format!("{} {}", live.fix.device, live.version),
+                Change::Lost(version) => format!("lost to {version}"),
+                Change::Removed(id) => format!("{id} removed"),
+                Change::Device(_) => "device".to_owned(),
+            })
+            .collect();
+        assert_eq!(kept, ["lost to 3", "b 2", "a 4", "c removed"]);
+    }
+
+    #[test]
+    fn frames_that_the_shard_writes_are_counted() {
+        let metrics = Arc::new(Metrics::default());
+        let shard = Shard::new(Views::new(ViewSettings::default(), "epoch".into()), Arc::clone(&metrics));
+        let now = Now { wall: Timestamp::UNIX_EPOCH, uptime: Duration::from_secs(1) };
+        let peer = Connections::default().add(Endpoint::Plain, None, &shard, now);
+        shard.attach(&peer, Arc::new(Open));
+        let device = Device::new(DeviceId::parse("a").unwrap(), DeviceKind::Tag, SiteName::main());
+        shard.feed(&[Change::Device(Arc::new(device))]);
+        shard.with(now, |views| {
+            views.set_rights(peer.seat, anita_auth::Patterns::all(), now);
+            let spec = ViewSpec::new(Filter::all(), Form::Single, Pace::Unlimited);
+            views.watch(peer.seat, Slot::Room, spec, Start::Now, now);
+            views.catch_up(peer.seat, now);
+        });
+        shard.feed(&[live("a", 1, true)]);
+        shard.turn(now, &|| now.uptime, None);
+        let page = metrics.page();
+        assert!(page.contains("anita_frames_sent_total{lane=\"position\"} 1\n"), "{page}");
+        let ages = "anita_delivery_age_seconds_count{lane=\"position\",class=\"room\"} 1\n";
+        assert!(page.contains(ages), "{page}");
     }
 }

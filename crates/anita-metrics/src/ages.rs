@@ -37,11 +37,6 @@ impl AgeCounts {
         }
         self.sum_us = self.sum_us.saturating_add(age_us.saturating_mul(count));
     }
-
-    /// Whether nothing was observed.
-    pub fn is_empty(&self) -> bool {
-        self.buckets.iter().all(|&count| count == 0)
-    }
 }
 
 /// How old things were.

@@ -236,7 +236,12 @@ impl Metrics {
 
     /// Counts a frame of a lane.
     pub fn count_frame(&self, lane: &'static str) {
-        self.frames_sent.get_or_create(&LaneLabels { lane }).inc();
+        self.count_frames(lane, 1);
+    }
+
+    /// Counts frames of a lane.
+    pub fn count_frames(&self, lane: &'static str, count: u64) {
+        self.frames_sent.get_or_create(&LaneLabels { lane }).inc_by(count);
     }
 
     /// Counts an error that a client is told.

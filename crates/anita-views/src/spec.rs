@@ -6,6 +6,7 @@ use anita_auth::Patterns;
 use anita_wire::view::{Fields, LengthUnit, Mode};
 
 use crate::area::Exact;
+use crate::devices::Known;
 use crate::filter::Filter;
 
 /// The form in which a view tells what moved.
@@ -169,6 +170,13 @@ impl Label {
 }
 
 impl ClassKey {
+    /// Whether it shows a device: where it is, what it is, and whether its members may see it.
+    pub(crate) fn shows(&self, known: &Known) -> bool {
+        self.spec.filter.lets_place(known.position(), known.floor())
+            && self.spec.filter.lets_device(&known.device)
+            && self.rights.allow(known.device.id.as_str())
+    }
+
     pub(crate) fn label(&self) -> Label {
         match (self.slot, self.spec.form) {
             (Slot::Room, _) => Label::Room,

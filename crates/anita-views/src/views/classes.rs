@@ -69,13 +69,8 @@ impl Views {
         self.index_class(class_id);
         self.mark_class(class_id);
         let Some(class) = self.classes.get_mut(class_id) else { return class_id };
-        let ClassKey { spec, rights, .. } = class.key.clone();
-        let is_shown = |known: &Known| {
-            spec.filter.lets_place(known.position(), known.floor())
-                && spec.filter.lets_device(&known.device)
-                && rights.allow(known.device.id.as_str())
-        };
-        let shown: Vec<usize> = match spec.filter.listed() {
+        let is_shown = |known: &Known| class.key.shows(known);
+        let shown: Vec<usize> = match class.key.spec.filter.listed() {
             Some(ids) => {
                 let known = ids.iter().filter_map(|id| self.devices.index_of(id));
                 known.filter(|&index| self.devices.get(index).is_some_and(is_shown)).collect()

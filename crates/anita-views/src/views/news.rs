@@ -10,7 +10,6 @@ use super::Views;
 use super::classes::{PULLED_ENTRIES_MAX, PlaceTest};
 use crate::devices::Membership;
 use crate::live::Live;
-use crate::spec::ClassKey;
 
 impl Views {
     pub(super) fn apply_fix(&mut self, live: &Arc<Live>, uptime: Duration) {
@@ -121,11 +120,7 @@ impl Views {
         else {
             return;
         };
-        let ClassKey { spec, rights, .. } = &class.key;
-        let is_shown = mark.round != round
-            && spec.filter.lets_place(known.position(), known.floor())
-            && spec.filter.lets_device(&known.device)
-            && rights.allow(known.device.id.as_str());
+        let is_shown = mark.round != round && class.key.shows(known);
         mark.round = round;
         if is_shown {
             let entry = class.enter(index, known.newest.as_deref());
