@@ -177,3 +177,22 @@ async fn a_slow_reader_gets_newer_positions_instead_of_old_ones_that_waited() {
     assert_eq!(house.metric("anita_closes_total").await, 0, "nobody was closed");
     house.until_metric("anita_queued_bytes", 0).await;
 }
+
+/// What waits in all connections together is bounded: whoever has more than its part of it is closed, and nobody else.
+#[tokio::test]
+async fn when_too_much_waits_in_all_whoever_lets_most_wait_is_closed() {
+    let house = House::open("send_buffer_bytes = 8192\nqueued_bytes_max = 1000", "").await;
+    let mut publisher = house.client("publisher").await;
+    let tags = (0..300)
+        .map(|tag| json!({"device_id": format!("tag-{tag}"), "location": {"x": tag, "y": 0, "z": 0}}));
+    publisher.report(tags.collect()).await;
+    let mut greedy = house.narrow_client("viewer").await;
+    let mut modest = house.client("viewer").await;
+    for _ in 0..20 {
+        greedy.send("get_active_devices", &json!({})).await;
+    }
+    house.until_metric("anita_closes_total{code=\"memory_limit\"}", 1).await;
+    assert_eq!(modest.request("ping", &json!({})).await["type"], "system.pong");
+    drop(greedy);
+    house.until_metric("anita_queued_bytes", 0).await;
+}
