@@ -337,8 +337,8 @@ mod tests {
     use anita_views::{Filter, Form, Live, Pace, Slot, Start, ViewSettings, ViewSpec};
     use anita_world::Device;
 
-    fn live(device: &str, version: u64, is_newest: bool) -> Change {
-        let fix = Arc::new(Fix {
+    fn fix(device: &str) -> Arc<Fix> {
+        Arc::new(Fix {
             device: DeviceId::parse(device).unwrap(),
             site: SiteName::main(),
             position: Position::new(1.0, 2.0, 3.0).unwrap(),
@@ -348,9 +348,15 @@ mod tests {
             taken_at: Timestamp::UNIX_EPOCH,
             received_at: Timestamp::UNIX_EPOCH,
             source: SourceName::parse("test").unwrap(),
-        });
-        let make = if is_newest { Live::newest } else { Live::late };
-        Change::Fix(Arc::new(make(fix, version, Duration::ZERO)))
+        })
+    }
+
+    fn newest(device: &str, version: u64) -> Change {
+        Change::Fix(Arc::new(Live::newest(fix(device), version, Duration::ZERO)))
+    }
+
+    fn late(device: &str, version: u64) -> Change {
+        Change::Fix(Arc::new(Live::late(fix(device), version, Duration::ZERO)))
     }
 
     /// An outlet that takes everything.
@@ -374,7 +380,7 @@ mod tests {
     #[test]
     fn a_full_feed_keeps_the_newest_of_each_device_and_says_what_is_lost() {
         let mut feed = Feed::default();
-        feed.push(&[live("a", 1, true), live("b", 2, true), live("a", 3, false), live("a", 4, true)]);
+        feed.push(&[newest("a", 1), newest("b", 2), late("a", 3), newest("a", 4)]);
         feed.push(&[Change::Removed(DeviceId::parse("c").unwrap())]);
         feed.keep_newest();
         let kept: Vec<String> = feed
@@ -405,7 +411,7 @@ mod tests {
             views.watch(peer.seat, Slot::Room, spec, Start::Now, now);
             views.catch_up(peer.seat, now);
         });
-        shard.feed(&[live("a", 1, true)]);
+        shard.feed(&[newest("a", 1)]);
         shard.turn(now, &|| now.uptime, None);
         let page = metrics.page();
         assert!(page.contains("anita_frames_sent_total{lane=\"position\"} 1\n"), "{page}");
