@@ -10,7 +10,7 @@ use toml::Table;
 use crate::fault::{Fault, Outcome};
 
 /// What a crate of ours may use of ours, its tests apart.
-const FLOORS: [(&str, &[&str]); 18] = [
+const FLOORS: [(&str, &[&str]); 20] = [
     ("anita-model", &[]),
     ("anita-ws", &[]),
     ("anita-uring", &[]),
@@ -20,6 +20,8 @@ const FLOORS: [(&str, &[&str]); 18] = [
     ("anita-world", &["anita-model"]),
     ("anita-formats", &["anita-model"]),
     ("anita-store", &["anita-model"]),
+    ("anita-sqlite", &["anita-model", "anita-store"]),
+    ("anita-postgres", &["anita-model", "anita-sqlite", "anita-store"]),
     ("anita-sources", &["anita-formats", "anita-model"]),
     ("anita-client", &["anita-formats", "anita-model", "anita-wire"]),
     ("anita-views", &["anita-auth", "anita-model", "anita-wire", "anita-world", "anita-ws"]),
@@ -69,16 +71,18 @@ const SERVER: [&str; 12] = [
     "anita-ws",
 ];
 
-const ALL: [&str; 15] = [
+const ALL: [&str; 17] = [
     "anita-auth",
     "anita-client",
     "anita-formats",
     "anita-hub",
     "anita-metrics",
     "anita-model",
+    "anita-postgres",
     "anita-server",
     "anita-session",
     "anita-sources",
+    "anita-sqlite",
     "anita-store",
     "anita-uring",
     "anita-views",
@@ -88,10 +92,11 @@ const ALL: [&str; 15] = [
 ];
 
 /// What only some crates of ours may use of others, their tests apart.
-const RESERVED: [(&str, &[&str]); 24] = [
+const RESERVED: [(&str, &[&str]); 27] = [
     ("axum", &["anita-server"]),
     ("clap", &["anita", "anita-bench", "xtask"]),
-    ("flate2", &["anita-ws"]),
+    ("deadpool-postgres", &["anita-postgres"]),
+    ("flate2", &["anita-server", "anita-ws"]),
     ("globset", &["anita-auth"]),
     ("hdrhistogram", &["anita-views"]),
     ("hyper", &["anita-client", "anita-server"]),
@@ -104,10 +109,12 @@ const RESERVED: [(&str, &[&str]); 24] = [
     ("rcgen", &["anita-server"]),
     ("rumqttc-next", &["anita-sources"]),
     ("rumqttc-v4", &["anita-sources"]),
-    ("rusqlite", &["anita-store"]),
+    ("rusqlite", &["anita-sqlite"]),
     ("rust-embed", &["anita-server"]),
     ("rustix", &["anita-bench", "anita-ws"]),
     ("socket2", &["anita-server"]),
+    ("tokio-postgres", &["anita-postgres"]),
+    ("tokio-postgres-rustls", &["anita-postgres"]),
     ("tokio-rustls", &["anita-client", "anita-server"]),
     ("tokio-serial", &["anita-sources"]),
     ("tokio-tungstenite", &["anita-client"]),

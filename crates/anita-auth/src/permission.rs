@@ -42,6 +42,8 @@ permissions! {
     ConnectionsManage = "connections.manage";
     /// Read the metrics from anywhere.
     MetricsRead = "metrics.read";
+    /// Read who did or tried what.
+    AuditRead = "audit.read";
 }
 
 /// A word that names no permission.

@@ -84,7 +84,8 @@ fn parse_topic(topic: &str) -> Result<Option<(DeviceId, Uplink)>, Malformed> {
 
 fn location(device: DeviceId, payload: &[u8], origin: &Origin) -> Result<Report, Malformed> {
     let message = json::parse(payload)?;
-    let position = json::object(&message, "the message")?.get("position");
+    let members = json::object(&message, "the message")?;
+    let position = members.get("position");
     let position = position.ok_or_else(|| Malformed::missing("position"))?;
     let coordinates = if position.is_null() {
         Coordinates::None
@@ -107,6 +108,7 @@ fn location(device: DeviceId, payload: &[u8], origin: &Origin) -> Result<Report,
             taken_at: origin.received_at,
             received_at: origin.received_at,
             source: origin.source.clone(),
+            sequence: members.get("superFrameNumber").and_then(Value::as_u64),
         }),
     })
 }

@@ -70,6 +70,7 @@ pub fn decode(line: &str, tag_id: Option<&DeviceId>, origin: &Origin) -> Result<
         taken_at: origin.received_at,
         received_at: origin.received_at,
         source: origin.source.clone(),
+        sequence: None,
     })))
 }
 

@@ -93,6 +93,7 @@ fn report(measurement: Measurement, origin: &Origin) -> Report {
             taken_at: taken_at.unwrap_or(origin.received_at),
             received_at: origin.received_at,
             source: origin.source.clone(),
+            sequence: None,
         }),
     }
 }

@@ -1,7 +1,9 @@
 //! The hub itself: reports in, answers and room messages out.
 
 mod reports;
+mod store;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,19 +12,21 @@ use std::time::Duration;
 use anita_auth::Principal;
 use anita_metrics::{Metrics, StatusLabels};
 use anita_model::{DeviceId, DeviceKind, DeviceStatus, Now, RoomName, Timestamp};
-use anita_store::{DeviceChange, DeviceRecord, DeviceStore, History, HistoryPage, HistoryQuery, StoreError};
-use anita_views::{Change, ViewSettings, Views, device as device_payload};
+use anita_store::{DeviceState, Store, StoreError, Writer};
+use anita_views::{Change, Live, ViewSettings, Views, device as device_payload};
 use anita_wire::message::{self, ServerPayload};
 use anita_wire::{ErrorCode, Metres, Numbered, Outgoing, Percent, Refusal, Time};
 use anita_world::{Changes, Device, Event, Near, Policy, Refused, Registration as NewDevice, World};
-use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::connections::{Connections, Endpoint, Peer, Registration};
 use crate::ids::{ConnectionId, random_token};
+use crate::keeping::{Durability, EventLog, Keeping, records, restored};
 use crate::rooms::{RoomLimits, Rooms};
-use crate::saving::{Saving, Ticket};
 use crate::shard::Shard;
+
+pub use reports::Reported;
+pub use store::{Kept, Past};
 
 /// What a hub is made with.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -40,9 +44,18 @@ pub struct HubSettings {
 /// Why the hub did not do what it was asked, although the request was good.
 #[derive(Debug, thiserror::Error)]
 pub enum HubFault {
-    /// The store refused.
-    #[error("the store refused")]
-    Store(#[from] StoreError),
+    /// The store does not take or give anything now.
+    #[error("the store did not do it")]
+    Store {
+        /// Why.
+        #[source]
+        cause: StoreError,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// How far events were told can't be read or noted.
+    #[error("cannot note how far events are told")]
+    Told(#[source] std::io::Error),
 }
 
 /// What became of one item of a report.
@@ -99,31 +112,50 @@ pub struct Hub {
     shards: Vec<Arc<Shard>>,
     rooms: Rooms,
     connections: Connections,
-    saving: Saving,
-    history: Arc<dyn History>,
+    store: Arc<dyn Store>,
+    writer: Arc<Writer>,
+    durability: Durability,
     metrics: Arc<Metrics>,
     /// The latest uptime that anybody came with, microseconds: for what ends without a clock at hand.
     uptime_us: AtomicU64,
 }
 
 impl Hub {
-    /// A hub whose world knows the devices of the store.
+    /// A hub that goes on where the last one stopped: with its devices, their newest fixes, and its rooms.
     ///
     /// # Errors
-    /// [`HubFault::Store`] when the store can't be read.
+    /// [`HubFault`] when the store can't be read.
     pub async fn open(
         settings: HubSettings,
-        devices: Arc<dyn DeviceStore>,
-        history: Arc<dyn History>,
+        keeping: Keeping,
         metrics: Arc<Metrics>,
         now: Now,
     ) -> Result<Arc<Self>, HubFault> {
+        let Keeping { store, writer, told, durability } = keeping;
+        let failed = |cause| HubFault::Store { cause, retry_after: writer.retry_after() };
+        let remembered = store.load(settings.rooms.ring_messages_max).await.map_err(failed)?;
+        let kept = remembered.last_ordinal;
+        let last_told = told.as_ref().map_or(Ok(kept), |told| told.begin(kept)).map_err(HubFault::Told)?;
+        if last_told > kept {
+            tracing::warn!(
+                events = last_told - kept,
+                "events that were told before the crash are lost; rooms tell of a gap"
+            );
+        }
         let mut world = World::new(settings.policy);
-        let mut changes = Vec::new();
-        for record in devices.load().await? {
-            let device = restored(record);
+        let (mut changes, mut version) = (Vec::new(), 0);
+        let mut states: HashMap<DeviceId, DeviceState> =
+            remembered.states.into_iter().map(|state| (state.id.clone(), state)).collect();
+        for record in remembered.devices {
+            let state = states.remove(&record.id);
+            let device = restored(record, state);
+            let live = device.live.clone();
             changes.push(Change::Device(Arc::new(device.clone())));
-            world.restore(device);
+            world.restore(device, now);
+            if let Some(fix) = live {
+                version += 1;
+                changes.push(Change::Fix(Arc::new(Live::newest(fix, version, now.uptime))));
+            }
         }
         let epoch: Arc<str> = random_token(6).into();
         let views = || Views::new(settings.views, Arc::clone(&epoch));
@@ -132,13 +164,15 @@ impl Hub {
         for shard in &shards {
             shard.feed(&changes);
         }
+        let log = EventLog::new(Arc::clone(&writer), told, last_told);
         Ok(Arc::new(Self {
-            core: Mutex::new(Core { world, version: 0 }),
+            core: Mutex::new(Core { world, version }),
             shards,
-            rooms: Rooms::new(settings.rooms, now),
+            rooms: Rooms::new(settings.rooms, remembered.rooms, last_told - kept, log, now),
             connections: Connections::default(),
-            saving: Saving::new(devices),
-            history,
+            store,
+            writer,
+            durability,
             metrics,
             uptime_us: AtomicU64::new(0),
         }))
@@ -218,18 +252,11 @@ impl Hub {
         self.rooms.sweep(now.uptime);
     }
 
-    /// Sends what the store refused once more. Call it every few seconds.
-    pub async fn catch_up(&self) {
-        let saved = self.saving.send([]);
-        if let Err(fault) = self.wait_for(saved).await {
-            tracing::warn!(error = %fault, waiting = self.saving.waiting(), "the registry is behind");
-        }
-    }
-
     /// Brings the gauges up to date; called before the metrics are shown.
     pub fn refresh_gauges(&self) {
         let classes = self.shards.iter().map(|shard| shard.class_count()).sum::<usize>();
         self.metrics.view_classes.set(i64::try_from(classes).unwrap_or(i64::MAX));
+        self.refresh_store_gauges();
         self.metrics.rooms.set(i64::try_from(self.rooms.occupied().len()).unwrap_or(i64::MAX));
         for (status, count) in self.core.lock().world.count_by_status() {
             let status = match status {
@@ -289,64 +316,34 @@ impl Hub {
         self.core.lock().world.get(id.as_str()).filter(|_device| principal.may_see(id.as_str())).cloned()
     }
 
-    /// Adds a device or says anew what it is; done when it is kept.
+    /// Adds a device or says anew what it is.
     ///
     /// # Errors
-    /// The refusal for the client, or a fault of the store.
-    pub async fn register(&self, device: NewDevice, now: Now) -> Result<Result<Device, Refusal>, HubFault> {
-        let (registered, saved) = {
-            let mut events = Vec::new();
-            let mut core = self.core.lock();
-            let registered = match core.world.register(device, now, &mut events) {
-                Ok(device) => device,
-                Err(refused) => return Ok(Err(refusal(refused))),
-            };
-            self.spread(&events, now);
-            (registered, self.saving.send(changes(&events)))
-        };
-        self.wait_for(saved).await?;
-        Ok(Ok(registered))
+    /// The refusal for the client.
+    pub fn register(&self, device: NewDevice, now: Now) -> Result<(Device, Kept), Refusal> {
+        let mut events = Vec::new();
+        let mut core = self.core.lock();
+        let registered = core.world.register(device, now, &mut events).map_err(refusal)?;
+        self.spread(&events, now);
+        Ok((registered, self.kept([self.writer.entrust(records(&events))])))
     }
 
-    /// Changes what is said of a device; done when it is kept. `None` when there is no such device.
-    ///
-    /// # Errors
-    /// A fault of the store.
-    pub async fn update(&self, id: &DeviceId, wanted: Changes, now: Now) -> Result<Option<Device>, HubFault> {
-        let (device, saved) = {
-            let mut events = Vec::new();
-            let mut core = self.core.lock();
-            let device = core.world.update(id, wanted, &mut events);
-            self.spread(&events, now);
-            (device, self.saving.send(changes(&events)))
-        };
-        self.wait_for(saved).await?;
-        Ok(device)
+    /// Changes what is said of a device. `None` when there is no such device.
+    pub fn update(&self, id: &DeviceId, wanted: Changes, now: Now) -> Option<(Device, Kept)> {
+        let mut events = Vec::new();
+        let mut core = self.core.lock();
+        let device = core.world.update(id, wanted, &mut events)?;
+        self.spread(&events, now);
+        Some((device, self.kept([self.writer.entrust(records(&events))])))
     }
 
-    /// Takes a device away with its history; done when that is kept. Says whether there was one.
-    ///
-    /// # Errors
-    /// A fault of the store.
-    pub async fn remove(&self, id: &DeviceId, now: Now) -> Result<bool, HubFault> {
-        let (was_there, forgotten, saved) = {
-            let mut events = Vec::new();
-            let mut core = self.core.lock();
-            let was_there = core.world.remove(id, &mut events).is_some();
-            self.spread(&events, now);
-            (was_there, self.history.forget(id.clone()), self.saving.send(changes(&events)))
-        };
-        forgotten.await?;
-        self.wait_for(saved).await?;
-        Ok(was_there)
-    }
-
-    /// A page of a device's past locations.
-    ///
-    /// # Errors
-    /// A fault of the store.
-    pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, HubFault> {
-        Ok(self.history.page(query).await?)
+    /// Takes a device away with its history. `None` when there is no such device.
+    pub fn remove(&self, id: &DeviceId, now: Now) -> Option<Kept> {
+        let mut events = Vec::new();
+        let mut core = self.core.lock();
+        core.world.remove(id, &mut events)?;
+        self.spread(&events, now);
+        Some(self.kept([self.writer.entrust(records(&events))]))
     }
 
     // --- rooms
@@ -363,7 +360,7 @@ impl Hub {
         let devices = devices.iter().map(|&device| device.clone()).collect();
         self.rooms.publish(room, devices, from, at, |epoch, seq| {
             let numbered = Numbered { room: room.as_str(), epoch, seq };
-            anita_ws::frame::text(&Outgoing::numbered(payload, numbered).to_text())
+            Outgoing::numbered(payload, numbered).to_text()
         })
     }
 
@@ -375,9 +372,9 @@ impl Hub {
         payload: &serde_json::Value,
         at: Timestamp,
     ) -> Option<(Arc<str>, u64)> {
-        self.rooms.publish(room, Vec::new(), None, at, |epoch, seq| -> Bytes {
+        self.rooms.publish(room, Vec::new(), None, at, |epoch, seq| {
             let numbered = Numbered { room: room.as_str(), epoch, seq };
-            anita_ws::frame::text(&anita_wire::encode(name, payload, None, Some(numbered)))
+            anita_wire::encode(name, payload, None, Some(numbered))
         })
     }
 
@@ -416,15 +413,6 @@ impl Hub {
             }
         }
     }
-
-    /// Waits until the store has what was sent to it.
-    async fn wait_for(&self, saved: Option<Ticket<'_>>) -> Result<(), HubFault> {
-        let Some(saved) = saved else { return Ok(()) };
-        saved.kept().await.map_err(|error| {
-            self.metrics.store_errors.inc();
-            error.into()
-        })
-    }
 }
 
 /// What views have to know of an event.
@@ -438,17 +426,6 @@ fn change(event: &Event) -> Option<Change> {
     }
 }
 
-/// What the registry has to remember of events.
-fn changes(events: &[Event]) -> impl Iterator<Item = (DeviceId, DeviceChange)> {
-    events.iter().filter_map(|event| match event {
-        Event::Registered(device) | Event::Updated(device) => {
-            Some((device.id.clone(), DeviceChange::Save(record(device))))
-        }
-        Event::Removed(id) => Some((id.clone(), DeviceChange::Remove(id.clone()))),
-        Event::StatusChanged(_) | Event::Near(_) => None,
-    })
-}
-
 fn refusal(refused: Refused) -> Refusal {
     let code = match refused {
         Refused::Future { .. } => ErrorCode::OutOfRange,
@@ -456,23 +433,4 @@ fn refusal(refused: Refused) -> Refusal {
         Refused::TooManyDevices { .. } => ErrorCode::LimitReached,
     };
     Refusal::saying(code, format!("{refused}."))
-}
-
-fn record(device: &Device) -> DeviceRecord {
-    DeviceRecord {
-        id: device.id.clone(),
-        name: device.name.clone(),
-        kind: device.kind,
-        site: device.site.clone(),
-        mounted_at: device.mounted_at,
-        floor: device.floor,
-    }
-}
-
-fn restored(record: DeviceRecord) -> Device {
-    let mut device = Device::new(record.id, record.kind, record.site);
-    device.name = record.name;
-    device.mounted_at = record.mounted_at;
-    device.floor = record.floor;
-    device
 }

@@ -9,14 +9,15 @@
 mod connections;
 mod hub;
 mod ids;
+mod keeping;
 mod manager;
 mod rooms;
-mod saving;
 mod shard;
 
 pub use connections::{Connections, Endpoint, Peer, PeerInfo, Registration};
-pub use hub::{DeviceFilter, DevicePage, Hub, HubFault, HubSettings, ReportOutcome};
+pub use hub::{DeviceFilter, DevicePage, Hub, HubFault, HubSettings, Kept, Past, ReportOutcome, Reported};
 pub use ids::{ConnectionId, random_token};
+pub use keeping::{Durability, Keeping};
 pub use manager::WebSocketManager;
 pub use rooms::{Heard, JoinRefused, Joined, RoomEvent, RoomLimits, Rooms};
 pub use shard::{NextTurn, Outlet, SendMany, Shard};

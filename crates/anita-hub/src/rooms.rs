@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anita_model::{DeviceId, Now, RoomName, Timestamp};
+use anita_store::{EventRecord, RoomRecord};
 use anita_wire::request::Since;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::connections::Peer;
 use crate::ids::{ConnectionId, random_token};
+use crate::keeping::{EventLog, Telling};
 
 /// What rooms may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +110,25 @@ impl Room {
         self.empty_since.is_some_and(|since| self.seq == 0 || uptime.saturating_sub(since) >= linger)
     }
 
+    /// As it was, with `skipped` numbers that may have been told and are lost.
+    fn restored(record: RoomRecord, skipped: u64, limits: &RoomLimits, now: Now) -> Self {
+        let mut room = Self { epoch: record.epoch, ..Self::new(now) };
+        for event in record.events {
+            let EventRecord { seq, at, devices, text, .. } = event;
+            // Who said it is gone, and would hear it as anybody does.
+            let frame = anita_ws::frame::text(&text);
+            room.push(RoomEvent { seq, frame, devices, from: None, at }, limits);
+        }
+        room.seq = record.seq.saturating_add(skipped);
+        room
+    }
+
+    /// Whether everything after a number is in the ring.
+    fn has_all_after(&self, seq: u64) -> bool {
+        let first = self.ring.partition_point(|event| event.seq <= seq);
+        seq <= self.seq && (self.ring.len() - first) as u64 == self.seq - seq
+    }
+
     fn push(&mut self, event: RoomEvent, limits: &RoomLimits) {
         self.ring_bytes += event.frame.len();
         self.ring.push_back(Arc::new(event));
@@ -166,12 +187,30 @@ pub struct Heard {
 pub struct Rooms {
     limits: RoomLimits,
     rooms: Mutex<HashMap<RoomName, Room>>,
+    /// Taken while the rooms are locked.
+    log: Mutex<EventLog>,
 }
 
 impl Rooms {
-    /// No rooms but `uwb`, which is always there.
-    pub fn new(limits: RoomLimits, now: Now) -> Self {
-        Self { limits, rooms: Mutex::new(HashMap::from([(RoomName::uwb(), Room::new(now))])) }
+    /// The rooms as they were, and `uwb`, which is always there. `skipped` numbers of each may have been told and are
+    /// lost.
+    pub(crate) fn new(
+        limits: RoomLimits,
+        remembered: Vec<RoomRecord>,
+        skipped: u64,
+        log: EventLog,
+        now: Now,
+    ) -> Self {
+        let mut rooms = HashMap::from([(RoomName::uwb(), Room::new(now))]);
+        for record in remembered.into_iter().take(limits.rooms_max) {
+            rooms.insert(record.name.clone(), Room::restored(record, skipped, &limits, now));
+        }
+        Self { limits, rooms: Mutex::new(rooms), log: Mutex::new(log) }
+    }
+
+    /// Says that everything that was told is kept. Nothing is told afterwards.
+    pub(crate) fn close(&self) {
+        self.log.lock().close();
     }
 
     /// The limits.
@@ -205,10 +244,7 @@ impl Rooms {
             room.empty_since = None;
             peer.rooms.lock().insert(name.clone());
         }
-        let recovered = since.map(|since| {
-            let oldest_kept = room.ring.front().map_or(room.seq + 1, |event| event.seq);
-            *since.epoch == *room.epoch && since.seq <= room.seq && since.seq + 1 >= oldest_kept
-        });
+        let recovered = since.map(|since| *since.epoch == *room.epoch && room.has_all_after(since.seq));
         let heard_seq = match (since, recovered) {
             (Some(since), Some(true)) => since.seq,
             _ => room.seq,
@@ -261,20 +297,30 @@ impl Rooms {
         self.rooms.lock().retain(|name, room| !room.is_unused(uptime, self.limits.linger) || *name == uwb);
     }
 
-    /// Says something in a room. The function gets the epoch and the number, and makes the frame. Returns them, or
-    /// `None` when there is no such room.
+    /// Says something in a room, and keeps it. The function gets the epoch and the number, and makes the message. Returns
+    /// them, or `None` when there is no such room.
     pub fn publish(
         &self,
         name: &RoomName,
         devices: Vec<DeviceId>,
         from: Option<&ConnectionId>,
         at: Timestamp,
-        frame: impl FnOnce(&str, u64) -> Bytes,
+        text: impl FnOnce(&str, u64) -> String,
     ) -> Option<(Arc<str>, u64)> {
         let mut rooms = self.rooms.lock();
         let room = rooms.get_mut(name)?;
         room.seq += 1;
-        let frame = frame(&room.epoch, room.seq);
+        let text = text(&room.epoch, room.seq);
+        self.log.lock().keep(Telling {
+            room: name,
+            epoch: &room.epoch,
+            seq: room.seq,
+            at,
+            devices: &devices,
+            from: from.map(|id| id.as_str().into()),
+            text: &text,
+        });
+        let frame = anita_ws::frame::text(&text);
         let event = RoomEvent { seq: room.seq, frame, devices, from: from.cloned(), at };
         room.push(event, &self.limits);
         for member in room.members.values() {
@@ -287,10 +333,13 @@ impl Rooms {
     pub fn heard_after(&self, name: &RoomName, seq: u64, events_max: usize) -> Heard {
         let rooms = self.rooms.lock();
         let Some(room) = rooms.get(name) else { return Heard::default() };
-        let oldest_kept = room.ring.front().map_or(room.seq + 1, |event| event.seq);
-        let gap = (seq + 1 < oldest_kept).then(|| (seq + 1, oldest_kept - 1));
         let first = room.ring.partition_point(|event| event.seq <= seq);
-        let events = room.ring.range(first..).take(events_max).cloned().collect();
+        let kept = || room.ring.range(first..);
+        // What is not in the ring is before it, or was lost when the server crashed.
+        let next_kept = kept().next().map_or(room.seq + 1, |event| event.seq);
+        let gap = (seq + 1 < next_kept).then(|| (seq + 1, next_kept - 1));
+        let in_a_row = kept().zip(next_kept..).take_while(|(event, expected)| event.seq == *expected);
+        let events = in_a_row.take(events_max).map(|(event, _expected)| Arc::clone(event)).collect();
         Heard { gap, epoch: Arc::clone(&room.epoch), events }
     }
 

@@ -7,6 +7,8 @@ mod ages;
 
 pub use ages::{AgeCounts, AgeHistogram};
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -67,6 +69,20 @@ pub struct SourceLabels {
     pub source: String,
 }
 
+/// Which state the store is in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StateLabels {
+    /// `well`, `spooling`, `slow`, `full` or `away`.
+    pub state: &'static str,
+}
+
+/// Which kind of thing is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct KindLabels {
+    /// `fixes`, `events` or `audit`; of what was removed also `fixes_thinned`.
+    pub kind: &'static str,
+}
+
 /// Which source, and why a message of it was not understood.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct MalformedLabels {
@@ -120,8 +136,34 @@ pub struct Metrics {
     pub source_dropped: Family<SourceLabels, Gauge>,
     /// How often a source was started anew.
     pub source_restarts: Family<SourceLabels, Gauge>,
-    /// Saves that the store refused.
+    /// Requests that the store did not do.
     pub store_errors: Counter,
+    /// 1 for the state that the store is in.
+    pub store_state: Family<StateLabels, Gauge>,
+    /// Fixes that wait for the store.
+    pub store_waiting_fixes: Gauge,
+    /// Changes of the registry, events and the like that wait for the store.
+    pub store_backlog: Gauge,
+    /// Of those, how many were given up because too many waited.
+    pub store_given_up: Counter,
+    /// Fixes in the spool, while the store behind it is away.
+    pub store_spooled_fixes: Gauge,
+    /// Commits that succeeded.
+    pub store_commits: Counter,
+    /// Commits that failed.
+    pub store_failures: Counter,
+    /// How long commits took in all, seconds.
+    pub store_commit_seconds: Counter<f64, AtomicU64>,
+    /// Fixes that were stored.
+    pub store_fixes: Counter,
+    /// What the store holds, by kind.
+    pub store_records: Family<KindLabels, Gauge>,
+    /// The room that takes, by kind.
+    pub store_bytes: Family<KindLabels, Gauge>,
+    /// What the store takes on the disk.
+    pub store_disk_bytes: Gauge,
+    /// What was deleted or thinned out, by kind.
+    pub store_removed: Family<KindLabels, Counter>,
     /// Actions that were refused for want of a permission.
     pub forbidden: Counter,
 }
@@ -151,6 +193,19 @@ impl Default for Metrics {
             source_dropped: Family::default(),
             source_restarts: Family::default(),
             store_errors: Counter::default(),
+            store_state: Family::default(),
+            store_waiting_fixes: Gauge::default(),
+            store_backlog: Gauge::default(),
+            store_given_up: Counter::default(),
+            store_spooled_fixes: Gauge::default(),
+            store_commits: Counter::default(),
+            store_failures: Counter::default(),
+            store_commit_seconds: Counter::default(),
+            store_fixes: Counter::default(),
+            store_records: Family::default(),
+            store_bytes: Family::default(),
+            store_disk_bytes: Gauge::default(),
+            store_removed: Family::default(),
             forbidden: Counter::default(),
         };
         metrics.register();
@@ -211,8 +266,44 @@ impl Metrics {
             self.source_dropped.clone(),
         );
         it.register("source_restarts", "How often a source was started anew", self.source_restarts.clone());
-        it.register("store_errors", "Saves that the store refused", self.store_errors.clone());
         it.register("forbidden", "Actions refused for want of a permission", self.forbidden.clone());
+        self.register_store();
+    }
+
+    fn register_store(&mut self) {
+        let it = &mut self.registry;
+        it.register("store_errors", "Requests that the store did not do", self.store_errors.clone());
+        it.register("store_state", "1 for the state that the store is in", self.store_state.clone());
+        it.register("store_waiting_fixes", "Fixes that wait for the store", self.store_waiting_fixes.clone());
+        it.register(
+            "store_backlog",
+            "Changes and events that wait for the store",
+            self.store_backlog.clone(),
+        );
+        it.register(
+            "store_given_up",
+            "Changes and events that were given up because too many waited",
+            self.store_given_up.clone(),
+        );
+        it.register("store_spooled_fixes", "Fixes in the spool", self.store_spooled_fixes.clone());
+        it.register("store_commits", "Commits that succeeded", self.store_commits.clone());
+        it.register("store_failures", "Commits that failed", self.store_failures.clone());
+        it.register_with_unit(
+            "store_commit",
+            "How long commits took in all",
+            Unit::Seconds,
+            self.store_commit_seconds.clone(),
+        );
+        it.register("store_fixes", "Fixes that were stored", self.store_fixes.clone());
+        it.register("store_records", "What the store holds, by kind", self.store_records.clone());
+        it.register_with_unit("store", "The room that takes, by kind", Unit::Bytes, self.store_bytes.clone());
+        it.register_with_unit(
+            "store_disk",
+            "What the store takes on the disk",
+            Unit::Bytes,
+            self.store_disk_bytes.clone(),
+        );
+        it.register("store_removed", "What was deleted or thinned out, by kind", self.store_removed.clone());
     }
 
     /// The text page, `OpenMetrics` 1.0.

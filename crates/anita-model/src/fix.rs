@@ -45,6 +45,9 @@ pub struct Fix {
     pub received_at: Timestamp,
     /// Which source brought it.
     pub source: SourceName,
+    /// The source's own number of the fix, if it counts them: of one device, the same time and the same number are the
+    /// same fix, however often it arrives.
+    pub sequence: Option<u64>,
 }
 
 /// A sign of life or a description of a device that carries no live location.

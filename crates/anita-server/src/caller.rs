@@ -1,8 +1,10 @@
 //! Who makes an HTTP request: from which address, over what, and with which token or session.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use anita_auth::{Permission, Principal};
+use anita_store::AuditRecord;
 use anita_wire::ErrorCode;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -74,10 +76,13 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Somebody with a valid token or session.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Caller {
     /// Who.
     pub(crate) principal: Principal,
+    /// From where.
+    address: Option<IpAddr>,
+    server: Arc<Server>,
 }
 
 impl Caller {
@@ -86,22 +91,38 @@ impl Caller {
         if self.principal.may(permission) {
             return Ok(());
         }
-        tracing::warn!(target: "anita::audit", subject = self.principal.subject, needed = permission.as_str(),
-            outcome = "forbidden", "a request was refused");
+        self.audit("request", permission.as_str(), "forbidden");
         let message = format!("This needs the permission {}.", permission.as_str());
         Err(Problem::saying(ErrorCode::Forbidden, message))
     }
+
+    /// Leaves an entry in the audit trail: what was done or tried, with what, and how it ended.
+    pub(crate) fn audit(&self, action: &str, object: &str, outcome: &str) {
+        audit(&self.server, self.address, &self.principal.subject, [action, object, outcome]);
+    }
 }
 
-impl FromRequestParts<std::sync::Arc<Server>> for Caller {
+fn audit(server: &Server, address: Option<IpAddr>, subject: &str, [action, object, outcome]: [&str; 3]) {
+    server.context.hub.audit(AuditRecord {
+        at: server.clock.now().wall,
+        subject: subject.to_owned(),
+        action: action.to_owned(),
+        object: object.to_owned(),
+        outcome: outcome.to_owned(),
+        address: address.map(|address| address.to_string()),
+    });
+}
+
+impl FromRequestParts<Arc<Server>> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, server: &std::sync::Arc<Server>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Problem> {
         let principal = principal_of(parts, server)?;
         server.count_request(&principal).map_err(|wait| {
             Problem::busy(ErrorCode::RateLimited, "Too many requests; send several locations in one.", wait)
         })?;
-        Ok(Self { principal })
+        let address = wire_of(parts)?.client_address(server, &parts.headers);
+        Ok(Self { principal, address, server: Arc::clone(server) })
     }
 }
 
@@ -109,7 +130,7 @@ impl FromRequestParts<std::sync::Arc<Server>> for Caller {
 fn principal_of(parts: &Parts, server: &Server) -> Result<Principal, Problem> {
     let now = server.clock.now().wall;
     if let Some(token) = bearer(&parts.headers) {
-        return server.context.verifier.verify(token, now).map_err(token_problem);
+        return server.context.verifier.verify(token, now).map_err(|error| token_problem(error, parts, server));
     }
     let wire = wire_of(parts)?;
     let id = cookie(&parts.headers).ok_or(ErrorCode::Unauthenticated)?;
@@ -131,9 +152,9 @@ pub(crate) fn wire_of(parts: &Parts) -> Result<Wire, Problem> {
     })
 }
 
-/// A token that is not accepted, as a problem; it leaves an audit line.
-pub(crate) fn token_problem(error: anita_auth::TokenError) -> Problem {
-    tracing::info!(target: "anita::audit", action = "request", outcome = "refused", reason = %error,
-        "a token was refused");
+/// A token that is not accepted, as a problem; it leaves an entry in the audit trail.
+pub(crate) fn token_problem(error: anita_auth::TokenError, parts: &Parts, server: &Server) -> Problem {
+    let address = wire_of(parts).ok().and_then(|wire| wire.client_address(server, &parts.headers));
+    audit(server, address, "", ["authenticate", &error.to_string(), "refused"]);
     Problem(anita_session::token_refusal(error))
 }

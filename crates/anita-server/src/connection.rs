@@ -26,9 +26,6 @@ const QUEUE_BYTES_MAX: usize = 256 * 1024;
 /// What a connection may have waiting when all of them together have too much, bytes.
 const QUEUE_BYTES_OF_ALL: usize = 16 * 1024;
 
-/// How long a handler may take; the store and an application's own handlers are what can.
-const HANDLER_DEADLINE: Duration = Duration::from_secs(30);
-
 /// How many fragments one message may have.
 const FRAGMENT_COUNT_MAX: usize = 1_024;
 
@@ -51,6 +48,7 @@ enum Wake {
     Socket(Result<Event, SocketError>),
     Bell,
     Due,
+    Answered,
     Draining,
 }
 
@@ -141,16 +139,17 @@ async fn converse(server: &Server, line: &Line, mut session: Box<Session>) {
             session.on_memory();
             continue;
         }
-        let reading = if has_room { Reading::Active } else { Reading::Paused };
+        let reading = if has_room && !session.is_full() { Reading::Active } else { Reading::Paused };
         let due = tokio::time::sleep_until(server.clock.instant_of(session.wake_at()));
         let wake = tokio::select! {
             event = line.next(reading) => Wake::Socket(event),
             () = peer.bell.notified() => Wake::Bell,
             () = due => Wake::Due,
+            () = session.answered() => Wake::Answered,
             () = server.draining.cancelled() => Wake::Draining,
         };
         match wake {
-            Wake::Socket(Ok(Event::Message(message))) => match heard(server, &mut session, message).await {
+            Wake::Socket(Ok(Event::Message(message))) => match heard(server, &mut session, message) {
                 Heard::Request => {}
                 // A sign of life brings nothing new for the peer.
                 Heard::Control => continue,
@@ -160,7 +159,7 @@ async fn converse(server: &Server, line: &Line, mut session: Box<Session>) {
                     return;
                 }
             },
-            Wake::Socket(Ok(Event::Flushed)) | Wake::Bell | Wake::Due => {}
+            Wake::Socket(Ok(Event::Flushed)) | Wake::Bell | Wake::Due | Wake::Answered => {}
             Wake::Socket(Err(error)) => {
                 drop(session);
                 gone(server, line, &error).await;
@@ -206,14 +205,11 @@ enum Heard {
 }
 
 /// Hands a message to the session.
-async fn heard(server: &Server, session: &mut Session, message: Message) -> Heard {
+fn heard(server: &Server, session: &mut Session, message: Message) -> Heard {
     let now = server.clock.now();
     match message {
         Message::Text(text) => {
-            let handled = Box::pin(session.on_text(text.as_str(), now));
-            if tokio::time::timeout(HANDLER_DEADLINE, handled).await.is_err() {
-                session.on_stuck();
-            }
+            session.on_text(text.as_str(), now);
             Heard::Request
         }
         Message::Binary(_bytes) => {

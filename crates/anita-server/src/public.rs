@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anita_auth::Permission;
 use anita_metrics::{MalformedLabels, SourceLabels};
+use anita_store::State as StoreState;
 use anita_wire::ErrorCode;
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
@@ -22,7 +23,8 @@ pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `/readyz`: whether new clients are welcome, and how the sources are.
+/// `/readyz`: whether new clients are welcome, and how the sources and the store are. Live data flow whatever the store
+/// does, so a store that is away makes the server degraded and not unready.
 pub(crate) async fn readyz(State(server): State<Arc<Server>>) -> Response {
     let is_ready = server.is_ready();
     let sources: Vec<Value> = server
@@ -32,7 +34,20 @@ pub(crate) async fn readyz(State(server): State<Arc<Server>>) -> Response {
         .map(|source| json!({ "name": source.name, "state": source.state, "restarts": source.restarts }))
         .collect();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": is_ready, "sources": sources }))).into_response()
+    let health = server.context.hub.store_health();
+    let word = match (is_ready, health.state) {
+        (false, _) => "draining",
+        (true, StoreState::Well) => "ok",
+        (true, StoreState::Spooling | StoreState::Slow | StoreState::Full | StoreState::Away) => "degraded",
+    };
+    let store = json!({
+        "state": health.state.as_str(),
+        "waiting_fixes": health.waiting_fixes,
+        "waiting_records": health.backlog,
+        "spooled_fixes": health.spooled_fixes,
+    });
+    let body = json!({ "ready": is_ready, "status": word, "store": store, "sources": sources });
+    (status, Json(body)).into_response()
 }
 
 /// `/metrics`: open on loopback and for the configured addresses, else with a token.

@@ -119,7 +119,8 @@ async fn begin_session(State(server): State<Arc<Server>>, request: Request) -> R
         decode_payload::<anita_wire::request::Authenticate>(text).map_err(Problem)?.token
     };
     let now = server.clock.now().wall;
-    let principal = server.context.verifier.verify(&token, now).map_err(token_problem)?;
+    let principal = server.context.verifier.verify(&token, now);
+    let principal = principal.map_err(|error| token_problem(error, &parts, &server))?;
     server
         .count_request(&principal)
         .map_err(|wait| Problem::busy(ErrorCode::RateLimited, "Too many requests.", wait))?;
@@ -150,7 +151,7 @@ async fn show_session(caller: Caller) -> Json<Value> {
 async fn end_session(State(server): State<Arc<Server>>, caller: Caller, headers: HeaderMap) -> Response {
     if let Some(id) = cookie(&headers) {
         server.pages.end(id);
-        tracing::info!(target: "anita::audit", subject = caller.principal.subject, action = "sign out", "a session ended");
+        caller.audit("sign out", "", "done");
     }
     let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()
@@ -178,8 +179,9 @@ async fn report_locations(
         items(text)?
     };
     let (hub, now) = (&server.context.hub, server.clock.now());
-    let reported =
-        anita_session::report(hub, &caller.principal, &SourceName::http(), report.items, now).await?;
+    let (reported, kept) =
+        anita_session::report(hub, &caller.principal, &SourceName::http(), report.items, now);
+    kept.await.map_err(anita_session::Refused::from)?;
     Ok(Json(reported))
 }
 
@@ -270,7 +272,7 @@ async fn show_history(
 ) -> Result<Json<anita_wire::message::LocationHistory>, Problem> {
     caller.require(Permission::HistoryRead)?;
     let payload: GetLocationHistory = query_payload(query.as_deref(), &[("device_id", &id)], &[])?;
-    Ok(Json(anita_session::history_page(&server.context.hub, &caller.principal, &payload).await?))
+    Ok(Json(anita_session::history_page(&server.context.hub, &caller.principal, &payload)?.await?))
 }
 
 /// `GET /api/v1/site`: the floor plan.
@@ -318,5 +320,9 @@ async fn close_connection(
 ) -> Result<StatusCode, Problem> {
     caller.require(Permission::ConnectionsManage)?;
     let was_there = anita_hub::WebSocketManager::new(Arc::clone(&server.context.hub)).disconnect(&id);
-    if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(ErrorCode::NotFound.into()) }
+    if !was_there {
+        return Err(ErrorCode::NotFound.into());
+    }
+    caller.audit("close connection", &id, "done");
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -66,8 +66,7 @@ impl Session {
     }
 
     pub(crate) fn audit_token(&self, error: TokenError) {
-        tracing::info!(target: "anita::audit", action = "authenticate", outcome = "refused", reason = %error,
-            client = self.client_id(), address = ?self.peer().address, "a token was refused");
+        self.audit("authenticate", &error.to_string(), "refused");
     }
 
     /// Somebody is known: checks the endpoint, says the hello, joins what the endpoint joins.

@@ -8,6 +8,7 @@ use anita_hub::Hub;
 use anita_wire::limits;
 
 use crate::extension::Extensions;
+use crate::playback::Playbacks;
 
 /// The settings of conversations.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,6 +62,8 @@ pub struct Context {
     pub settings: SessionSettings,
     /// The application's own message types.
     pub extensions: Extensions,
+    /// The playbacks under way.
+    pub playbacks: Arc<Playbacks>,
 }
 
 /// What a client brought when it connected.

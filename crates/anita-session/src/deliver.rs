@@ -120,6 +120,7 @@ impl Session {
 
     /// What the principal may see, in each of its views, from now on.
     pub(crate) fn see(&mut self, principal: &Principal, now: Now) {
+        self.narrow_playback(principal, now);
         let may_see = principal.may(Permission::DevicesRead);
         let rights = if may_see { principal.devices.clone() } else { Patterns::none() };
         let seat = self.peer().seat;

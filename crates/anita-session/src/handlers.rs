@@ -2,20 +2,20 @@
 
 mod devices;
 pub(crate) mod locations;
+mod playback;
 mod rooms;
 mod system;
 mod tracking;
 pub(crate) mod views;
 
-use anita_hub::HubFault;
+use anita_hub::{HubFault, Kept};
+use anita_store::StoreError;
 use anita_wire::message::ServerPayload;
 use anita_wire::{ErrorCode, Outgoing, Refusal, RequestId};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 
 pub use devices::{device_list, history_page};
-
-/// When to try again after a fault of the store, milliseconds.
-const STORE_RETRY_AFTER_MS: u64 = 1_000;
 
 /// A request that is not done: the client's refusal. A fault is logged where it becomes one.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,17 +35,46 @@ impl From<ErrorCode> for Refused {
 
 impl From<HubFault> for Refused {
     fn from(fault: HubFault) -> Self {
-        let cause = std::error::Error::source(&fault).map(ToString::to_string);
-        tracing::error!(error = %fault, cause, "a request met a fault");
         match fault {
-            HubFault::Store(_) => {
-                Self(Refusal::new(ErrorCode::Unavailable).with_retry_after_ms(STORE_RETRY_AFTER_MS))
+            HubFault::Store { cause: StoreError::Invalid(cause), .. } => {
+                tracing::error!(%cause, "the store cannot hold what was sent");
+                Self(ErrorCode::Internal.into())
+            }
+            // How the store is, is said in the log when that changes.
+            HubFault::Store { cause, retry_after } => {
+                tracing::debug!(error = %cause, "a request was refused because of the store");
+                let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+                Self(Refusal::new(ErrorCode::Unavailable).with_retry_after_ms(retry_after_ms))
+            }
+            HubFault::Told(error) => {
+                tracing::error!(%error, "a request met a fault");
+                Self(ErrorCode::Internal.into())
             }
         }
     }
 }
 
+/// What a handler gives back.
+pub(crate) enum Answer {
+    /// The complete frame.
+    Now(Bytes),
+    /// The same, when something else is done. The conversation goes on meanwhile.
+    Later(Answering),
+}
+
+/// An answer under way.
+pub(crate) type Answering = BoxFuture<'static, Result<Bytes, Refused>>;
+
 /// The complete frame of an answer.
 pub(crate) fn answer<P: ServerPayload>(payload: &P, id: Option<&RequestId>) -> Bytes {
     anita_ws::frame::text(&Outgoing::answer(payload, id).to_text())
+}
+
+/// The same, when something is kept.
+pub(crate) fn answer_kept<P: ServerPayload>(kept: Kept, payload: &P, id: Option<&RequestId>) -> Answering {
+    let frame = answer(payload, id);
+    Box::pin(async move {
+        kept.await?;
+        Ok(frame)
+    })
 }

@@ -4,12 +4,16 @@
 //! and takes what it wants to say. Its router (`router.rs`) is one exhaustive match from a request to its permission,
 //! and one to its handler.
 
+pub mod past;
+
+mod answering;
 mod authentication;
 mod budget;
 mod context;
 mod deliver;
 mod extension;
 mod handlers;
+mod playback;
 mod router;
 mod session;
 
@@ -19,5 +23,6 @@ pub use context::{Context, Credentials, SessionSettings};
 pub use extension::{Caller, ExtensionError, Extensions};
 pub use handlers::locations::report;
 pub use handlers::{Refused, device_list, history_page};
+pub use playback::{PLAYBACKS_MAX, Playbacks};
 pub use router::refusal_frame;
 pub use session::{Closing, Delivery, Session};

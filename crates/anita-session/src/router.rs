@@ -8,7 +8,7 @@ use anita_wire::{ErrorCode, Incoming, Refusal, Request, RequestId, RequestKind, 
 use bytes::Bytes;
 
 use crate::extension::Caller;
-use crate::handlers::{Refused, answer};
+use crate::handlers::{Answer, Answering, Refused, answer};
 use crate::session::Session;
 
 /// What a request needs; `None` where being authenticated is enough.
@@ -19,6 +19,7 @@ pub(crate) fn permission(request: RequestKind) -> Option<Permission> {
         | RequestKind::LeaveRoom
         | RequestKind::Unsubscribe
         | RequestKind::GetConnectionStats
+        | RequestKind::StopPlayback
         | RequestKind::StopPositionTracking => None,
         RequestKind::JoinRoom => Some(Permission::RoomsJoin),
         RequestKind::GetRoomMembers => Some(Permission::RoomsMembers),
@@ -32,16 +33,18 @@ pub(crate) fn permission(request: RequestKind) -> Option<Permission> {
             Some(Permission::DevicesWrite)
         }
         RequestKind::ReportLocation => Some(Permission::LocationsReport),
-        RequestKind::GetLocationHistory => Some(Permission::HistoryRead),
+        RequestKind::GetLocationHistory | RequestKind::PlayHistory | RequestKind::UpdatePlayback => {
+            Some(Permission::HistoryRead)
+        }
     }
 }
 
 impl Session {
-    /// Asks for a request's permission, reads it, and calls its handler. The answer is a complete frame. What is not
-    /// allowed is refused as such, whatever its payload.
-    pub(crate) async fn route(&mut self, incoming: &Incoming<'_>, now: Now) -> Result<Bytes, Refused> {
+    /// Asks for a request's permission, reads it, and calls its handler. What is not allowed is refused as such, whatever
+    /// its payload.
+    pub(crate) fn route(&mut self, incoming: &Incoming<'_>, now: Now) -> Result<Answer, Refused> {
         let Some(kind) = RequestKind::from_type(&incoming.name) else {
-            return self.route_extension(incoming, now).await;
+            return self.route_extension(incoming, now).map(Answer::Later);
         };
         self.context.hub.metrics().count_message(kind.type_name());
         if let Some(permission) = permission(kind) {
@@ -49,7 +52,21 @@ impl Session {
         }
         let request = kind.decode(incoming.payload)?;
         let id = incoming.id.as_ref();
-        match request {
+        let frame = match request {
+            // What asks or changes the store is answered when that is done.
+            Request::RegisterDevice(payload) => {
+                return self.register_device(payload, id, now).map(Answer::Later);
+            }
+            Request::UpdateDevice(payload) => return self.update_device(payload, id, now).map(Answer::Later),
+            Request::RemoveDevice(payload) => {
+                return self.remove_device(&payload, id, now).map(Answer::Later);
+            }
+            Request::ReportLocation(payload) => {
+                return self.report_location(payload, id, now).map(Answer::Later);
+            }
+            Request::GetLocationHistory(payload) => {
+                return self.location_history(&payload, id).map(Answer::Later);
+            }
             Request::Authenticate(payload) => self.refresh(&payload, id, now),
             Request::Ping(_) => Ok(answer(&Pong { server_time: Time(now.wall) }, id)),
             Request::JoinRoom(payload) => self.join_room(&payload, id, now),
@@ -58,22 +75,21 @@ impl Session {
             Request::SendToRoom(payload) => self.send_to_room(payload, id, now),
             Request::GetActiveDevices(payload) => self.device_list(&payload, id),
             Request::GetDeviceLocation(payload) => self.device_location(&payload, id),
-            Request::RegisterDevice(payload) => self.register_device(payload, id, now).await,
-            Request::UpdateDevice(payload) => self.update_device(payload, id, now).await,
-            Request::RemoveDevice(payload) => self.remove_device(&payload, id, now).await,
             Request::StartPositionTracking(payload) => self.start_tracking(payload, id, now),
             Request::StopPositionTracking(_) => Ok(self.stop_tracking(id, now)),
             Request::Subscribe(payload) => self.subscribe(payload, id, now),
             Request::UpdateSubscription(payload) => self.update_subscription(payload, id, now),
             Request::Unsubscribe(payload) => self.unsubscribe(payload, id, now),
             Request::GetConnectionStats(_) => Ok(self.connection_stats(id, now)),
-            Request::ReportLocation(payload) => self.report_location(payload, id, now).await,
-            Request::GetLocationHistory(payload) => self.location_history(&payload, id).await,
-        }
+            Request::PlayHistory(payload) => self.play_history(payload, id, now),
+            Request::UpdatePlayback(payload) => self.update_playback(&payload, id, now),
+            Request::StopPlayback(_) => Ok(self.stop_playback(id, now)),
+        };
+        frame.map(Answer::Now)
     }
 
     /// The same for an application's own types.
-    async fn route_extension(&mut self, incoming: &Incoming<'_>, now: Now) -> Result<Bytes, Refused> {
+    fn route_extension(&mut self, incoming: &Incoming<'_>, now: Now) -> Result<Answering, Refused> {
         if !self.context.extensions.has(&incoming.name) {
             self.context.hub.metrics().count_message("unknown");
             let name: String = incoming.name.chars().take(64).collect();
@@ -93,7 +109,8 @@ impl Session {
         };
         let answering = self.context.extensions.call(&incoming.name, caller, incoming.payload);
         let (answer_type, pending) = answering.ok_or(ErrorCode::UnknownType)?;
-        Ok(custom(answer_type, &pending.await?, incoming.id.as_ref()))
+        let id = incoming.id.clone();
+        Ok(Box::pin(async move { Ok(custom(answer_type, &pending.await?, id.as_ref())) }))
     }
 
     /// Refuses, and leaves an audit line, when the principal lacks a permission.

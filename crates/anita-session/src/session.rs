@@ -1,24 +1,28 @@
 //! The conversation: who is at the other end, what it is in, what it is owed, and when it ends.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use anita_auth::Principal;
 use anita_hub::{Peer, Registration};
-use anita_model::{Now, RoomName, SourceName};
+use anita_model::{Now, RoomName, SourceName, Timestamp};
+use anita_store::AuditRecord;
 use anita_views::Slot;
 use anita_wire::message::{Heartbeat, Reconnect};
 use anita_wire::{CloseCode, CloseReason, ErrorCode, Incoming, Refusal, RequestId, Time};
 use bytes::Bytes;
-use futures_util::FutureExt;
 
+use crate::answering::Pending;
 use crate::budget::Budget;
 use crate::context::{Context, Credentials};
 use crate::deliver::PaceNotice;
-use crate::handlers::Refused;
 use crate::handlers::views::Subscription;
+use crate::handlers::{Answer, Refused};
+use crate::playback::Playback;
 use crate::router::refusal_frame;
 
 /// Pings and pongs of a peer in a second; a well-behaved one sends a few a minute.
@@ -26,6 +30,12 @@ const CONTROL_FRAMES_PER_SECOND: u32 = 100;
 
 /// How large a message may be whose id is still read when there were too many, bytes.
 const RATE_REFUSED_READ_BYTES_MAX: usize = 1_024;
+
+/// How long an answer may be under way; the store and an application's own handlers are what can take long.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// When to try again what was not answered in time, milliseconds.
+const OVERDUE_RETRY_AFTER_MS: u64 = 1_000;
 
 /// Whether what is new may be handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +95,12 @@ pub struct Session {
     pub(crate) pace: PaceNotice,
     /// Complete frames that wait to be written.
     pub(crate) out: Vec<Bytes>,
+    /// Answers under way; nothing where there are none, which is nearly always.
+    answering: Option<Box<Pending>>,
+    /// The past that is played back; nothing where there is none, which is nearly always.
+    pub(crate) playback: Option<Box<Playback>>,
+    /// How many there were: they are named by it.
+    pub(crate) playbacks_begun: u32,
     /// What fixes of this connection name as their source.
     pub(crate) source: SourceName,
     pub(crate) budget: Budget,
@@ -92,6 +108,8 @@ pub struct Session {
     controls: Budget,
     rate_refusals: u32,
     heard_at: Duration,
+    /// The wall clock when something happened last: the time of entries in the audit trail.
+    wall: Timestamp,
     pub(crate) heartbeat_at: Duration,
     /// When the token and its leeway run out, by the uptime: a jump of the wall clock ends nobody.
     pub(crate) expires_at: Duration,
@@ -116,11 +134,15 @@ impl Session {
             has_more: false,
             pace: PaceNotice::default(),
             out: Vec::new(),
+            answering: None,
+            playback: None,
+            playbacks_begun: 0,
             source,
             budget: Budget::new(settings.viewer_requests_per_second, now.uptime),
             controls: Budget::new(CONTROL_FRAMES_PER_SECOND, now.uptime),
             rate_refusals: 0,
             heard_at: now.uptime,
+            wall: now.wall,
             heartbeat_at: now.uptime.saturating_add(settings.heartbeat_interval),
             expires_at: Duration::MAX,
             closing: None,
@@ -173,7 +195,10 @@ impl Session {
         match &self.phase {
             Phase::Waiting { deadline } => *deadline,
             Phase::Live(_) => {
+                let answer_due = self.answering.as_ref().and_then(|pending| pending.due_at());
                 let due = self.heartbeat_at.min(self.silent_at()).min(self.expires_at);
+                let due = answer_due.map_or(due, |answer| due.min(answer));
+                let due = self.playback.as_ref().map_or(due, |playback| due.min(playback.wake_at()));
                 self.pace.due_at().map_or(due, |pace| due.min(pace))
             }
         }
@@ -198,6 +223,7 @@ impl Session {
     /// Any frame of the peer is a sign of life.
     fn on_heard(&mut self, now: Now) {
         self.heard_at = now.uptime;
+        self.wall = now.wall;
     }
 
     /// Whether somebody is known at the other end: until then, only small messages are read.
@@ -210,14 +236,8 @@ impl Session {
         self.close(CloseCode::OutOfMemory);
     }
 
-    /// A handler took too long, and was given up.
-    pub fn on_stuck(&mut self) {
-        tracing::error!(client = self.client_id(), "a handler did not end in time; its request is refused");
-        self.refuse(&ErrorCode::Unavailable.into(), None);
-    }
-
     /// Takes a text message.
-    pub async fn on_text(&mut self, text: &str, now: Now) {
+    pub fn on_text(&mut self, text: &str, now: Now) {
         if self.closing.is_some() {
             return;
         }
@@ -243,14 +263,71 @@ impl Session {
         };
         // A panic in a handler costs its request. The session's own state is only changed by whole statements of
         // handlers, and dropped with the socket at the worst.
-        let routed = std::panic::AssertUnwindSafe(self.route(&incoming, now)).catch_unwind().await;
+        let routed = std::panic::catch_unwind(AssertUnwindSafe(|| self.route(&incoming, now)));
         match routed {
-            Ok(Ok(frame)) => self.out.push(frame),
+            Ok(Ok(Answer::Now(frame))) => self.out.push(frame),
+            Ok(Ok(Answer::Later(answering))) => {
+                let pending = self.answering.get_or_insert_default();
+                pending.push(answering, incoming.id, now.uptime.saturating_add(ANSWER_DEADLINE));
+                // What is done already is answered at once.
+                self.poll_answers(&mut TaskContext::from_waker(Waker::noop()));
+            }
             Ok(Err(Refused(refusal))) => self.refuse(&refusal, incoming.id.as_ref()),
             Err(_panic) => {
                 tracing::error!(r#type = %incoming.name, "a handler panicked; its request is refused");
                 self.refuse(&ErrorCode::Internal.into(), incoming.id.as_ref());
             }
+        }
+    }
+
+    /// Whether as many answers are under way as may: nothing more is read then.
+    pub fn is_full(&self) -> bool {
+        self.answering.as_ref().is_some_and(|pending| pending.is_full())
+    }
+
+    /// Done when the store or a handler has done its part of an answer or of a playback: [`Session::on_wake`] has
+    /// something to do then. Never, while nothing is under way. Cancel safe.
+    pub async fn answered(&mut self) {
+        std::future::poll_fn(
+            |context| if self.poll_under_way(context) { Poll::Ready(()) } else { Poll::Pending },
+        )
+        .await;
+    }
+
+    /// Lets everything that is under way go on. Says whether something is ready.
+    fn poll_under_way(&mut self, context: &mut TaskContext<'_>) -> bool {
+        let is_read = self.playback.as_mut().is_some_and(|playback| playback.poll(context));
+        self.poll_answers(context) || is_read
+    }
+
+    /// Takes answers that are ready. Says whether there were any.
+    fn poll_answers(&mut self, context: &mut TaskContext<'_>) -> bool {
+        let Some(pending) = &mut self.answering else { return false };
+        let done = pending.poll(context);
+        if pending.is_empty() {
+            self.answering = None;
+        }
+        let is_any = !done.is_empty();
+        for (answered, id) in done {
+            match answered {
+                Ok(frame) => self.out.push(frame),
+                Err(Refused(refusal)) => self.refuse(&refusal, id.as_ref()),
+            }
+        }
+        is_any
+    }
+
+    /// Gives up what takes too long.
+    fn give_up_answers(&mut self, now: Now) {
+        let overdue =
+            self.answering.as_mut().map(|pending| pending.take_overdue(now.uptime)).unwrap_or_default();
+        for id in overdue {
+            tracing::error!(
+                client = self.client_id(),
+                "an answer did not come in time; its request is refused"
+            );
+            let refusal = Refusal::new(ErrorCode::Unavailable).with_retry_after_ms(OVERDUE_RETRY_AFTER_MS);
+            self.refuse(&refusal, id.as_ref());
         }
     }
 
@@ -296,6 +373,7 @@ impl Session {
             self.close(CloseCode::Silence);
             return;
         }
+        self.give_up_answers(now);
         if now.uptime >= self.heartbeat_at {
             let interval = self.context.settings.heartbeat_interval;
             self.heartbeat_at = now.uptime.saturating_add(interval);
@@ -306,6 +384,7 @@ impl Session {
             Delivery::Open => self.deliver(now),
             Delivery::Held => self.has_more = false,
         }
+        self.play(now, delivery);
         if let Some(notice) = self.pace.take_due(now.uptime) {
             self.say(&notice);
         }
@@ -367,8 +446,19 @@ impl Session {
     }
 
     pub(crate) fn audit_forbidden(&self, action: &str, needed: &str) {
-        let subject = self.principal().map(|principal| principal.subject.as_str()).unwrap_or_default();
-        tracing::warn!(target: "anita::audit", action, needed, subject, outcome = "forbidden",
-            client = self.client_id(), address = ?self.peer().address, "an action was refused");
+        self.audit(action, needed, "forbidden");
+    }
+
+    /// Leaves an entry in the audit trail: what was done or tried, with what, and how it ended.
+    pub(crate) fn audit(&self, action: &str, object: &str, outcome: &str) {
+        let subject = self.principal().map(|principal| principal.subject.clone()).unwrap_or_default();
+        self.context.hub.audit(AuditRecord {
+            at: self.wall,
+            subject,
+            action: action.to_owned(),
+            object: object.to_owned(),
+            outcome: outcome.to_owned(),
+            address: self.peer().address.map(|address| address.to_string()),
+        });
     }
 }

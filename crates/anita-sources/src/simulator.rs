@@ -95,6 +95,7 @@ impl SimulatorSource {
             taken_at: now,
             received_at: now,
             source: self.name.clone(),
+            sequence: None,
         }
     }
 

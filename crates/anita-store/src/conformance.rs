@@ -1,136 +1,144 @@
-//! What every backend has to do, run against each of them.
+//! What every backend has to do: run by the tests of each, one test a check.
+//!
+//! A backend implements [`Fixture`] in its tests and writes one line, [`store_conformance!`](crate::store_conformance):
+//! then each check is a test of its own, which names what is wrong. Coordinates have at most three decimals here, since
+//! stores keep millimetres.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "checks panic as tests do: that is how they fail"
+)]
+
+mod commits;
+mod events;
+mod history;
+pub(crate) mod make;
+mod moments;
+mod random;
+mod registry;
+mod retention;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use anita_model::{DeviceId, DeviceKind, Fix, Position, SiteName, SourceName, Timestamp};
+pub use commits::*;
+pub use events::*;
+pub use history::*;
+pub use moments::*;
+pub use random::*;
+pub use registry::*;
+pub use retention::*;
 
-use crate::{
-    Cursor, DeviceChange, DeviceRecord, DeviceStore, History, HistoryQuery, MemoryDevices, MemoryHistory,
-    SqliteDevices,
-};
+use crate::port::{BoxFuture, Store};
 
-fn record(id: &str, name: Option<&str>) -> DeviceRecord {
-    DeviceRecord {
-        id: DeviceId::parse(id).unwrap(),
-        name: name.map(str::to_owned),
-        kind: DeviceKind::Anchor,
-        site: SiteName::main(),
-        mounted_at: Position::new(1.25, -2.5, 3.0).ok(),
-        floor: Some(1.5),
+/// The store of one check.
+pub trait Fixture: Send {
+    /// Opens it: an empty one the first time, afterwards what the one before kept. That one is gone by then, with or
+    /// without [`Store::close`].
+    fn open(&mut self) -> BoxFuture<'_, Arc<dyn Store>>;
+
+    /// Whether what it keeps survives the end of the process.
+    fn survives(&self) -> bool {
+        true
+    }
+
+    /// How exact it is when it tidies.
+    fn slack(&self) -> Slack {
+        Slack::default()
     }
 }
 
-async fn a_registry_keeps_what_was_saved_last(store: &dyn DeviceStore) {
-    assert_eq!(store.load().await.unwrap(), []);
-    let save = |id: &str, name: Option<&str>| DeviceChange::Save(record(id, name));
-    store.apply(vec![save("b", Some("Bär")), save("a", Some("old"))]).await.unwrap();
-    store.apply(vec![save("a", None)]).await.unwrap();
-    assert_eq!(store.load().await.unwrap(), [record("a", None), record("b", Some("Bär"))]);
-    let remove = |id: &str| DeviceChange::Remove(DeviceId::parse(id).unwrap());
-    store.apply(vec![remove("b"), save("c", None), remove("nobody"), remove("c")]).await.unwrap();
-    assert_eq!(store.load().await.unwrap(), [record("a", None)]);
+/// How much may be left over when a store deletes whole blocks. Nothing that is to be kept may ever be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Slack {
+    /// Fixes that are older by this than they may become are gone, or thinned out, when tidying is done.
+    pub age: Duration,
+    /// Fixes take at most so much more room than they may, bytes.
+    pub bytes: u64,
 }
 
-#[tokio::test]
-async fn the_memory_registry_conforms() {
-    a_registry_keeps_what_was_saved_last(&MemoryDevices::default()).await;
+/// How a store ends between two times it is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// In good order.
+    Closed,
+    /// Without a word, as after a crash.
+    Dropped,
 }
 
-#[tokio::test]
-async fn the_sqlite_registry_conforms_and_remembers() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("anita.db");
-    a_registry_keeps_what_was_saved_last(&SqliteDevices::open(&path).unwrap()).await;
-    let again = SqliteDevices::open(&path).unwrap();
-    assert_eq!(again.load().await.unwrap(), [record("a", None)]);
-}
+/// Both ways to end.
+const ENDS: [End; 2] = [End::Closed, End::Dropped];
 
-#[tokio::test]
-async fn a_store_of_a_newer_program_is_refused_with_the_way_out() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("anita.db");
-    drop(SqliteDevices::open(&path).unwrap());
-    let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.pragma_update(None, "user_version", 99).unwrap();
-    let error = SqliteDevices::open(&path).unwrap_err().to_string();
-    assert!(error.contains("has schema version 99") && error.contains("run the newer program"), "{error}");
-}
-
-#[tokio::test]
-async fn a_hundred_saves_at_once_are_all_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteDevices::open(&folder.path().join("anita.db")).unwrap();
-    let saves: Vec<_> = (0..100)
-        .map(|n| store.apply(vec![DeviceChange::Save(record(&format!("tag-{n:03}"), None))]))
-        .collect();
-    // Half of them are waited for; the others take their course all the same.
-    for save in saves.into_iter().skip(50) {
-        save.await.unwrap();
+/// Ends a store that survives, and opens it again; one that does not survive just goes on.
+async fn again(fixture: &mut dyn Fixture, store: Arc<dyn Store>, end: End) -> Arc<dyn Store> {
+    if !fixture.survives() {
+        return store;
     }
-    assert_eq!(store.load().await.unwrap().len(), 100);
+    if end == End::Closed {
+        make::done(store.close().await);
+    }
+    drop(store);
+    fixture.open().await
 }
 
-fn fix(x_m: f64, secs: i64) -> Arc<Fix> {
-    let taken_at = Timestamp::from_micros(secs * 1_000_000).unwrap();
-    Arc::new(Fix {
-        device: DeviceId::parse("a").unwrap(),
-        site: SiteName::main(),
-        position: Position::new(x_m, 0.0, 0.0).unwrap(),
-        accuracy_m: None,
-        floor: None,
-        battery_percent: None,
-        taken_at,
-        received_at: taken_at,
-        source: SourceName::parse("test").unwrap(),
-    })
-}
-
-fn query() -> HistoryQuery {
-    HistoryQuery { device: DeviceId::parse("a").unwrap(), start: None, end: None, limit: 100, after: None }
-}
-
-/// The x coordinates of all pages of a query.
-async fn pages(history: &dyn History, query: HistoryQuery) -> Vec<Vec<f64>> {
-    let mut pages = Vec::new();
-    let mut after = query.after;
-    loop {
-        let page = history.page(HistoryQuery { after, ..query.clone() }).await.unwrap();
-        pages.push(page.fixes.iter().map(|fix| fix.position.x_m()).collect());
-        match page.next {
-            Some(next) => after = Some(Cursor::parse(&next.to_string()).unwrap()),
-            None => return pages,
+/// All checks as tests: `store_conformance!(fixture)`, where `fixture` is a function without arguments that makes the
+/// [`Fixture`] of one check, or `None` where what it needs is not there and it said so. The crate needs tokio's macros.
+#[macro_export]
+macro_rules! store_conformance {
+    ($fixture:path) => {
+        $crate::store_conformance! { $fixture;
+            the_registry_keeps_what_was_saved_last
+            every_kind_of_device_comes_back_whole
+            states_come_back_with_the_newest_of_the_history
+            a_removed_device_is_forgotten_and_begins_anew
+            fixes_come_back_whole
+            fixes_are_in_order_and_late_ones_find_their_place
+            the_same_fix_is_kept_once
+            pages_end_where_the_history_ends
+            pages_do_not_shift_when_late_fixes_come_between
+            ranges_include_their_ends
+            pages_within_an_extent_miss_nothing
+            a_long_history_is_read_in_pages_both_ways
+            devices_do_not_see_each_others_history
+            the_newest_at_a_moment_is_found
+            a_window_has_everything_of_its_time
+            a_window_is_thinned_out_by_stretches_from_its_start
+            a_window_that_is_too_full_ends_on_a_border
+            events_are_read_in_pages
+            an_event_is_kept_once
+            rooms_come_back_with_the_tail_of_their_epoch
+            numbering_goes_on_when_events_are_deleted
+            the_audit_trail_is_read_in_pages
+            the_same_commit_twice_is_harmless
+            a_commit_is_kept_whole_or_not_at_all
+            the_order_inside_a_commit_counts
+            what_was_committed_survives
+            an_empty_commit_and_a_large_one_are_kept
+            extreme_values_come_back_as_they_were
+            reads_and_commits_go_on_side_by_side
+            fixes_go_by_age
+            fixes_go_by_size_the_oldest_first
+            fixes_are_thinned_out_in_steps
+            thinning_again_changes_nothing
+            late_fixes_into_what_was_thinned_out_are_thinned_out_too
+            events_and_audit_go_by_age
+            events_and_audit_go_by_size
+            without_limits_nothing_goes
+            usage_counts_what_is_kept
+            random_work_agrees_with_memory
         }
-    }
-}
-
-#[tokio::test]
-async fn history_is_newest_first_in_pages_and_late_fixes_find_their_place() {
-    let history = MemoryHistory::new(100, 1_000);
-    let fixes = vec![fix(1.0, 1), fix(4.0, 4), fix(2.0, 2), fix(3.0, 3), fix(3.5, 3), fix(3.0, 3)];
-    history.append(fixes).await.unwrap();
-    assert_eq!(pages(&history, query()).await, [vec![4.0, 3.5, 3.0, 2.0, 1.0]]);
-    let paged = pages(&history, HistoryQuery { limit: 2, ..query() }).await;
-    assert_eq!(paged, [vec![4.0, 3.5], vec![3.0, 2.0], vec![1.0]]);
-    let at = |secs: i64| Timestamp::from_micros(secs * 1_000_000).ok();
-    let ranged = HistoryQuery { start: at(2), end: at(3), ..query() };
-    assert_eq!(pages(&history, ranged).await, [vec![3.5, 3.0, 2.0]]);
-    history.forget(query().device).await.unwrap();
-    assert_eq!(pages(&history, query()).await, [vec![0.0; 0]]);
-}
-
-#[tokio::test]
-async fn history_is_bounded_for_each_device_and_in_all() {
-    let history = MemoryHistory::new(3, 1_000);
-    history.append((0..10).map(|n| fix(f64::from(n), i64::from(n))).collect()).await.unwrap();
-    assert_eq!(pages(&history, query()).await, [vec![9.0, 8.0, 7.0]]);
-    let history = MemoryHistory::new(1_000, 2);
-    history.append((0..10).map(|n| fix(f64::from(n), i64::from(n))).collect()).await.unwrap();
-    assert_eq!(pages(&history, query()).await, [vec![9.0, 8.0]]);
-}
-
-#[test]
-fn texts_that_are_no_cursors_are_refused() {
-    for text in ["", "1", "1.", ".1", "a.b", "1.-1", "99999999999999999999.1"] {
-        assert!(Cursor::parse(text).is_err(), "{text}");
-    }
+    };
+    ($fixture:path; $($check:ident)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $check() {
+                if let Some(mut fixture) = $fixture() {
+                    $crate::conformance::$check(&mut fixture).await;
+                }
+            }
+        )+
+    };
 }

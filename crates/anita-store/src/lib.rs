@@ -1,20 +1,30 @@
-//! What outlives a connection, behind two ports: the [`DeviceStore`] keeps the registry, the [`History`] keeps past
-//! locations. The in-memory backend serves both; SQLite keeps the registry.
+//! What outlives the process: the port [`Store`], the [`Writer`] that groups what is to be kept, and the store in memory.
 //!
-//! What is not here: the live state (`anita-world`), and who may ask.
+//! What is written goes through the [`Writer`]: many callers, one commit every few milliseconds, and an answer to each
+//! caller after it. What is asked goes to the [`Store`] itself. Backends are crates of their own, and pass the suite in
+//! [`conformance`].
 
-mod history;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+#[cfg(any(test, feature = "conformance"))]
+pub mod faulty;
 mod memory;
 mod port;
-mod sqlite;
+mod query;
+mod record;
+mod retention;
+mod told;
+mod writer;
 
-pub use history::MemoryHistory;
-pub use memory::MemoryDevices;
-pub use port::{
-    BoxFuture, Cursor, DeviceChange, DeviceRecord, DeviceStore, History, HistoryPage, HistoryQuery,
-    InvalidCursor, StoreError,
+pub use memory::MemoryStore;
+pub use port::{BoxFuture, Cause, Condition, OpenError, Store, StoreError};
+pub use query::{
+    AuditPage, AuditQuery, Cursor, EventPage, EventQuery, Extent, HistoryPage, HistoryQuery, InvalidCursor,
+    NewestQuery, Order, Window, WindowQuery,
 };
-pub use sqlite::{OpenError, SqliteDevices};
-
-#[cfg(test)]
-mod conformance;
+pub use record::{
+    AuditRecord, DeviceRecord, DeviceState, EventRecord, FixKey, Record, Remembered, RoomRecord, millimetres,
+};
+pub use retention::{Amount, KindLimits, Retention, Thinning, Tidied, Usage, thinned};
+pub use told::Told;
+pub use writer::{Health, State, Ticket, Writer, WriterSettings};

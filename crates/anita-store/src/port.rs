@@ -1,142 +1,153 @@
-//! The ports: what the hub asks of a store, whatever it is made of.
+//! The port: what is asked of a store, whatever it is made of.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use anita_model::{DeviceId, DeviceKind, Fix, Position, SiteName, Timestamp};
+use anita_model::{Fix, Timestamp};
+
+use crate::query::{
+    AuditPage, AuditQuery, EventPage, EventQuery, HistoryPage, HistoryQuery, NewestQuery, Window, WindowQuery,
+};
+use crate::record::{Record, Remembered};
+use crate::retention::{Retention, Tidied, Usage};
 
 /// A future of a port: ports are used as trait objects, so that the configuration decides what is behind them.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// The cause of an error, shared by all whom it meets.
+pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The store is away, or behind with its work; the same may work later.
+    /// The store is away, or failing; the same may work later.
     #[error("the store is not available")]
-    Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
-    /// The store has as much waiting as it may.
+    Unavailable(#[source] Cause),
+    /// There is no room left on the store's disk.
+    #[error("the store's disk is full")]
+    Full(#[source] Cause),
+    /// As much waits for the store as may.
     #[error("the store is behind with its work")]
     Busy,
+    /// A record can't be kept as it is; the same will not work later either.
+    #[error("the store cannot hold that")]
+    Invalid(#[source] Cause),
 }
 
-/// What the registry remembers of a device.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DeviceRecord {
-    /// Its id.
-    pub id: DeviceId,
-    /// What people call it.
-    pub name: Option<String>,
-    /// What it is.
-    pub kind: DeviceKind,
-    /// The site it is in.
-    pub site: SiteName,
-    /// Where it is mounted.
-    pub mounted_at: Option<Position>,
-    /// The floor of that.
-    pub floor: Option<f64>,
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A newer program wrote it.
+    #[error(
+        "the store {store} has schema version {found}, this program knows versions up to {known}; run the newer program, or restore an older copy"
+    )]
+    Newer {
+        /// Which store: a path, or an address without its password.
+        store: String,
+        /// The store's version.
+        found: u32,
+        /// The newest version that is known.
+        known: u32,
+    },
+    /// Another server uses it.
+    #[error("the store {store} is in use by another server; stop that one first")]
+    InUse {
+        /// Which store.
+        store: String,
+    },
+    /// The backend refuses.
+    #[error("cannot open the store {store}")]
+    Backend {
+        /// Which store.
+        store: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
-/// One change of the registry.
-#[derive(Debug, Clone, PartialEq)]
-pub enum DeviceChange {
-    /// Keeps a device, new or changed.
-    Save(DeviceRecord),
-    /// Forgets a device; one that is not there is no error.
-    Remove(DeviceId),
+/// How a store is, as far as it knows itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Condition {
+    /// It keeps what it is given.
+    #[default]
+    Well,
+    /// It keeps what it is given in a place nearby, because the real one is away; that many fixes wait there.
+    Spooling {
+        /// How many.
+        fixes: u64,
+    },
 }
 
-/// Keeps the registry of devices.
-pub trait DeviceStore: Send + Sync + std::fmt::Debug {
-    /// All devices, in the order of their ids.
+/// A store.
+///
+/// Reads see everything whose commit is done. Fixes of a device that was removed are seen no more.
+pub trait Store: Send + Sync + std::fmt::Debug {
+    /// What a server needs to go on, with at most so many of the latest events of each room.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
-    fn load(&self) -> BoxFuture<'_, Result<Vec<DeviceRecord>, StoreError>>;
+    /// [`StoreError`].
+    fn load(&self, events_max: usize) -> BoxFuture<'_, Result<Remembered, StoreError>>;
 
-    /// Makes changes, all or none, in their order. They survive a crash once this is done. The order among calls is
-    /// that of the calls, and a call takes its course even if nobody waits for it.
+    /// Keeps records, all or none, in their order; done when they survive a crash. One call at a time.
     ///
     /// # Errors
-    /// [`StoreError`]; then nothing is changed.
-    fn apply(&self, changes: Vec<DeviceChange>) -> BoxFuture<'_, Result<(), StoreError>>;
-}
-
-/// A place in a device's history, newest first: what `next` and `after` carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
-    /// The device's time of the last entry that was given out.
-    pub taken_at: Timestamp,
-    /// Which of the entries with that time it was.
-    pub ordinal: u32,
-}
-
-/// A text that is no cursor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("`after` has to be the `next` of a page, unchanged")]
-pub struct InvalidCursor;
-
-impl Cursor {
-    /// From the text of a page's `next`.
-    ///
-    /// # Errors
-    /// [`InvalidCursor`] for any other text.
-    pub fn parse(text: &str) -> Result<Self, InvalidCursor> {
-        let (micros, ordinal) = text.split_once('.').ok_or(InvalidCursor)?;
-        let micros = micros.parse().map_err(|_not_a_number| InvalidCursor)?;
-        let taken_at = Timestamp::from_micros(micros).map_err(|_not_a_time| InvalidCursor)?;
-        let ordinal = ordinal.parse().map_err(|_not_a_number| InvalidCursor)?;
-        Ok(Self { taken_at, ordinal })
-    }
-}
-
-impl std::fmt::Display for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.taken_at.as_micros(), self.ordinal)
-    }
-}
-
-/// What is asked of a device's history.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HistoryQuery {
-    /// Whose.
-    pub device: DeviceId,
-    /// Not before this.
-    pub start: Option<Timestamp>,
-    /// Not after this.
-    pub end: Option<Timestamp>,
-    /// How many at most.
-    pub limit: usize,
-    /// Only what is older than this.
-    pub after: Option<Cursor>,
-}
-
-/// A page of history, newest first by the device's time.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct HistoryPage {
-    /// The fixes.
-    pub fixes: Vec<Arc<Fix>>,
-    /// Where the next page begins; `None` on the last.
-    pub next: Option<Cursor>,
-}
-
-/// Keeps past locations.
-pub trait History: Send + Sync + std::fmt::Debug {
-    /// Keeps fixes, late ones too; the order among calls is that of the calls. What is answered `Ok` is as durable as the backend says.
-    ///
-    /// # Errors
-    /// [`StoreError`]; then none of them counts as kept.
-    fn append(&self, fixes: Vec<Arc<Fix>>) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// [`StoreError`]; then nothing is kept, unless a connection broke at the last moment: the same again does no harm.
+    /// [`StoreError::Invalid`] when one of the records is to blame.
+    fn commit(&self, records: Arc<Vec<Record>>) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// A page of a device's history.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError`].
     fn page(&self, query: HistoryQuery) -> BoxFuture<'_, Result<HistoryPage, StoreError>>;
 
-    /// Forgets a device's history.
+    /// The newest fix of each device at a moment, in the order of the devices asked for; those without one are left out.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn forget(&self, device: DeviceId) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn newest(&self, query: NewestQuery) -> BoxFuture<'_, Result<Vec<Arc<Fix>>, StoreError>>;
+
+    /// What happened to devices in a stretch of time.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn window(&self, query: WindowQuery) -> BoxFuture<'_, Result<Window, StoreError>>;
+
+    /// A page of events.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<EventPage, StoreError>>;
+
+    /// A page of the audit trail.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn audit(&self, query: AuditQuery) -> BoxFuture<'_, Result<AuditPage, StoreError>>;
+
+    /// Deletes and thins out some of what is too old or too much: a small piece of that work, so that what is to be kept
+    /// does not wait for it. Call it again at once while it says that there is more. `now` is the wall clock.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn tidy(&self, retention: Retention, now: Timestamp) -> BoxFuture<'_, Result<Tidied, StoreError>>;
+
+    /// How much there is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn usage(&self) -> BoxFuture<'_, Result<Usage, StoreError>>;
+
+    /// How it is.
+    fn condition(&self) -> Condition {
+        Condition::Well
+    }
+
+    /// Ends it in good order: what was committed is where it belongs. Nothing is asked after it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }

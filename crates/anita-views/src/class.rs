@@ -578,6 +578,7 @@ mod tests {
             taken_at: Timestamp::UNIX_EPOCH,
             received_at: Timestamp::UNIX_EPOCH,
             source: SourceName::parse("test").unwrap(),
+            sequence: None,
         })
     }
 

@@ -77,7 +77,7 @@ impl Filter {
     }
 
     /// Whether a place on a floor passes; the site is not asked.
-    pub(crate) fn lets_place(&self, position: Option<Position>, floor: Option<f64>) -> bool {
+    pub fn lets_place(&self, position: Option<Position>, floor: Option<f64>) -> bool {
         let is_inside = |shape: &Shape| position.is_some_and(|at| shape.contains([at.x_m(), at.y_m()]));
         let is_on = |floors: &Vec<Exact>| floor.is_some_and(|floor| floors.contains(&Exact::new(floor)));
         self.floors.as_ref().is_none_or(is_on) && self.area.as_ref().is_none_or(is_inside)

@@ -145,6 +145,7 @@ mod tests {
             taken_at: at,
             received_at: at,
             source: SourceName::parse("test").unwrap(),
+            sequence: None,
         };
         Arc::new(Live::newest(Arc::new(fix), version, Duration::ZERO))
     }

@@ -81,7 +81,7 @@ mod tests {
             let view = OfView { subscription: subscription.as_deref(), place: None };
             let mut composed = Vec::new();
             position_update(view, entries.iter().map(String::as_bytes), timestamp, &mut composed);
-            let whole = Outgoing::of_view(&PositionUpdate { positions, timestamp }, view).to_text();
+            let whole = Outgoing::of_view(&PositionUpdate { positions, timestamp, playback: None }, view).to_text();
             prop_assert_eq!(String::from_utf8(composed).unwrap(), whole);
         }
     }

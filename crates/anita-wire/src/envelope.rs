@@ -137,6 +137,7 @@ pub struct Outgoing<'a, P> {
 #[derive(Debug, Clone, Copy, Default)]
 struct Marks<'a> {
     subscription: Option<&'a str>,
+    playback: Option<&'a str>,
     room: Option<&'a str>,
     epoch: Option<&'a str>,
     seq: Option<u64>,
@@ -144,7 +145,7 @@ struct Marks<'a> {
 
 impl<'a> From<Numbered<'a>> for Marks<'a> {
     fn from(Numbered { room, epoch, seq }: Numbered<'a>) -> Self {
-        Self { subscription: None, room: Some(room), epoch: Some(epoch), seq: Some(seq) }
+        Self { room: Some(room), epoch: Some(epoch), seq: Some(seq), ..Self::default() }
     }
 }
 
@@ -152,9 +153,9 @@ impl<'a> From<OfView<'a>> for Marks<'a> {
     fn from(OfView { subscription, place }: OfView<'a>) -> Self {
         Self {
             subscription,
-            room: None,
             epoch: place.map(|(epoch, _)| epoch),
             seq: place.map(|(_, seq)| seq),
+            ..Self::default()
         }
     }
 }
@@ -167,6 +168,8 @@ struct OutgoingEnvelope<'a, P> {
     id: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subscription: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    playback: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     room: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,6 +200,11 @@ impl<'a, P: ServerPayload> Outgoing<'a, P> {
         Self { payload, id: None, marks: view.into() }
     }
 
+    /// A message of a playback, be it an answer or not.
+    pub fn of_playback(payload: &'a P, playback: &'a str, id: Option<&'a RequestId>) -> Self {
+        Self { payload, id, marks: Marks { playback: Some(playback), ..Marks::default() } }
+    }
+
     /// The text of the message.
     pub fn to_text(&self) -> String {
         text_of(P::TYPE, self.payload, self.id, self.marks)
@@ -214,9 +222,9 @@ pub fn encode<P: Serialize>(
 }
 
 fn text_of<P: Serialize>(name: &str, payload: &P, id: Option<&RequestId>, marks: Marks<'_>) -> String {
-    let Marks { subscription, room, epoch, seq } = marks;
-    let envelope =
-        OutgoingEnvelope { name, id: id.map(|id| &*id.0), subscription, room, epoch, seq, payload };
+    let Marks { subscription, playback, room, epoch, seq } = marks;
+    let id = id.map(|id| &*id.0);
+    let envelope = OutgoingEnvelope { name, id, subscription, playback, room, epoch, seq, payload };
     // Only an application's own payload can fail here (a map whose keys are not strings); its client hears a fault.
     serde_json::to_string(&envelope).unwrap_or_else(|_unwritable| {
         let fault = message::Error::from(&Refusal::new(ErrorCode::Internal));

@@ -12,6 +12,7 @@ pub mod compose;
 pub mod error;
 pub mod limits;
 pub mod message;
+pub mod playback;
 pub mod request;
 pub mod schema;
 pub mod view;

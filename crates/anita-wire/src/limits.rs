@@ -86,8 +86,32 @@ limits! {
     /// The longest way that a view may want a device to move before it is told, metres.
     MIN_MOVE_M_MAX: f64 = 1_000.0;
 
-    /// The most devices in one `view.snapshot`, `view.entered`, `view.left` or position message of a view.
+    /// The most devices in one `view.snapshot`, `view.entered`, `view.left` or position message of a view or a playback.
     VIEW_DEVICES_PER_MESSAGE_MAX: usize = 1_000;
+
+    /// The longest period of a playback, seconds: 31 days.
+    PLAYBACK_PERIOD_SECS_MAX: u32 = 31 * 86_400;
+
+    /// The most devices of one playback.
+    PLAYBACK_DEVICES_MAX: usize = 10_000;
+
+    /// The lowest speed of a playback.
+    PLAYBACK_SPEED_MIN: f64 = 0.1;
+
+    /// The highest speed of a playback.
+    PLAYBACK_SPEED_MAX: f64 = 100.0;
+
+    /// The seconds between two updates of a playback when the request gives none.
+    PLAYBACK_UPDATE_DEFAULT_SECS: f64 = 0.1;
+
+    /// The shortest time between two updates of a playback, seconds.
+    PLAYBACK_UPDATE_SECS_MIN: f64 = 0.05;
+
+    /// The longest time between two updates of a playback, seconds.
+    PLAYBACK_UPDATE_SECS_MAX: f64 = 60.0;
+
+    /// How old a device's location may be at the moment where a playback begins or goes on, seconds; who was silent for longer is not told of.
+    PLAYBACK_LOOK_BACK_SECS: u32 = 60;
 }
 
 /// The time between two position updates, seconds: from the shortest to the longest.

@@ -7,6 +7,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::error::ErrorCode;
+pub use crate::playback::{
+    PlaybackEnded, PlaybackPosition, PlaybackStarted, PlaybackStopped, PlaybackUpdated,
+};
 use crate::scalar::{Kind, Metres, Percent, Place, Status, Time};
 pub use crate::view::{
     Ages, ConnectionStats, Pace, PositionColumns, PositionUpdate, Subscribed, SubscriptionStats,
@@ -391,6 +394,9 @@ pub struct LocationsReported {
     pub accepted: usize,
     /// Those that were not.
     pub refused: Vec<RefusedItem>,
+    /// `none` where the server is configured to answer before it has stored them; absent where they are stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durability: Option<&'static str>,
 }
 
 /// One past location.
@@ -486,4 +492,9 @@ messages! {
     "uwb.proximity" Proximity;
     "uwb.locations_reported" LocationsReported;
     "uwb.location_history" LocationHistory;
+    "playback.started" PlaybackStarted;
+    "playback.updated" PlaybackUpdated;
+    "playback.position" PlaybackPosition;
+    "playback.stopped" PlaybackStopped;
+    "playback.ended" PlaybackEnded;
 }

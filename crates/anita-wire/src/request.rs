@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::error::{ErrorCode, Refusal};
 use crate::limits::LOCATIONS_PER_REPORT_MAX;
 use crate::message;
+pub use crate::playback::{PlayHistory, StopPlayback, UpdatePlayback};
 use crate::scalar::{Kind, Point, Status, Time, floor, object, object_or_null, percent, radius, text};
 pub use crate::view::{GetConnectionStats, Subscribe, Unsubscribe, UpdateSubscription};
 
@@ -220,6 +221,10 @@ pub struct LocationItem {
     #[serde(default, deserialize_with = "text::site")]
     #[schemars(with = "Option<String>")]
     pub site: Option<SiteName>,
+    /// The sender's own number of the location, if it counts them: sent again with the same time and number, it is
+    /// known to be the same.
+    #[serde(default)]
+    pub sequence: Option<u64>,
 }
 
 /// Reports one location, or up to 1,000. Each item is accepted or refused by itself.
@@ -424,4 +429,10 @@ requests! {
     ReportLocation "report_location" => LocationsReported;
     /// Asks where a device was.
     GetLocationHistory "get_location_history" => LocationHistory;
+    /// Plays a period of the past back.
+    PlayHistory "play_history" => PlaybackStarted;
+    /// Changes a playback.
+    UpdatePlayback "update_playback" => PlaybackUpdated;
+    /// Ends a playback.
+    StopPlayback "stop_playback" => PlaybackStopped;
 }

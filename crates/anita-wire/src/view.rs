@@ -266,13 +266,17 @@ impl From<Place> for Whereabouts {
     }
 }
 
-/// Where devices of a view, or tracked ones, are: those that moved since the last update.
+/// Where devices of a view, or tracked ones, are: those that moved since the last update. With `playback`: where they
+/// were at a moment of the past.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PositionUpdate {
     /// By device id.
     pub positions: BTreeMap<String, Whereabouts>,
-    /// The server's clock.
+    /// The server's clock; in a playback, the moment of the past.
     pub timestamp: Time,
+    /// The playback whose past this is; absent in what is live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub playback: Option<String>,
 }
 
 /// Where the devices of a view are that moved, as columns: the n-th number of each column belongs to the n-th device.

@@ -1,5 +1,6 @@
 //! One device, and when its silence counts.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,13 @@ pub struct Device {
     pub floor: Option<f64>,
     /// When it was last heard of, by the uptime.
     pub(crate) heard_at: Option<Duration>,
+    /// How long it had been silent at `heard_at` already: for one that was last heard of before the start.
+    pub(crate) silent_before: Duration,
+    /// Numbers and places of its latest fixes that carry a number and no time of their own: both again are the same fix
+    /// again.
+    pub(crate) numbered: VecDeque<(u64, Position)>,
+    /// Whether something of it is not said to be saved yet.
+    pub(crate) is_unsaved: bool,
 }
 
 impl Device {
@@ -47,6 +55,9 @@ impl Device {
             mounted_at: None,
             floor: None,
             heard_at: None,
+            silent_before: Duration::ZERO,
+            numbered: VecDeque::new(),
+            is_unsaved: false,
         }
     }
 

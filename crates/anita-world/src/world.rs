@@ -37,6 +37,9 @@ impl Default for Policy {
     }
 }
 
+/// How many numbered fixes are remembered of a device: what a source may have under way of one.
+const NUMBERED_MAX: usize = 16;
+
 /// Why a report is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -68,8 +71,8 @@ pub enum Outcome {
     Newest(Arc<Fix>),
     /// A fix older than the newest: kept for history, not live.
     Late(Arc<Fix>),
-    /// A fix that is known already.
-    Duplicate,
+    /// A fix that is known already, and the one that it was known by. That one may still be on its way to the store.
+    Duplicate(Arc<Fix>),
     /// A sign of life or a description.
     Sighted,
     /// A measurement without a position.
@@ -133,9 +136,35 @@ impl World {
         Self { policy, devices: BTreeMap::new(), proximity: policy.nearness.map(Proximity::new) }
     }
 
-    /// Puts back a device that the store remembers; it counts as disconnected until it is heard of.
-    pub fn restore(&mut self, device: Device) {
+    /// Puts back a device that the store remembers, with the status that was told last. Its silence goes on from when it
+    /// was last seen.
+    pub fn restore(&mut self, mut device: Device, now: Now) {
+        if let (Some(last_seen), true) = (device.last_seen, device.status != DeviceStatus::Disconnected) {
+            device.heard_at = Some(now.uptime);
+            device.silent_before = now.wall.since(last_seen);
+        }
+        device.numbered = device.live.as_deref().and_then(numbered).into_iter().collect();
+        device.is_unsaved = false;
         self.devices.insert(device.id.clone(), device);
+    }
+
+    /// Some of the devices of which something was not saved, after an id, in the order of ids; they count as saved then.
+    /// Looks at `devices_max` devices and returns them with the last one that was looked at, if there was one.
+    pub fn take_unsaved(
+        &mut self,
+        after: Option<&DeviceId>,
+        devices_max: usize,
+    ) -> (Vec<Device>, Option<DeviceId>) {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut unsaved, mut last) = (Vec::new(), None);
+        for (id, device) in self.devices.range_mut::<DeviceId, _>((start, Bound::Unbounded)).take(devices_max)
+        {
+            last = Some(id.clone());
+            if std::mem::take(&mut device.is_unsaved) {
+                unsaved.push(device.clone());
+            }
+        }
+        (unsaved, last)
     }
 
     /// Takes a report.
@@ -168,9 +197,19 @@ impl World {
             if fix.taken_at < live.taken_at {
                 return Ok(Outcome::Late(Arc::new(fix)));
             }
-            if fix.taken_at == live.taken_at && fix.position == live.position {
-                return Ok(Outcome::Duplicate);
+            let is_same_number = fix.sequence.is_some() && fix.sequence == live.sequence;
+            if fix.taken_at == live.taken_at && (fix.position == live.position || is_same_number) {
+                return Ok(Outcome::Duplicate(Arc::clone(live)));
             }
+            // Brought again after it was not acknowledged, by a source that stamps it with its arrival.
+            let is_again = numbered(&fix).is_some_and(|numbered| device.numbered.contains(&numbered));
+            if is_again && fix.source == live.source {
+                return Ok(Outcome::Duplicate(Arc::clone(live)));
+            }
+        }
+        if let Some(numbered) = numbered(&fix) {
+            device.numbered.truncate(NUMBERED_MAX - 1);
+            device.numbered.push_front(numbered);
         }
         if fix.battery_percent.is_some() {
             device.battery_percent = fix.battery_percent;
@@ -274,6 +313,8 @@ impl World {
         }
         device.last_seen = Some(now.wall);
         device.heard_at = Some(now.uptime);
+        device.silent_before = Duration::ZERO;
+        device.is_unsaved = true;
         device.status = DeviceStatus::Connected;
         events.push(Event::Registered(device.clone()));
         // Said even when the status was the same: clients wait for it after a registration.
@@ -308,7 +349,7 @@ impl World {
     pub fn sweep(&mut self, now: Now, events: &mut Vec<Event>) {
         for device in self.devices.values_mut() {
             let Some(heard_at) = device.heard_at else { continue };
-            let silence = now.uptime.saturating_sub(heard_at);
+            let silence = now.uptime.saturating_sub(heard_at).saturating_add(device.silent_before);
             if let Some(status) = self.policy.status.after_silence(device.kind, silence) {
                 become_status(device, status, events);
             }
@@ -336,16 +377,24 @@ impl World {
     }
 }
 
+/// The number and the place of a fix that its source stamps with its arrival: sent again, it has another time and these.
+fn numbered(fix: &Fix) -> Option<(u64, Position)> {
+    fix.sequence.filter(|_number| fix.taken_at == fix.received_at).map(|number| (number, fix.position))
+}
+
 /// A sign of life.
 fn hear(device: &mut Device, now: Now, events: &mut Vec<Event>) {
     device.last_seen = Some(now.wall);
     device.heard_at = Some(now.uptime);
+    device.silent_before = Duration::ZERO;
+    device.is_unsaved = true;
     become_status(device, DeviceStatus::Connected, events);
 }
 
 fn become_status(device: &mut Device, status: DeviceStatus, events: &mut Vec<Event>) {
     if device.status != status {
         device.status = status;
+        device.is_unsaved = true;
         events.push(Event::StatusChanged(device.clone()));
     }
 }

@@ -11,7 +11,7 @@ use anita_metrics::Metrics;
 use anita_server::{Certificates, Clock, Door, ServeError, Server, TlsError};
 use anita_session::{Caller, Context, ExtensionError, Extensions};
 use anita_sources::{Health, Intake, Source, supervise};
-use anita_store::{DeviceStore, MemoryDevices, MemoryHistory, OpenError, SqliteDevices};
+use anita_store::OpenError;
 use anita_wire::Refusal;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,14 +19,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Storage, Tls};
+use crate::config::{Config, Tls};
 use crate::intake::{Healths, HubIntake};
+use crate::store;
 
 /// How often silence is looked at.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
-
-/// How often the store is asked again for what it refused.
-const CATCH_UP_EVERY: Duration = Duration::from_secs(2);
 
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +42,7 @@ pub enum StartError {
     #[error("cannot open the store (storage.url)")]
     Store(#[from] OpenError),
     /// The store can't be read.
-    #[error("cannot read the registry")]
+    #[error("cannot read the store (storage.url)")]
     Hub(#[from] HubFault),
     /// The certificate can't be used.
     #[error("cannot use the certificate (server.tls)")]
@@ -123,18 +121,16 @@ impl App {
         }
         let clock = Clock::start();
         let now = clock.now();
-        let devices: Arc<dyn DeviceStore> = match &config.storage {
-            Storage::Memory => Arc::new(MemoryDevices::default()),
-            Storage::Sqlite(path) => Arc::new(SqliteDevices::open(path)?),
-        };
-        let history = Arc::new(MemoryHistory::new(config.history_max.0, config.history_max.1));
-        let hub = Hub::open(config.hub, devices, history, Arc::new(Metrics::default()), now).await?;
+        let retention = config.storage.retention.clone();
+        let keeping = store::open(&config.storage).await?;
+        let hub = Hub::open(config.hub, keeping, Arc::new(Metrics::default()), now).await?;
         let verifier = Verifier::new(config.key, config.issuer, config.audience, config.roles);
         let context = Context {
             hub: Arc::clone(&hub),
             verifier: Arc::new(verifier),
             settings: config.session,
             extensions,
+            playbacks: Arc::default(),
         };
         let certificates = match &config.tls {
             Tls::None => None,
@@ -157,7 +153,8 @@ impl App {
             .map(|(slot, health)| tokio::spawn(supervise(slot.0, Arc::clone(&intake), health, stop.clone())))
             .collect();
         tasks.push(tokio::spawn(sweep(Arc::clone(&hub), clock, stop.clone())));
-        tasks.push(tokio::spawn(catch_up(Arc::clone(&hub), stop.clone())));
+        tasks.push(tokio::spawn(store::tidy(Arc::clone(&hub), retention, clock, stop.clone())));
+        tasks.push(tokio::spawn(store::save_states(Arc::clone(&hub), stop.clone())));
         let serving = tokio::spawn(door.serve());
         Ok(Running {
             address,
@@ -180,13 +177,6 @@ async fn listen(listen: SocketAddr) -> Result<TcpListener, StartError> {
 async fn sweep(hub: Arc<Hub>, clock: Clock, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(SWEEP_EVERY)).await.is_some() {
         hub.sweep(clock.now());
-    }
-}
-
-/// Lets the store catch up with what it refused.
-async fn catch_up(hub: Arc<Hub>, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(CATCH_UP_EVERY)).await.is_some() {
-        hub.catch_up().await;
     }
 }
 
@@ -228,6 +218,7 @@ impl Running {
         tokio::select! {
             ended = &mut self.serving => {
                 self.stop.cancel();
+                self.hub.close().await;
                 return Ok(ended?);
             }
             () = signals.next() => {}
@@ -252,7 +243,10 @@ impl Running {
         for task in self.tasks {
             task.await?;
         }
-        Ok(self.serving.await?)
+        let served = self.serving.await;
+        // Last of all: whatever was said until now is kept.
+        self.hub.close().await;
+        Ok(served?)
     }
 }
 

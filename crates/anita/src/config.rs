@@ -3,6 +3,7 @@
 
 mod load;
 mod raw;
+mod storage;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use anita_world::{Nearness, Policy, Silences, StatusPolicy};
 
 pub use load::{Origin, Written};
 pub use raw::{LogFormat, RawConfig, RawPlaintext};
+pub use storage::{Backend, Storage};
 
 /// Why a configuration can't be used. Each says the place and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -95,15 +97,6 @@ pub enum Tls {
     SelfSigned,
 }
 
-/// Where the registry is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Storage {
-    /// Nowhere.
-    Memory,
-    /// In a file.
-    Sqlite(PathBuf),
-}
-
 /// A configuration that makes sense.
 #[derive(Debug)]
 pub struct Config {
@@ -127,10 +120,8 @@ pub struct Config {
     pub audience: String,
     /// The roles.
     pub roles: Roles,
-    /// The registry.
+    /// What is kept, where, and how long.
     pub storage: Storage,
-    /// Past locations kept of each device, and in all.
-    pub history_max: (usize, usize),
     /// The floor plan.
     pub site: SiteMap,
     /// How long to wait for clients to be gone.
@@ -172,8 +163,7 @@ impl Config {
             issuer: raw.auth.issuer.clone(),
             audience: raw.auth.audience.clone(),
             roles: raw::roles(&raw.roles).map_err(|(key, message)| ConfigError::Value { key, message })?,
-            storage: storage(raw, folder)?,
-            history_max: (raw.storage.history_per_device_max, raw.storage.history_max),
+            storage: storage::storage(raw, folder)?,
             site: site(raw),
             drain_wait: secs("drain.wait_secs", raw.drain.wait_secs, 0.0, 3_600.0)?,
             sources: sources(raw, folder)?,
@@ -407,18 +397,6 @@ fn send_buffer_bytes(raw: &RawConfig) -> Result<usize, ConfigError> {
     } else {
         let (least, most) = (RANGE_BYTES.start(), RANGE_BYTES.end());
         Err(wrong("delivery.send_buffer_bytes", format!("has to be {least} to {most} bytes, and is {bytes}")))
-    }
-}
-
-fn storage(raw: &RawConfig, folder: &Path) -> Result<Storage, ConfigError> {
-    let url = raw.storage.url.as_str();
-    match url.split_once(':') {
-        None if url == "memory" => Ok(Storage::Memory),
-        Some(("sqlite", file)) if !file.is_empty() => Ok(Storage::Sqlite(folder.join(file))),
-        Some(("postgres" | "postgresql", _)) => {
-            Err(wrong("storage.url", "PostgreSQL is not in this version; use sqlite:FILE or memory"))
-        }
-        _ => Err(wrong("storage.url", format!("{url:?} is not understood; write sqlite:FILE or memory"))),
     }
 }
 

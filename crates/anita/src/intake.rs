@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anita_hub::Hub;
+use anita_hub::{Hub, HubFault};
 use anita_model::{Report, Timestamp};
 use anita_server::{Clock, SourceReport, SourceReports};
 use anita_sources::{Health, Intake, Unavailable};
@@ -22,16 +22,15 @@ pub(crate) struct HubIntake {
 
 impl Intake for HubIntake {
     fn submit(&self, reports: Vec<Report>) -> BoxFuture<'_, Result<(), Unavailable>> {
-        let submitted = async {
-            match self.hub.report(reports, self.clock.now()).await {
-                Ok(_outcomes) => Ok(()),
-                Err(fault) => {
-                    tracing::error!(error = %fault, "a source's reports could not be kept");
-                    Err(Unavailable { retry_after: RETRY_AFTER })
-                }
-            }
+        let kept = self.hub.report(reports, self.clock.now()).kept;
+        let kept = async {
+            kept.await.map_err(|fault| match fault {
+                // How the store is, is said in the log when that changes.
+                HubFault::Store { retry_after, .. } => Unavailable { retry_after },
+                HubFault::Told(_) => Unavailable { retry_after: RETRY_AFTER },
+            })
         };
-        submitted.boxed()
+        kept.boxed()
     }
 
     fn now(&self) -> Timestamp {

@@ -21,6 +21,7 @@
 
 mod app;
 mod intake;
+mod store;
 
 pub mod config;
 

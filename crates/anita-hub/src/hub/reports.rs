@@ -3,18 +3,30 @@
 use std::sync::Arc;
 
 use anita_model::{Now, Report, SourceName};
-use anita_store::StoreError;
+use anita_store::Ticket;
 use anita_views::{Change, Live};
 use anita_world::{Outcome, Refused};
 
-use super::{Hub, HubFault, ReportOutcome, change, changes, refusal};
-use crate::saving::Ticket;
+use super::store::Kept;
+use super::{Hub, ReportOutcome, change, refusal};
+use crate::keeping::{Durability, records};
 
 /// How many items of a report are taken at once; others have their turn in between.
 const ITEMS_AT_ONCE: usize = 128;
 
-/// A write into the history, under way.
-type Appended<'a> = anita_store::BoxFuture<'a, Result<(), StoreError>>;
+/// What became of a report.
+pub struct Reported {
+    /// One for each item, in order.
+    pub outcomes: Vec<ReportOutcome>,
+    /// Done when what was taken is kept.
+    pub kept: Kept,
+}
+
+impl std::fmt::Debug for Reported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reported").field("outcomes", &self.outcomes).finish_non_exhaustive()
+    }
+}
 
 /// What became of a report so far.
 struct Taken {
@@ -35,29 +47,25 @@ impl Taken {
 }
 
 impl Hub {
-    /// Takes what a source reports. Live delivery comes first; then what has to be kept is kept, and only then is
-    /// anything acknowledged. One outcome for each report, in order.
-    ///
-    /// # Errors
-    /// [`HubFault::Store`] when the fixes could not be kept: then none of them counts as acknowledged.
-    pub async fn report(&self, reports: Vec<Report>, now: Now) -> Result<Vec<ReportOutcome>, HubFault> {
+    /// Takes what a source reports: live delivery has it at once. One outcome for each report, in order; they count as
+    /// acknowledged when [`Reported::kept`] is done well, and none of them if it is not.
+    pub fn report(&self, reports: Vec<Report>, now: Now) -> Reported {
         let mut taken = Taken { outcomes: Vec::with_capacity(reports.len()), counts: Vec::new() };
-        let mut waits = Vec::new();
+        let mut tickets = Vec::new();
         let mut reports = reports.into_iter().peekable();
         while reports.peek().is_some() {
-            waits.push(self.take(reports.by_ref().take(ITEMS_AT_ONCE), now, &mut taken));
+            tickets.extend(
+                self.take(reports.by_ref().take(ITEMS_AT_ONCE), now, &mut taken).into_iter().flatten(),
+            );
         }
         self.shards.iter().for_each(|shard| shard.ring());
         for (source, outcome, count) in taken.counts {
             self.metrics.count_fixes(source.as_str(), outcome, count);
         }
-        for (saved, appended) in waits {
-            if let Some(appended) = appended {
-                appended.await?;
-            }
-            self.wait_for(saved).await?;
+        if self.durability == Durability::None {
+            tickets.clear();
         }
-        Ok(taken.outcomes)
+        Reported { outcomes: taken.outcomes, kept: self.kept(tickets) }
     }
 
     /// Everything that has an order gets it while the world is locked: numbers of fixes, events in their room, writes
@@ -67,7 +75,7 @@ impl Hub {
         reports: impl Iterator<Item = Report>,
         now: Now,
         taken: &mut Taken,
-    ) -> (Option<Ticket<'_>>, Option<Appended<'_>>) {
+    ) -> [Option<Ticket>; 2] {
         let mut kept = Vec::new();
         let mut told = Vec::new();
         let mut events = Vec::new();
@@ -87,13 +95,22 @@ impl Hub {
                     kept.push(Arc::clone(fix));
                     ReportOutcome::Accepted
                 }
-                Outcome::Duplicate | Outcome::Sighted | Outcome::NoPosition => ReportOutcome::Accepted,
+                Outcome::Duplicate(known) => {
+                    // The store may not have it yet, or may have refused it.
+                    kept.push(known);
+                    ReportOutcome::Accepted
+                }
+                Outcome::Sighted | Outcome::NoPosition => ReportOutcome::Accepted,
                 Outcome::Refused(refused) => ReportOutcome::Refused(refusal(refused)),
             });
         }
         self.shards.iter().for_each(|shard| shard.feed(&told));
         self.tell(&events, now);
-        (self.saving.send(changes(&events)), (!kept.is_empty()).then(|| self.history.append(kept)))
+        let entrusted = records(&events);
+        [
+            (!entrusted.is_empty()).then(|| self.writer.entrust(entrusted)),
+            (!kept.is_empty()).then(|| self.writer.offer(kept)),
+        ]
     }
 }
 
@@ -109,7 +126,7 @@ fn outcome_word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Newest(_) => "newest",
         Outcome::Late(_) => "late",
-        Outcome::Duplicate => "duplicate",
+        Outcome::Duplicate(_) => "duplicate",
         Outcome::Sighted => "sighted",
         Outcome::NoPosition => "no_position",
         Outcome::Refused(Refused::Future { .. }) => "refused_future",

@@ -1,10 +1,24 @@
 use proptest::prelude::*;
 
+use anita_store::{MemoryStore, Store, Writer};
+
 use super::*;
 use crate::connections::{Connections, Endpoint};
 
 fn now(secs: u64) -> Now {
     Now { wall: Timestamp::UNIX_EPOCH, uptime: Duration::from_secs(secs) }
+}
+
+/// No rooms but `uwb`, and a store in memory behind them.
+fn empty(limits: RoomLimits) -> Rooms {
+    remembering(limits, Vec::new(), 0).0
+}
+
+fn remembering(limits: RoomLimits, records: Vec<RoomRecord>, skipped: u64) -> (Rooms, Arc<MemoryStore>) {
+    let store = Arc::new(MemoryStore::new(10, 10, 1_000));
+    let writer = Arc::new(Writer::immediate(Arc::clone(&store)));
+    let kept = records.iter().flat_map(|room| &room.events).map(|event| event.ordinal).max().unwrap_or(0);
+    (Rooms::new(limits, records, skipped, EventLog::new(writer, None, kept + skipped), now(0)), store)
 }
 
 fn peer() -> Arc<Peer> {
@@ -18,8 +32,8 @@ fn room(name: &str) -> RoomName {
 }
 
 fn say(rooms: &Rooms, name: &RoomName) -> Option<u64> {
-    let frame = |_epoch: &str, seq: u64| Bytes::from(seq.to_string());
-    rooms.publish(name, Vec::new(), None, Timestamp::UNIX_EPOCH, frame).map(|(_epoch, seq)| seq)
+    let text = |_epoch: &str, seq: u64| seq.to_string();
+    rooms.publish(name, Vec::new(), None, Timestamp::UNIX_EPOCH, text).map(|(_epoch, seq)| seq)
 }
 
 fn seqs(heard: &Heard) -> Vec<u64> {
@@ -28,7 +42,7 @@ fn seqs(heard: &Heard) -> Vec<u64> {
 
 #[test]
 fn a_member_hears_what_is_said_after_it_joined() {
-    let rooms = Rooms::new(RoomLimits::default(), now(0));
+    let rooms = empty(RoomLimits::default());
     let (hall, alice) = (room("hall"), peer());
     assert_eq!(say(&rooms, &hall), None, "nobody hears it, so the room is not there");
     let joined = rooms.join(&hall, &alice, None, now(0)).unwrap();
@@ -44,7 +58,7 @@ fn a_member_hears_what_is_said_after_it_joined() {
 #[test]
 fn who_comes_back_in_time_recovers_and_who_comes_late_is_told() {
     let limits = RoomLimits { ring_messages_max: 3, ..RoomLimits::default() };
-    let rooms = Rooms::new(limits, now(0));
+    let rooms = empty(limits);
     let (hall, alice) = (room("hall"), peer());
     let epoch = rooms.join(&hall, &alice, None, now(0)).unwrap().epoch.to_string();
     for _ in 0..5 {
@@ -68,7 +82,7 @@ fn who_comes_back_in_time_recovers_and_who_comes_late_is_told() {
 
 #[test]
 fn an_empty_room_is_forgotten() {
-    let rooms = Rooms::new(RoomLimits::default(), now(0));
+    let rooms = empty(RoomLimits::default());
     let (silent, loud, alice) = (room("silent"), room("loud"), peer());
     rooms.join(&silent, &alice, None, now(0)).unwrap();
     rooms.join(&loud, &alice, None, now(0)).unwrap();
@@ -86,7 +100,7 @@ fn an_empty_room_is_forgotten() {
 #[test]
 fn rooms_and_members_are_bounded_and_an_empty_room_makes_place() {
     let limits = RoomLimits { rooms_max: 2, members_max: 1, ..RoomLimits::default() };
-    let rooms = Rooms::new(limits, now(0));
+    let rooms = empty(limits);
     let (alice, bob) = (peer(), peer());
     rooms.join(&room("a"), &alice, None, now(0)).unwrap();
     assert_eq!(rooms.join(&room("a"), &bob, None, now(0)), Err(JoinRefused::Full { members_max: 1 }));
@@ -99,13 +113,54 @@ fn rooms_and_members_are_bounded_and_an_empty_room_makes_place() {
 #[test]
 fn the_ring_is_bounded_in_bytes() {
     let limits = RoomLimits { ring_bytes_max: 10, ..RoomLimits::default() };
-    let rooms = Rooms::new(limits, now(0));
+    let rooms = empty(limits);
     for _ in 0..5 {
-        rooms.publish(&RoomName::uwb(), Vec::new(), None, Timestamp::UNIX_EPOCH, |_, _| {
-            Bytes::from_static(b"1234")
-        });
+        rooms.publish(&RoomName::uwb(), Vec::new(), None, Timestamp::UNIX_EPOCH, |_, _| "12".to_owned());
     }
     assert_eq!(seqs(&rooms.heard_after(&RoomName::uwb(), 0, 10)), [4, 5]);
+}
+
+/// What a store remembers when a room said so many messages.
+fn remembered(said: u64) -> Vec<RoomRecord> {
+    let (rooms, store) = remembering(RoomLimits::default(), Vec::new(), 0);
+    for _ in 0..said {
+        say(&rooms, &RoomName::uwb());
+    }
+    let loaded = futures_util::FutureExt::now_or_never(store.load(1_000)).unwrap();
+    loaded.unwrap().rooms
+}
+
+#[test]
+fn after_a_restart_numbering_goes_on_in_the_same_epoch_and_nothing_is_missed() {
+    let records = remembered(3);
+    let epoch = records[0].epoch.to_string();
+    let (rooms, store) = remembering(RoomLimits::default(), records, 0);
+    let since = Since { epoch: epoch.clone(), seq: 1 };
+    let joined = rooms.join(&RoomName::uwb(), &peer(), Some(&since), now(0)).unwrap();
+    assert_eq!((&*joined.epoch, joined.seq, joined.recovered), (&*epoch, 3, Some(true)));
+    assert_eq!(say(&rooms, &RoomName::uwb()), Some(4));
+    let heard = rooms.heard_after(&RoomName::uwb(), 1, 10);
+    assert_eq!((heard.gap, seqs(&heard)), (None, vec![2, 3, 4]));
+    let kept = futures_util::FutureExt::now_or_never(store.load(1_000)).unwrap().unwrap();
+    assert_eq!((kept.last_ordinal, kept.rooms[0].seq), (4, 4));
+}
+
+#[test]
+fn what_was_told_and_lost_in_a_crash_is_a_gap_and_never_another_message() {
+    let records = remembered(3);
+    let epoch = records[0].epoch.to_string();
+    let (rooms, _store) = remembering(RoomLimits::default(), records, 2);
+    assert_eq!(say(&rooms, &RoomName::uwb()), Some(6));
+    let since = |seq| Since { epoch: epoch.clone(), seq };
+    // One who heard all that was told misses nothing; one who did not is told what is lost.
+    for (seq, recovered) in [(3, false), (4, false), (5, true), (6, true)] {
+        let joined = rooms.join(&RoomName::uwb(), &peer(), Some(&since(seq)), now(0)).unwrap();
+        assert_eq!(joined.recovered, Some(recovered), "{seq}");
+    }
+    let heard = rooms.heard_after(&RoomName::uwb(), 2, 10);
+    assert_eq!((heard.gap, seqs(&heard)), (None, vec![3]), "up to the gap");
+    let heard = rooms.heard_after(&RoomName::uwb(), 3, 10);
+    assert_eq!((heard.gap, seqs(&heard)), (Some((4, 5)), vec![6]));
 }
 
 proptest! {
@@ -113,7 +168,7 @@ proptest! {
     #[test]
     fn every_number_is_heard_once_or_told_as_lost(steps in proptest::collection::vec(0_u8..6, 1..80)) {
         let limits = RoomLimits { ring_messages_max: 4, ..RoomLimits::default() };
-        let rooms = Rooms::new(limits, now(0));
+        let rooms = empty(limits);
         let (mut heard_seq, mut accounted) = (0, Vec::new());
         for step in steps.into_iter().chain([0]) {
             if step > 0 {

@@ -3,7 +3,7 @@
 use anita_auth::Principal;
 use anita_hub::{DeviceFilter, Hub};
 use anita_model::{DeviceId, DeviceKind, DeviceStatus, Now, SiteName};
-use anita_store::{Cursor, HistoryQuery};
+use anita_store::{Cursor, HistoryQuery, Order};
 use anita_wire::limits::{
     DEVICE_NAME_BYTES_MAX, DEVICES_PER_PAGE_MAX, HISTORY_PER_PAGE_DEFAULT, HISTORY_PER_PAGE_MAX,
 };
@@ -18,7 +18,7 @@ use anita_world::{Changes, Registration};
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::handlers::{Refused, answer};
+use crate::handlers::{Answering, Refused, answer, answer_kept};
 use crate::session::Session;
 
 /// A refusal that names a field.
@@ -48,7 +48,7 @@ fn check_name(name: Option<&String>) -> Result<(), Refused> {
     }
 }
 
-fn no_such_device(device: &DeviceId) -> Refused {
+pub(super) fn no_such_device(device: &DeviceId) -> Refused {
     Refusal::saying(
         ErrorCode::NotFound,
         format!("There is no device {device:?}, or this token may not see it."),
@@ -77,15 +77,15 @@ pub fn device_list(
     Ok(DeviceList { devices: page.devices, total: page.total, next: page.next })
 }
 
-/// A page of a device's past locations, for a principal.
+/// A page of a device's past locations, for a principal: checked at once, read from the store then.
 ///
 /// # Errors
-/// The refusal: a range or cursor that makes no sense, a device that is not there, a store that is away.
-pub async fn history_page(
+/// The refusal: a range or cursor that makes no sense, a device that is not there; then a store that is away.
+pub fn history_page(
     hub: &Hub,
     principal: &Principal,
     payload: &GetLocationHistory,
-) -> Result<LocationHistory, Refused> {
+) -> Result<impl Future<Output = Result<LocationHistory, Refused>> + Send + use<>, Refused> {
     let limit = page_limit(payload.limit, HISTORY_PER_PAGE_DEFAULT, HISTORY_PER_PAGE_MAX)?;
     if payload.start_time.zip(payload.end_time).is_some_and(|(start, end)| start > end) {
         return Err(field("start_time", "is after end_time"));
@@ -99,16 +99,24 @@ pub async fn history_page(
         device: payload.device_id.clone(),
         start: payload.start_time.map(|time| time.0),
         end: payload.end_time.map(|time| time.0),
+        order: Order::NewestFirst,
         limit,
         after,
+        within: None,
     };
-    let page = hub.history(query).await?;
-    Ok(LocationHistory {
+    let mut answer = LocationHistory {
         device_id: payload.device_id.to_string(),
-        history: page.fixes.iter().map(|fix| anita_views::history_entry(fix)).collect(),
+        history: Vec::new(),
         start_time: payload.start_time,
         end_time: payload.end_time,
-        next: page.next.map(|cursor| cursor.to_string()),
+        next: None,
+    };
+    let past = hub.past();
+    Ok(async move {
+        let page = past.page(query).await?;
+        answer.history = page.fixes.iter().map(|fix| anita_views::history_entry(fix)).collect();
+        answer.next = page.next.map(|cursor| cursor.to_string());
+        Ok(answer)
     })
 }
 
@@ -149,12 +157,12 @@ impl Session {
         Ok(answer(&location, id))
     }
 
-    pub(crate) async fn register_device(
+    pub(crate) fn register_device(
         &mut self,
         payload: RegisterDevice,
         id: Option<&RequestId>,
         now: Now,
-    ) -> Result<Bytes, Refused> {
+    ) -> Result<Answering, Refused> {
         check_name(payload.name.as_ref())?;
         if !self.principal()?.may_see(payload.device_id.as_str()) {
             return Err(no_such_device(&payload.device_id));
@@ -173,46 +181,50 @@ impl Session {
             position,
             floor: payload.floor,
         };
-        let device = self.context.hub.register(registration, now).await??;
+        let (device, kept) = self.context.hub.register(registration, now)?;
+        self.audit("register device", device.id.as_str(), "done");
         let initial_location = position.map(Place::from);
-        Ok(answer(&DeviceRegistered { device_id: device.id.to_string(), initial_location }, id))
+        Ok(answer_kept(kept, &DeviceRegistered { device_id: device.id.to_string(), initial_location }, id))
     }
 
-    pub(crate) async fn update_device(
+    pub(crate) fn update_device(
         &mut self,
         payload: UpdateDevice,
         id: Option<&RequestId>,
         now: Now,
-    ) -> Result<Bytes, Refused> {
+    ) -> Result<Answering, Refused> {
         check_name(payload.name.as_ref())?;
         if !self.principal()?.may_see(payload.device_id.as_str()) {
             return Err(no_such_device(&payload.device_id));
         }
         let changes = Changes { name: payload.name, kind: payload.kind.map(DeviceKind::from) };
-        let device = self.context.hub.update(&payload.device_id, changes, now).await?;
-        let device = device.ok_or_else(|| no_such_device(&payload.device_id))?;
-        Ok(answer(&DeviceUpdated { device: anita_views::device(&device) }, id))
+        let updated = self.context.hub.update(&payload.device_id, changes, now);
+        let (device, kept) = updated.ok_or_else(|| no_such_device(&payload.device_id))?;
+        self.audit("update device", device.id.as_str(), "done");
+        Ok(answer_kept(kept, &DeviceUpdated { device: anita_views::device(&device) }, id))
     }
 
-    pub(crate) async fn remove_device(
+    pub(crate) fn remove_device(
         &mut self,
         payload: &RemoveDevice,
         id: Option<&RequestId>,
         now: Now,
-    ) -> Result<Bytes, Refused> {
+    ) -> Result<Answering, Refused> {
         let device = &payload.device_id;
-        if !self.principal()?.may_see(device.as_str()) || !self.context.hub.remove(device, now).await? {
-            return Err(no_such_device(device));
-        }
-        Ok(answer(&DeviceRemoved { device_id: device.to_string() }, id))
+        let may_see = self.principal()?.may_see(device.as_str());
+        let removed = if may_see { self.context.hub.remove(device, now) } else { None };
+        let kept = removed.ok_or_else(|| no_such_device(device))?;
+        self.audit("remove device", device.as_str(), "done");
+        Ok(answer_kept(kept, &DeviceRemoved { device_id: device.to_string() }, id))
     }
 
-    pub(crate) async fn location_history(
+    pub(crate) fn location_history(
         &self,
         payload: &GetLocationHistory,
         id: Option<&RequestId>,
-    ) -> Result<Bytes, Refused> {
-        let page = history_page(&self.context.hub, self.principal()?, payload).await?;
-        Ok(answer(&page, id))
+    ) -> Result<Answering, Refused> {
+        let page = history_page(&self.context.hub, self.principal()?, payload)?;
+        let id = id.cloned();
+        Ok(Box::pin(async move { Ok(answer(&page.await?, id.as_ref())) }))
     }
 }

@@ -1,27 +1,24 @@
 //! Reports of locations, the same by WebSocket and by REST.
 
 use anita_auth::Principal;
-use anita_hub::{Hub, ReportOutcome};
+use anita_hub::{Durability, Hub, Kept, ReportOutcome, Reported};
 use anita_model::{Fix, Now, Report, SiteName, SourceName};
 use anita_wire::message::{LocationsReported, RefusedItem};
 use anita_wire::request::{LocationItem, ReportLocation};
 use anita_wire::{ErrorCode, Refusal, RequestId};
-use bytes::Bytes;
 
-use crate::handlers::{Refused, answer};
+use crate::handlers::{Answering, Refused, answer_kept};
 use crate::session::Session;
 
-/// Takes the items of a report for a principal; each is accepted or refused by itself.
-///
-/// # Errors
-/// When the store is away: then nothing is acknowledged, and the whole report can be sent again.
-pub async fn report(
+/// Takes the items of a report for a principal; each is accepted or refused by itself. The answer may be given when the
+/// items are kept; if they can't be, nothing is acknowledged, and the whole report can be sent again.
+pub fn report(
     hub: &Hub,
     principal: &Principal,
     source: &SourceName,
     items: Vec<Result<LocationItem, Refusal>>,
     now: Now,
-) -> Result<LocationsReported, Refused> {
+) -> (LocationsReported, Kept) {
     let mut refused = Vec::new();
     let mut refuse = |index: usize, refusal: Refusal| {
         refused.push(RefusedItem { index, code: refusal.code, message: refusal.message });
@@ -40,14 +37,16 @@ pub async fn report(
         }
     }
     let mut accepted = 0;
-    for (index, outcome) in indexes.into_iter().zip(hub.report(reports, now).await?) {
+    let Reported { outcomes, kept } = hub.report(reports, now);
+    for (index, outcome) in indexes.into_iter().zip(outcomes) {
         match outcome {
             ReportOutcome::Accepted => accepted += 1,
             ReportOutcome::Refused(refusal) => refuse(index, refusal),
         }
     }
     refused.sort_by_key(|item| item.index);
-    Ok(LocationsReported { accepted, refused })
+    let durability = (hub.durability() == Durability::None).then_some("none");
+    (LocationsReported { accepted, refused, durability }, kept)
 }
 
 /// The fix of an item.
@@ -69,18 +68,19 @@ fn fix(principal: &Principal, source: &SourceName, item: LocationItem, now: Now)
         taken_at: item.timestamp.map_or(now.wall, |time| time.0),
         received_at: now.wall,
         source: source.clone(),
+        sequence: item.sequence,
     })
 }
 
 impl Session {
-    pub(crate) async fn report_location(
+    pub(crate) fn report_location(
         &mut self,
         payload: ReportLocation,
         id: Option<&RequestId>,
         now: Now,
-    ) -> Result<Bytes, Refused> {
+    ) -> Result<Answering, Refused> {
         let hub = &self.context.hub;
-        let reported = report(hub, self.principal()?, &self.source, payload.items, now).await?;
-        Ok(answer(&reported, id))
+        let (reported, kept) = report(hub, self.principal()?, &self.source, payload.items, now);
+        Ok(answer_kept(kept, &reported, id))
     }
 }

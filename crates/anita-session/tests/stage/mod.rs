@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anita_auth::{Key, Minter, Roles, Verifier};
-use anita_hub::{Endpoint, Hub, HubSettings};
+use anita_hub::{Endpoint, Hub, HubSettings, Keeping};
 use anita_metrics::Metrics;
 use anita_model::{DeviceId, Fix, Now, Position, Report, SiteName, SourceName, Timestamp};
 use anita_session::{Context, Credentials, Delivery, Extensions, Session, SessionSettings};
-use anita_store::{MemoryDevices, MemoryHistory};
+use anita_store::MemoryStore;
 use anita_views::ViewSettings;
 use anita_world::{Nearness, Policy};
 use futures_util::FutureExt;
@@ -70,8 +70,7 @@ impl Stage {
                 },
                 ..HubSettings::default()
             },
-            Arc::new(MemoryDevices::default()),
-            Arc::new(MemoryHistory::new(1_000, 10_000)),
+            Keeping::in_memory(MemoryStore::new(1_000, 10_000, 10_000)),
             Arc::new(Metrics::default()),
             now,
         ));
@@ -90,7 +89,8 @@ impl Stage {
             .unwrap();
         let settings =
             SessionSettings { viewer_requests_per_second: 20, rate_refusals_max: 5, ..Default::default() };
-        let context = Context { hub: hub.unwrap(), verifier: Arc::new(verifier), settings, extensions };
+        let (hub, verifier) = (hub.unwrap(), Arc::new(verifier));
+        let context = Context { hub, verifier, settings, extensions, playbacks: Arc::default() };
         let minter = Minter::hs256(SECRET, "anita", "anita").unwrap();
         Self { context: Arc::new(context), minter, now, clients: BTreeMap::new(), epoch: String::new() }
     }
@@ -144,7 +144,7 @@ impl Stage {
         match verb {
             ">" => {
                 let session = client.session.as_mut().ok_or("the client is closed")?;
-                at_once(session.on_text(rest, now));
+                session.on_text(rest, now);
             }
             "binary" => client.session.as_mut().ok_or("the client is closed")?.on_binary(),
             "pong" => client.session.as_mut().ok_or("the client is closed")?.on_control(now),
@@ -265,8 +265,9 @@ impl Stage {
             taken_at,
             received_at: self.now.wall,
             source: SourceName::parse("stage").unwrap(),
+            sequence: None,
         };
-        at_once(self.context.hub.report(vec![Report::Fix(fix)], self.now))
+        at_once(self.context.hub.report(vec![Report::Fix(fix)], self.now).kept)
             .map_err(|error| error.to_string())?;
         Ok(())
     }
@@ -296,7 +297,12 @@ impl Stage {
 impl Client {
     fn settle(&mut self, now: Now) {
         let Some(session) = self.session.as_mut() else { return };
-        session.on_wake(now, if self.is_reading { Delivery::Open } else { Delivery::Held });
+        let delivery = if self.is_reading { Delivery::Open } else { Delivery::Held };
+        session.on_wake(now, delivery);
+        // What is asked of the store is answered at once, and may lead to another question.
+        while session.answered().now_or_never().is_some() {
+            session.on_wake(now, delivery);
+        }
         for text in session.take_frames().iter().flat_map(|frames| unframed(frames)) {
             let kind = serde_json::from_str::<Value>(&text)
                 .ok()

@@ -138,6 +138,7 @@ impl World {
             taken_at: Timestamp::from_micros(now.wall.as_micros() - 1_000).unwrap(),
             received_at: now.wall,
             source: SourceName::parse("model").unwrap(),
+            sequence: None,
         };
         let make = if is_newest { Live::newest } else { Live::late };
         let live = Arc::new(make(Arc::new(fix), version, arrived));

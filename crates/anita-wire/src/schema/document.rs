@@ -68,6 +68,7 @@ fn message(catalogue: &Catalogue, message: &MessageEntry) -> Value {
             "type": { "const": message.name },
             "id": { "type": ["string", "number"], "description": "The id of the request that this answers." },
             "subscription": { "type": "string", "description": "The subscription whose positions these are." },
+            "playback": { "type": "string", "description": "The playback whose message this is: nothing of it is live." },
             "room": { "type": "string", "description": "The room of a numbered message." },
             "epoch": { "type": "string", "description": "The epoch of the numbering: of the room, or of all fixes." },
             "seq": { "type": "integer", "minimum": 0, "description": "The number in the room, or of the fix." },

@@ -6,11 +6,13 @@ use anita_model::{Position, Timestamp};
 use anita_wire::message::{
     Ages, AuthRequired, Connection, ConnectionStats, Device, DeviceList, DeviceRegistered, DeviceRemoved,
     DeviceStatus, DeviceUpdated, Error, Heartbeat, HistoryEntry, Limits, Location, LocationHistory,
-    LocationsReported, Member, Pace, Pong, PositionColumns, PositionUpdate, Proximity, Reconnect,
-    RefusedItem, RoomAdvanced, RoomGap, RoomJoined, RoomLeft, RoomMembers, RoomMessage, RoomSent, Sender,
-    ServerPayload, Subscribed, SubscriptionStats, SubscriptionUpdated, TokenRefreshed, TrackingStarted,
-    TrackingStopped, Unsubscribed, ViewEntered, ViewGap, ViewLeft, ViewSnapshot, Whereabouts,
+    LocationsReported, Member, Pace, PlaybackEnded, PlaybackPosition, PlaybackStarted, PlaybackStopped,
+    PlaybackUpdated, Pong, PositionColumns, PositionUpdate, Proximity, Reconnect, RefusedItem, RoomAdvanced,
+    RoomGap, RoomJoined, RoomLeft, RoomMembers, RoomMessage, RoomSent, Sender, ServerPayload, Subscribed,
+    SubscriptionStats, SubscriptionUpdated, TokenRefreshed, TrackingStarted, TrackingStopped, Unsubscribed,
+    ViewEntered, ViewGap, ViewLeft, ViewSnapshot, Whereabouts,
 };
+use anita_wire::playback::{PlaybackEnd, PlaybackState};
 use anita_wire::view::{Lane, LengthUnit, Mode};
 use anita_wire::{
     ErrorCode, Incoming, Kind, Metres, Numbered, OfView, Outgoing, Percent, Place, Refusal, Status, Time,
@@ -29,6 +31,7 @@ pub(crate) fn all() -> BTreeMap<String, String> {
     views(&mut said);
     positions_of_views(&mut said);
     stats(&mut said);
+    playback(&mut said);
     said.0
 }
 
@@ -54,6 +57,14 @@ impl Said {
     fn numbered<P: ServerPayload>(&mut self, seq: u64, payload: &P) {
         let numbered = Numbered { room: "hall/gate-2", epoch: "4f1c9a", seq };
         self.0.insert(P::TYPE.to_owned(), Outgoing::numbered(payload, numbered).to_text());
+    }
+
+    /// A message of a playback: it is named beside type and payload, and in the payload.
+    fn of_playback<P: ServerPayload>(&mut self, case: &str, id: Option<&str>, payload: &P) {
+        let request = format!(r#"{{"type":"ping","id":{}}}"#, id.unwrap_or("null"));
+        let id = Incoming::decode(&request).unwrap().id;
+        let text = Outgoing::of_playback(payload, "p1", id.as_ref()).to_text();
+        self.0.insert(format!("{}{case}", P::TYPE), text);
     }
 
     /// What a view says of positions: the subscription stands beside type and payload.
@@ -243,7 +254,7 @@ fn locations(said: &mut Said) {
     said.case("everything", &everything);
     let positions = [("6934", place(4.812, -1.377, 0.95)), ("dwm 0d13", place(12.5, 3.25, 1.1))];
     let positions = positions.map(|(id, place)| (id.to_owned(), place.into())).into();
-    said.push(&PositionUpdate { positions, timestamp });
+    said.push(&PositionUpdate { positions, timestamp, playback: None });
     said.answer("12", &TrackingStarted { device_ids: words(&["6934", "6935"]), update_frequency: 0.5 });
     said.push(&TrackingStopped {});
     let refused = RefusedItem {
@@ -251,7 +262,7 @@ fn locations(said: &mut Said) {
         code: ErrorCode::InvalidPayload,
         message: "battery: expected a percentage from 0 to 100.".to_owned(),
     };
-    said.answer("14", &LocationsReported { accepted: 1, refused: vec![refused] });
+    said.answer("14", &LocationsReported { accepted: 1, refused: vec![refused], durability: None });
     let entry = HistoryEntry {
         timestamp,
         received_at,
@@ -314,7 +325,7 @@ fn positions_of_views(said: &mut Said) {
     let taken_at = time("2026-05-04T07:12:33.250000Z");
     let positions = [("6934", place(4.812, -1.377, 0.95)), ("dwm 0d13", place(12.5, 3.25, 1.1))];
     let positions = positions.map(|(id, place)| (id.to_owned(), place.into())).into();
-    said.of_view("view", None, &PositionUpdate { positions, timestamp });
+    said.of_view("view", None, &PositionUpdate { positions, timestamp, playback: None });
     let everything = Whereabouts {
         place: place(12.5, 3.25, 1.1),
         accuracy: Some(Metres(0.123_456)),
@@ -324,7 +335,7 @@ fn positions_of_views(said: &mut Said) {
     };
     let plain = Whereabouts { timestamp: Some(taken_at), ..place(4.812, -1.377, 0.95).into() };
     let positions = [("6934".to_owned(), plain), ("dwm 0d13".to_owned(), everything)].into();
-    said.of_view("everything", None, &PositionUpdate { positions, timestamp });
+    said.of_view("everything", None, &PositionUpdate { positions, timestamp, playback: None });
     let location = Location {
         device_id: "6934".to_owned(),
         location: place(4.812_345, -1.377_5, 0.0),
@@ -407,4 +418,41 @@ fn stats(said: &mut Said) {
             ..fresh
         },
     );
+}
+
+fn playback(said: &mut Said) {
+    let playback = || "p1".to_owned();
+    let at = time("2026-05-04T06:00:12.400000Z");
+    let started = PlaybackStarted {
+        playback: playback(),
+        start_time: time("2026-05-04T06:00:00Z"),
+        end_time: time("2026-05-04T06:30:00Z"),
+        speed: 10.0,
+        update_frequency: 0.1,
+        devices: 12,
+    };
+    said.of_playback("", Some("22"), &started);
+    let positions = [("6934".to_owned(), place(4.812, -1.377, 0.95).into())].into();
+    let update = PositionUpdate { positions, timestamp: at, playback: Some(playback()) };
+    said.of_playback(".playback", None, &update);
+    for (case, state) in [
+        ("", PlaybackState::Playing),
+        (".paused", PlaybackState::Paused),
+        (".waiting", PlaybackState::Waiting),
+    ] {
+        said.of_playback(case, None, &PlaybackPosition { playback: playback(), at, speed: 10.0, state });
+    }
+    let state = PlaybackState::Paused;
+    said.of_playback("", Some("23"), &PlaybackUpdated { playback: playback(), at, speed: 0.5, state });
+    for (case, reason) in [
+        ("", PlaybackEnd::End),
+        (".stopped", PlaybackEnd::Stopped),
+        (".replaced", PlaybackEnd::Replaced),
+        (".forbidden", PlaybackEnd::Forbidden),
+        (".failed", PlaybackEnd::Failed),
+    ] {
+        said.of_playback(case, None, &PlaybackEnded { playback: playback(), reason, at });
+    }
+    said.of_playback("", Some("24"), &PlaybackStopped { playback: Some(playback()) });
+    said.case("none", &PlaybackStopped { playback: None });
 }

@@ -28,6 +28,7 @@ fn fix(device: &str, x: f64, taken_secs: f64, received_secs: f64) -> Report {
         taken_at: at(taken_secs).wall,
         received_at: at(received_secs).wall,
         source: SourceName::parse("test").unwrap(),
+        sequence: None,
     })
 }
 
@@ -56,7 +57,7 @@ fn the_newest_by_the_devices_time_is_live_whatever_the_order_of_arrival() {
     assert!(matches!(world.report(fix("a", 1.0, 1.0, 1.0), at(1.0), &mut events), Outcome::Newest(_)));
     assert!(matches!(world.report(fix("a", 3.0, 3.0, 3.1), at(3.1), &mut events), Outcome::Newest(_)));
     assert!(matches!(world.report(fix("a", 2.0, 2.0, 3.2), at(3.2), &mut events), Outcome::Late(_)));
-    assert_eq!(world.report(fix("a", 3.0, 3.0, 3.3), at(3.3), &mut events), Outcome::Duplicate);
+    assert!(matches!(world.report(fix("a", 3.0, 3.0, 3.3), at(3.3), &mut events), Outcome::Duplicate(_)));
     assert!((live_x(&world, "a") - 3.0).abs() < 1e-9);
     assert_eq!(words(&events), ["+a", "a Connected"]);
     assert_eq!(
@@ -64,6 +65,50 @@ fn the_newest_by_the_devices_time_is_live_whatever_the_order_of_arrival() {
         Some(at(3.3).wall),
         "late ones and doubles are signs of life"
     );
+}
+
+/// A fix of a source that counts, and stamps with the arrival.
+fn counted(x: f64, number: u64, secs: f64) -> Report {
+    let Report::Fix(fix) = fix("a", x, secs, secs) else { unreachable!() };
+    Report::Fix(Fix { sequence: Some(number), ..fix })
+}
+
+/// Once, what a broker brought again after a crash, stamped with its new arrival, was kept twice.
+#[test]
+fn what_is_brought_again_is_known_by_its_number_and_place() {
+    let mut world = World::new(Policy::default());
+    let mut events = Vec::new();
+    for (x, number, secs) in [(1.0, 10, 1.0), (2.0, 11, 1.1), (3.0, 12, 1.2)] {
+        assert!(matches!(world.report(counted(x, number, secs), at(secs), &mut events), Outcome::Newest(_)));
+    }
+    for (x, number) in [(1.0, 10), (2.0, 11), (3.0, 12)] {
+        let again = world.report(counted(x, number, 2.0), at(2.0), &mut events);
+        assert!(matches!(again, Outcome::Duplicate(_)), "{number}");
+    }
+    // Gateways that always write the same number are no reason to lose a position.
+    assert!(matches!(world.report(counted(4.0, 12, 2.1), at(2.1), &mut events), Outcome::Newest(_)));
+}
+
+#[test]
+fn a_restored_device_goes_on_with_the_silence_that_it_had() {
+    let mut before = World::new(Policy::default());
+    let mut events = Vec::new();
+    before.report(fix("a", 1.0, 1.0, 1.0), at(1.0), &mut events);
+    let (unsaved, last) = before.take_unsaved(None, 10);
+    assert_eq!((unsaved.len(), last), (1, Some(id("a"))));
+    assert_eq!(before.take_unsaved(None, 10).0, []);
+    let mut after = World::new(Policy::default());
+    // The server was away: its uptime begins anew at the 7th second.
+    let restarted = |secs: f64| Now { uptime: Duration::from_secs_f64(secs - 7.0), ..at(secs) };
+    events.clear();
+    after.restore(unsaved[0].clone(), restarted(7.0));
+    after.sweep(restarted(10.9), &mut events);
+    assert_eq!(words(&events), [""; 0]);
+    after.sweep(restarted(11.5), &mut events);
+    assert_eq!(words(&events), ["a Stale"]);
+    after.report(fix("a", 1.0, 12.0, 12.0), restarted(12.0), &mut events);
+    after.sweep(restarted(21.0), &mut events);
+    assert_eq!(words(&events), ["a Stale", "a Connected"]);
 }
 
 #[test]

@@ -91,6 +91,7 @@ impl Written {
     /// Every key with its value and origin, in order: what `check-config` shows.
     pub fn explained(&self) -> Vec<(String, String, Origin)> {
         let mut raw = self.raw.clone();
+        raw.storage.url = without_password(&raw.storage.url);
         for (role, words) in default_roles_written() {
             raw.roles.entry(role).or_insert(words);
         }
@@ -102,6 +103,27 @@ impl Written {
             });
         }
         explained
+    }
+}
+
+/// An address with dots where its password is.
+fn without_password(url: &str) -> String {
+    let hidden = || {
+        let (scheme, rest) = url.split_once("://")?;
+        // The last `@` before the path: a password may hold others, where it is not escaped.
+        let authority = rest.split(['/', '?']).next()?;
+        let (user, _host) = authority.rsplit_once('@')?;
+        let (name, password) = user.split_once(':')?;
+        let after = rest.strip_prefix(name)?.strip_prefix(':')?.strip_prefix(password)?;
+        Some(format!("{scheme}://{name}:…{after}"))
+    };
+    let shown = hidden().unwrap_or_else(|| url.to_owned());
+    match shown.split_once("password=") {
+        Some((before, after)) => {
+            let rest = after.split_once(['&', ' ']).map(|(_password, rest)| rest);
+            format!("{before}password=…{}", rest.map(|rest| format!("&{rest}")).unwrap_or_default())
+        }
+        None => shown,
     }
 }
 

@@ -33,9 +33,51 @@ fn the_configuration_of_the_brief_is_understood() {
     assert_eq!(config.listen.port(), 8080);
     assert_eq!(config.server.plaintext, Plaintext::Loopback);
     assert_eq!(config.sources.len(), 1);
-    assert!(
-        matches!(config.storage, Storage::Sqlite(path) if path.ends_with("anita.db") && path.is_absolute())
-    );
+    let Backend::Sqlite { path, .. } = config.storage.backend else { panic!("{:?}", config.storage) };
+    assert!(path.ends_with("anita.db") && path.is_absolute());
+}
+
+#[test]
+fn what_is_kept_and_how_long_is_understood() {
+    let text = r#"
+        [storage]
+        url = "postgres://anita:secret@db/anita"
+        durability = "none"
+        commit_ms = 50
+        [storage.retention]
+        fixes_days = 365
+        [[storage.retention.thinning]]
+        after_days = 7
+        every_secs = 1
+        [[storage.retention.thinning]]
+        after_days = 90
+        every_secs = 60
+    "#;
+    let storage = config(text).unwrap().storage;
+    assert_eq!(storage.durability, anita_hub::Durability::None);
+    assert_eq!(storage.writer.commit_every, Duration::from_millis(50));
+    assert_eq!(storage.retention.fixes.age_max, Some(Duration::from_secs(365 * 86_400)));
+    assert_eq!(storage.retention.thinning.len(), 2);
+    assert!(!format!("{storage:?}").contains("secret"));
+}
+
+#[test]
+fn a_password_in_an_address_is_not_shown() {
+    let cases = [
+        ("postgres://anita:se:c@ret@db:5432/anita?x=1", "postgres://anita:…@db:5432/anita?x=1"),
+        (
+            "postgres://db/anita?user=a&password=secret&sslmode=require",
+            "postgres://db/anita?user=a&password=…&sslmode=require",
+        ),
+        ("postgres://anita@db/anita", "postgres://anita@db/anita"),
+        ("sqlite:a@b:c.db", "sqlite:a@b:c.db"),
+    ];
+    for (url, shown) in cases {
+        let written = written(&format!("[storage]\nurl = \"{url}\""), &[]).unwrap();
+        let explained = written.explained();
+        let (_key, value, _origin) = explained.iter().find(|(key, ..)| key == "storage.url").unwrap();
+        assert_eq!(*value, format!("\"{shown}\""));
+    }
 }
 
 #[test]
@@ -56,7 +98,15 @@ fn what_is_wrong_is_said_with_its_key_and_the_remedy() {
         ("[server]\nallowed_origins = [\"*\"]", "server.allowed_origins: \"*\" is no origin"),
         ("[server.tls]\ncert_file = \"x\"", "server.tls.key_file: is missing beside cert_file"),
         ("[heartbeat]\ninterval_secs = 0", "heartbeat.interval_secs: has to be 1 to 300 seconds, and is 0"),
-        ("[storage]\nurl = \"mysql:x\"", "storage.url: \"mysql:x\" is not understood"),
+        ("[storage]\nurl = \"mysql:x\"", "storage.url: \"mysql\" is not understood"),
+        ("[storage]\ncommit_ms = -1", "storage.commit_ms: has to be 0 to 10000 milliseconds, and is -1"),
+        ("[storage]\ndurability = \"maybe\"", "storage.durability: unknown variant `maybe`"),
+        ("[storage.retention]\nfixes_days = 0", "storage.retention.fixes_days: has to be more than 0"),
+        (
+            "[[storage.retention.thinning]]\nafter_days = 7\nevery_secs = 60\n\
+             [[storage.retention.thinning]]\nafter_days = 90\nevery_secs = 1",
+            "storage.retention.thinning: each step has to have a longer after_days and a longer every_secs",
+        ),
         ("[roles]\nviewer = [\"devices.see\"]", "roles.viewer: there is no permission \"devices.see\""),
         ("[devices]\nstale_after_secs = 99", "devices.stale_after_secs: is longer than the silence"),
         (

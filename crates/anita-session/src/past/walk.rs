@@ -1,0 +1,78 @@
+//! Through the fixes of many devices, page by page.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use anita_auth::Principal;
+use anita_hub::{Hub, Past};
+use anita_model::{DeviceId, Fix};
+use anita_store::{Cursor, HistoryQuery, Order};
+
+use super::{FIXES_AT_ONCE, Range, Selection};
+use crate::handlers::Refused;
+
+/// A walk through the fixes of devices: device by device in the order of their ids, the oldest first. It holds one page
+/// of ids and nothing else, however long it is.
+#[derive(Debug)]
+pub struct Walk {
+    hub: Arc<Hub>,
+    past: Past,
+    principal: Principal,
+    selection: Selection,
+    range: Range,
+    /// The devices that come next.
+    ids: VecDeque<DeviceId>,
+    /// The last device of the ids that were looked up.
+    looked_up: Option<DeviceId>,
+    /// The device that is under way, and where.
+    present: Option<(DeviceId, Option<Cursor>)>,
+}
+
+impl Walk {
+    /// At its beginning. The rights are those of the moment in which it began.
+    pub fn new(hub: Arc<Hub>, principal: Principal, selection: Selection, range: Range) -> Self {
+        let past = hub.past();
+        Self {
+            hub,
+            past,
+            principal,
+            selection,
+            range,
+            ids: VecDeque::new(),
+            looked_up: None,
+            present: None,
+        }
+    }
+
+    /// One step: the next page of fixes, all of one device; it can be empty. `None` at the end.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn step(&mut self) -> Result<Option<Vec<Arc<Fix>>>, Refused> {
+        let Some((device, after)) = self.present.take().or_else(|| self.next_device()) else {
+            return Ok(None);
+        };
+        let query = HistoryQuery {
+            device: device.clone(),
+            start: self.range.start,
+            end: self.range.end,
+            order: Order::OldestFirst,
+            limit: FIXES_AT_ONCE,
+            after,
+            within: None,
+        };
+        let page = self.past.page(query).await?;
+        self.present = page.next.map(|next| (device, Some(next)));
+        Ok(Some(page.fixes))
+    }
+
+    fn next_device(&mut self) -> Option<(DeviceId, Option<Cursor>)> {
+        if self.ids.is_empty() {
+            self.ids = self.selection.after(&self.hub, &self.principal, self.looked_up.as_ref()).into();
+            if let Some(last) = self.ids.back() {
+                self.looked_up = Some(last.clone());
+            }
+        }
+        self.ids.pop_front().map(|device| (device, None))
+    }
+}

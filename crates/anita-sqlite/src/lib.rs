@@ -1,0 +1,27 @@
+//! The embedded store: one SQLite file, a journal for what just came, packed blocks for what is past.
+//!
+//! [`SqliteStore`] is the store; [`backup`] and [`check`] are for copies of its file; [`Spool`] is a queue in a file of its
+//! own, where a store that is elsewhere keeps what it can't hand on.
+
+mod backup;
+mod blocks;
+mod checkpoint;
+mod codec;
+mod fault;
+mod keeper;
+mod names;
+mod point;
+mod pool;
+mod read;
+mod recent;
+mod records;
+mod registry;
+mod schema;
+mod spool;
+mod store;
+mod words;
+
+pub use backup::{BackupError, Checked, backup, check};
+pub use codec::{Damaged, fuzz};
+pub use spool::{Spool, SpoolSettings};
+pub use store::{SqliteSettings, SqliteStore};

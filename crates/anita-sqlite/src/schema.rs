@@ -1,0 +1,126 @@
+//! The file: how it is opened, and how its schema came to be.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anita_store::OpenError;
+use rusqlite::{Connection, OpenFlags};
+
+/// The steps from an empty file to the present schema, in order; `PRAGMA user_version` counts those taken.
+pub(crate) const STORE: &[&str] =
+    &[include_str!("schema/001_devices.sql"), include_str!("schema/002_history.sql")];
+
+/// The same for a spool.
+pub(crate) const SPOOL: &[&str] = &[include_str!("schema/spool_001.sql")];
+
+/// How long another connection may hold the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The size of a page, bytes.
+pub(crate) const PAGE_BYTES: u32 = 8_192;
+
+/// How large the write-ahead log stays when it was larger, bytes.
+const WAL_BYTES_KEPT: i64 = 64 << 20;
+
+/// The page cache of a connection, KiB.
+const CACHE_KIB: i64 = 16 * 1_024;
+
+/// SQLite's own number for the kind of file that is an ANITA store: "ANIT".
+const APPLICATION_ID: i32 = 0x414e_4954;
+
+/// Opens a file for writing, makes it if it is not there, and brings its schema up to date.
+///
+/// # Errors
+/// [`OpenError`].
+pub(crate) fn open(path: &Path, migrations: &[&str]) -> Result<Connection, OpenError> {
+    let mut connection = connect(path, OpenFlags::default()).map_err(|source| refused(path, source))?;
+    migrate(&mut connection, migrations, path)?;
+    Ok(connection)
+}
+
+/// Opens a file that is there and up to date for writing.
+pub(crate) fn reopen(path: &Path) -> Result<Connection, rusqlite::Error> {
+    connect(path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+/// Opens a file that is there, for questions.
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open_with_flags(path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    if page_count(&connection)? == 0 {
+        shape(&connection)?;
+    }
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // What is acknowledged survives a loss of power, not only of the process.
+    connection.pragma_update(None, "synchronous", "full")?;
+    // The log is copied into the file by `Keeper::checkpoint` and its helper.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+/// What can only be said before anything is written.
+fn shape(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    connection.pragma_update(None, "auto_vacuum", "incremental")
+}
+
+fn page_count(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.query_row("PRAGMA page_count", [], |row| row.get(0))
+}
+
+pub(crate) fn version(connection: &Connection) -> Result<u32, rusqlite::Error> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+fn refused(path: &Path, source: rusqlite::Error) -> OpenError {
+    OpenError::Backend { store: path.display().to_string(), source: source.into() }
+}
+
+/// Whether a program with those migrations can read a file of that version.
+///
+/// # Errors
+/// [`OpenError::Newer`].
+pub(crate) fn judge(found: u32, migrations: &[&str], path: &Path) -> Result<(), OpenError> {
+    let known = u32::try_from(migrations.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(OpenError::Newer { store: path.display().to_string(), found, known });
+    }
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection, migrations: &[&str], path: &Path) -> Result<(), OpenError> {
+    let failed = |source| refused(path, source);
+    let found = version(connection).map_err(failed)?;
+    judge(found, migrations, path)?;
+    if found == 1 && migrations.len() > 1 {
+        reshape(connection).map_err(failed)?;
+    }
+    for (version, sql) in (1_u32..).zip(migrations).skip_while(|(version, _sql)| *version <= found) {
+        let transaction = connection.transaction().map_err(failed)?;
+        transaction.execute_batch(sql).map_err(failed)?;
+        transaction.pragma_update(None, "user_version", version).map_err(failed)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The first version of the file had pages of another size. It is small, so it is written anew.
+fn reshape(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.pragma_update(None, "journal_mode", "delete")?;
+    shape(connection)?;
+    connection.execute_batch("VACUUM")?;
+    connection.pragma_update(None, "journal_mode", "wal")
+}

@@ -1,0 +1,547 @@
+//! The way into a store: many callers, one commit every few milliseconds, an answer to each caller after it.
+//!
+//! There are two ways to hand something in. What is **offered** (fixes) comes back to the caller when it could not be
+//! kept: the caller says so to whoever sent it, and that one sends it again. What is **entrusted** (the registry, states,
+//! events, the audit trail) has no one to send it again: it stays here until the store has it.
+//!
+//! Nobody who hands something in waits for the store, unless it wants to: that is what its [`Ticket`] is for.
+
+mod backlog;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use anita_model::Fix;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::memory::MemoryStore;
+use crate::port::{Condition, Store, StoreError};
+use crate::record::Record;
+use crate::writer::backlog::Backlog;
+
+/// How a writer works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriterSettings {
+    /// How long fixes are gathered while there are many. What comes after a pause is committed at once.
+    pub commit_every: Duration,
+    /// How many fixes may wait; more are refused.
+    pub waiting_fixes_max: usize,
+    /// How many events and audit entries may wait while the store is away; the oldest go first. Of the registry and of
+    /// states only the last of each device waits.
+    pub backlog_max: usize,
+    /// How long the store is left alone after it failed; also what refused callers are told to wait.
+    pub retry_after: Duration,
+    /// A commit that takes longer than this makes the store count as slow.
+    pub slow_after: Duration,
+}
+
+impl Default for WriterSettings {
+    fn default() -> Self {
+        Self {
+            commit_every: Duration::from_millis(20),
+            waiting_fixes_max: 262_144,
+            backlog_max: 100_000,
+            retry_after: Duration::from_secs(1),
+            slow_after: Duration::from_secs(2),
+        }
+    }
+}
+
+/// How the way into the store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// What is handed in is kept within a moment.
+    Well,
+    /// It is kept in a place nearby, because the real one is away.
+    Spooling,
+    /// A commit takes unusually long.
+    Slow,
+    /// There is no room left on the store's disk.
+    Full,
+    /// The last commit failed.
+    Away,
+}
+
+impl State {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Well => "well",
+            Self::Spooling => "spooling",
+            Self::Slow => "slow",
+            Self::Full => "full",
+            Self::Away => "away",
+        }
+    }
+}
+
+/// How the way into the store is, in figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// The word for it.
+    pub state: State,
+    /// Fixes that wait, those of the commit under way included.
+    pub waiting_fixes: usize,
+    /// Entrusted records that wait.
+    pub backlog: usize,
+    /// Entrusted records that were given up because too many waited.
+    pub given_up: u64,
+    /// Fixes in the spool.
+    pub spooled_fixes: u64,
+    /// Commits that succeeded.
+    pub commits: u64,
+    /// Commits that failed.
+    pub failures: u64,
+    /// Fixes that were kept, those that were known already included.
+    pub fixes: u64,
+    /// How long commits took in all.
+    pub commit_time: Duration,
+}
+
+/// Done when what was handed in is kept, or is known not to be.
+#[derive(Debug)]
+pub struct Ticket(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Done(Option<Result<(), StoreError>>),
+    Waiting(oneshot::Receiver<Result<(), StoreError>>),
+}
+
+impl Ticket {
+    fn done(result: Result<(), StoreError>) -> Self {
+        Self(Inner::Done(Some(result)))
+    }
+}
+
+impl Future for Ticket {
+    type Output = Result<(), StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Inner::Done(result) => Poll::Ready(result.take().unwrap_or(Err(StoreError::Busy))),
+            // A writer that ended takes nothing any more.
+            Inner::Waiting(receiver) => {
+                Pin::new(receiver).poll(context).map(|answer| answer.unwrap_or(Err(StoreError::Busy)))
+            }
+        }
+    }
+}
+
+/// The way into a store. Cheap to share by reference; ends with [`Writer::close`].
+#[derive(Debug)]
+pub struct Writer {
+    settings: WriterSettings,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// Into memory nothing takes time.
+    Immediate(Arc<MemoryStore>),
+    Grouped {
+        shared: Arc<Shared>,
+        task: Mutex<Option<JoinHandle<()>>>,
+    },
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Arc<dyn Store>,
+    settings: WriterSettings,
+    waiting: Mutex<Waiting>,
+    bell: Notify,
+}
+
+/// What becomes of records that could not be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hand {
+    /// They are their sender's again.
+    Offered,
+    /// They stay here.
+    Entrusted,
+}
+
+/// What was handed in at once.
+#[derive(Debug)]
+struct Entry {
+    records: Vec<Record>,
+    ticket: Option<oneshot::Sender<Result<(), StoreError>>>,
+    hand: Hand,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    entries: Vec<Entry>,
+    backlog: Backlog,
+    fixes: usize,
+    is_closing: bool,
+    /// Since when a commit is under way.
+    committing_since: Option<Instant>,
+    /// The last failure, until a commit succeeds, and until when the store is left alone.
+    failed: Option<(StoreError, Instant)>,
+    commits: u64,
+    failures: u64,
+    kept_fixes: u64,
+    commit_time: Duration,
+}
+
+impl Writer {
+    /// Into memory: what is handed in is kept at once.
+    pub fn immediate(store: Arc<MemoryStore>) -> Self {
+        Self { settings: WriterSettings::default(), way: Way::Immediate(store) }
+    }
+
+    /// Into a store, in groups. Starts a task of the present runtime.
+    pub fn start(store: Arc<dyn Store>, settings: WriterSettings) -> Self {
+        let waiting = Waiting {
+            entries: Vec::new(),
+            backlog: Backlog::new(settings.backlog_max),
+            fixes: 0,
+            is_closing: false,
+            committing_since: None,
+            failed: None,
+            commits: 0,
+            failures: 0,
+            kept_fixes: 0,
+            commit_time: Duration::ZERO,
+        };
+        let shared = Arc::new(Shared { store, settings, waiting: Mutex::new(waiting), bell: Notify::new() });
+        let task = tokio::spawn(write(Arc::clone(&shared)));
+        Self { settings, way: Way::Grouped { shared, task: Mutex::new(Some(task)) } }
+    }
+
+    /// How long a caller whose fixes were refused should wait.
+    pub fn retry_after(&self) -> Duration {
+        self.settings.retry_after
+    }
+
+    /// Hands in fixes that come back if they can't be kept. The order among calls is that of the calls.
+    pub fn offer(&self, fixes: Vec<Arc<Fix>>) -> Ticket {
+        let count = fixes.len();
+        let records: Vec<Record> = fixes.into_iter().map(Record::Fix).collect();
+        match &self.way {
+            Way::Immediate(store) => {
+                store.keep(&records);
+                Ticket::done(Ok(()))
+            }
+            Way::Grouped { shared, .. } => shared.offer(records, count),
+        }
+    }
+
+    /// Hands in what stays here until the store has it. The order among calls is that of the calls.
+    pub fn entrust(&self, records: Vec<Record>) -> Ticket {
+        match &self.way {
+            Way::Immediate(store) => {
+                store.keep(&records);
+                Ticket::done(Ok(()))
+            }
+            Way::Grouped { shared, .. } => shared.entrust(records),
+        }
+    }
+
+    /// How it is.
+    pub fn health(&self) -> Health {
+        match &self.way {
+            Way::Immediate(_store) => Health {
+                state: State::Well,
+                waiting_fixes: 0,
+                backlog: 0,
+                given_up: 0,
+                spooled_fixes: 0,
+                commits: 0,
+                failures: 0,
+                fixes: 0,
+                commit_time: Duration::ZERO,
+            },
+            Way::Grouped { shared, .. } => shared.health(),
+        }
+    }
+
+    /// Commits what waits and ends. What is handed in afterwards is refused. Done when the last commit is; whatever could
+    /// not be kept then is said in the log.
+    pub async fn close(&self) {
+        let Way::Grouped { shared, task } = &self.way else { return };
+        shared.waiting.lock().is_closing = true;
+        shared.bell.notify_one();
+        let task = task.lock().take();
+        if let Some(task) = task
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the task that writes into the store ended by a fault");
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// Without [`Writer::close`], the task ends by itself after what waits.
+    fn drop(&mut self) {
+        if let Way::Grouped { shared, .. } = &self.way {
+            shared.waiting.lock().is_closing = true;
+            shared.bell.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    fn offer(&self, records: Vec<Record>, count: usize) -> Ticket {
+        let mut waiting = self.waiting.lock();
+        if waiting.is_closing {
+            return Ticket::done(Err(StoreError::Busy));
+        }
+        // One that asks after the pause finds out how the store is now.
+        if let Some((error, until)) = &waiting.failed
+            && Instant::now() < *until
+        {
+            return Ticket::done(Err(error.clone()));
+        }
+        if waiting.fixes.saturating_add(count) > self.settings.waiting_fixes_max {
+            return Ticket::done(Err(StoreError::Busy));
+        }
+        waiting.fixes += count;
+        self.enter(&mut waiting, records, Hand::Offered)
+    }
+
+    fn entrust(&self, records: Vec<Record>) -> Ticket {
+        let mut waiting = self.waiting.lock();
+        if waiting.is_closing {
+            return Ticket::done(Err(StoreError::Busy));
+        }
+        if let Some((error, until)) = &waiting.failed
+            && Instant::now() < *until
+        {
+            let refused = Ticket::done(Err(error.clone()));
+            waiting.backlog.push(records);
+            return refused;
+        }
+        self.enter(&mut waiting, records, Hand::Entrusted)
+    }
+
+    fn enter(&self, waiting: &mut Waiting, records: Vec<Record>, hand: Hand) -> Ticket {
+        let (ticket, answer) = oneshot::channel();
+        waiting.entries.push(Entry { records, ticket: Some(ticket), hand });
+        self.bell.notify_one();
+        Ticket(Inner::Waiting(answer))
+    }
+
+    fn health(&self) -> Health {
+        let condition = self.store.condition();
+        let waiting = self.waiting.lock();
+        let spooled_fixes = match condition {
+            Condition::Well => 0,
+            Condition::Spooling { fixes } => fixes,
+        };
+        let is_slow =
+            waiting.committing_since.is_some_and(|since| since.elapsed() > self.settings.slow_after);
+        let state = match (&waiting.failed, condition) {
+            (Some((StoreError::Full(_), _until)), _) => State::Full,
+            (Some(_failure), _) => State::Away,
+            (None, _) if is_slow => State::Slow,
+            (None, Condition::Spooling { .. }) => State::Spooling,
+            (None, Condition::Well) => State::Well,
+        };
+        Health {
+            state,
+            waiting_fixes: waiting.fixes,
+            backlog: waiting.backlog.len(),
+            given_up: waiting.backlog.given_up(),
+            spooled_fixes,
+            commits: waiting.commits,
+            failures: waiting.failures,
+            fixes: waiting.kept_fixes,
+            commit_time: waiting.commit_time,
+        }
+    }
+
+    /// The next group: the backlog first, then what was handed in.
+    fn take(&self) -> Vec<Entry> {
+        let mut waiting = self.waiting.lock();
+        let backlog = waiting.backlog.take();
+        let mut entries = Vec::with_capacity(waiting.entries.len() + 1);
+        if !backlog.is_empty() {
+            entries.push(Entry { records: backlog, ticket: None, hand: Hand::Entrusted });
+        }
+        entries.append(&mut waiting.entries);
+        entries
+    }
+
+    /// Waits until there is something to commit and it is time to. `false` when there never will be.
+    async fn is_due(&self, last_began: Option<Instant>) -> bool {
+        loop {
+            let pause = {
+                let waiting = self.waiting.lock();
+                let has_work = !waiting.entries.is_empty() || !waiting.backlog.is_empty();
+                let left_alone = waiting.failed.as_ref().map(|(_error, until)| *until);
+                match (has_work, waiting.is_closing) {
+                    (false, true) => return false,
+                    (true, true) => return true,
+                    (false, false) => None,
+                    (true, false) => {
+                        let next = last_began.map(|began| began + self.settings.commit_every);
+                        Some(next.max(left_alone))
+                    }
+                }
+            };
+            match pause {
+                None => self.bell.notified().await,
+                Some(due) => match due.filter(|due| *due > Instant::now()) {
+                    None => return true,
+                    Some(due) => {
+                        // Only the end is a reason to be early.
+                        tokio::select! {
+                            () = tokio::time::sleep_until(due) => return true,
+                            () = self.bell.notified() => {}
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// Commits a group and answers. Says whether all of it is kept.
+    async fn commit(&self, entries: Vec<Entry>) -> bool {
+        let began = Instant::now();
+        self.waiting.lock().committing_since = Some(began);
+        let (records, slips) = joined(entries);
+        let records = Arc::new(records);
+        let result = self.store.commit(Arc::clone(&records)).await;
+        let result = match result {
+            Ok(()) => {
+                self.settle(slips, Vec::new(), &Ok(()));
+                Ok(())
+            }
+            Err(StoreError::Invalid(_cause)) => self.commit_one_by_one(slips, owned(records)).await,
+            Err(error) => {
+                let error = Err(error);
+                self.settle(slips, owned(records), &error);
+                error
+            }
+        };
+        let mut waiting = self.waiting.lock();
+        waiting.committing_since = None;
+        waiting.commit_time += began.elapsed();
+        let is_kept = result.is_ok();
+        match result {
+            Ok(()) => {
+                waiting.commits += 1;
+                if waiting.failed.take().is_some() {
+                    tracing::info!("the store keeps again what it is given");
+                }
+            }
+            Err(error) => {
+                waiting.failures += 1;
+                if waiting.failed.is_none() {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::error!(%error, cause, "nothing can be kept; live delivery goes on");
+                }
+                waiting.failed = Some((error, Instant::now() + self.settings.retry_after));
+            }
+        }
+        is_kept
+    }
+
+    /// One of the records is to blame: the others are kept all the same.
+    async fn commit_one_by_one(&self, slips: Vec<Slip>, records: Vec<Record>) -> Result<(), StoreError> {
+        let mut records = records.into_iter();
+        let mut away = Ok(());
+        for slip in slips {
+            let own: Vec<Record> = records.by_ref().take(slip.records).collect();
+            // What is entrusted comes from many places; what is offered is one caller's.
+            let parts = if slip.hand == Hand::Entrusted {
+                own.into_iter().map(|it| vec![it]).collect()
+            } else {
+                vec![own]
+            };
+            let mut result = Ok(());
+            let mut left = Vec::new();
+            for part in parts {
+                let part = Arc::new(part);
+                match self.store.commit(Arc::clone(&part)).await {
+                    Ok(()) => {}
+                    Err(StoreError::Invalid(cause)) => {
+                        tracing::error!(%cause, records = ?part, "what the store cannot hold is given up");
+                        if slip.hand == Hand::Offered {
+                            result = Err(StoreError::Invalid(cause));
+                        }
+                    }
+                    Err(error) => {
+                        left.extend(owned(part));
+                        result = Err(error.clone());
+                        away = Err(error);
+                    }
+                }
+            }
+            self.settle(vec![slip], left, &result);
+        }
+        away
+    }
+
+    /// Answers the callers of a group. What is entrusted and not kept goes to the backlog.
+    fn settle(&self, slips: Vec<Slip>, records: Vec<Record>, result: &Result<(), StoreError>) {
+        let mut records = records.into_iter();
+        let mut waiting = self.waiting.lock();
+        for slip in slips {
+            let own = records.by_ref().take(slip.records);
+            if slip.hand == Hand::Entrusted {
+                waiting.backlog.push(own);
+            } else {
+                own.for_each(drop);
+                waiting.fixes = waiting.fixes.saturating_sub(slip.records);
+                if result.is_ok() {
+                    waiting.kept_fixes += slip.records as u64;
+                }
+            }
+            if let Some(ticket) = slip.ticket {
+                // Whoever handed it in may be gone.
+                ticket.send(result.clone()).ok();
+            }
+        }
+    }
+}
+
+/// An entry without its records.
+struct Slip {
+    records: usize,
+    ticket: Option<oneshot::Sender<Result<(), StoreError>>>,
+    hand: Hand,
+}
+
+/// All records of a group in their order, and what is left of the entries.
+fn joined(entries: Vec<Entry>) -> (Vec<Record>, Vec<Slip>) {
+    let mut all = Vec::with_capacity(entries.iter().map(|entry| entry.records.len()).sum());
+    let slips = entries.into_iter().map(|Entry { mut records, ticket, hand }| {
+        let slip = Slip { records: records.len(), ticket, hand };
+        all.append(&mut records);
+        slip
+    });
+    let slips = slips.collect();
+    (all, slips)
+}
+
+fn owned(records: Arc<Vec<Record>>) -> Vec<Record> {
+    Arc::try_unwrap(records).unwrap_or_else(|shared| (*shared).clone())
+}
+
+/// The task.
+async fn write(shared: Arc<Shared>) {
+    let mut last_began = None;
+    while shared.is_due(last_began).await {
+        last_began = Some(Instant::now());
+        let is_kept = shared.commit(shared.take()).await;
+        let waiting = shared.waiting.lock();
+        if waiting.is_closing && !is_kept {
+            let (fixes, entrusted) = (waiting.fixes, waiting.backlog.len());
+            tracing::error!(fixes, entrusted, "the server ends and the store does not have everything");
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+use anita_model::{DeviceId, Position, SiteName, SourceName, Timestamp};
+
+use super::*;
+use crate::faulty::{FaultyStore, Mood};
+use crate::record::AuditRecord;
+
+fn fixes(first: u64, count: u64) -> Vec<Arc<Fix>> {
+    let fix = |sequence| {
+        Arc::new(Fix {
+            device: DeviceId::parse("a").unwrap(),
+            site: SiteName::main(),
+            position: Position::new(0.0, 0.0, 0.0).unwrap(),
+            accuracy_m: None,
+            floor: None,
+            battery_percent: None,
+            taken_at: Timestamp::UNIX_EPOCH,
+            received_at: Timestamp::UNIX_EPOCH,
+            source: SourceName::parse("test").unwrap(),
+            sequence: Some(sequence),
+        })
+    };
+    (first..first + count).map(fix).collect()
+}
+
+fn audit(action: &str) -> Vec<Record> {
+    vec![Record::Audit(AuditRecord {
+        at: Timestamp::UNIX_EPOCH,
+        subject: String::new(),
+        action: action.to_owned(),
+        object: String::new(),
+        outcome: String::new(),
+        address: None,
+    })]
+}
+
+async fn count(store: &FaultyStore) -> (u64, u64) {
+    let usage = store.usage().await.unwrap();
+    (usage.fixes.count, usage.audit.count)
+}
+
+fn start(store: &Arc<FaultyStore>) -> Writer {
+    Writer::start(
+        Arc::clone(store) as Arc<dyn Store>,
+        WriterSettings { waiting_fixes_max: 10, ..Default::default() },
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_goes_at_once_and_what_follows_shares_a_commit() {
+    let store = FaultyStore::new([]);
+    let writer = start(&store);
+    let began = Instant::now();
+    writer.offer(fixes(0, 1)).await.unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    let (first, second, third) =
+        (writer.offer(fixes(1, 2)), writer.entrust(audit("a")), writer.offer(fixes(3, 1)));
+    first.await.unwrap();
+    second.await.unwrap();
+    third.await.unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(20) && began.elapsed() < Duration::from_millis(25));
+    assert_eq!(store.commits(), [1, 4]);
+    let health = writer.health();
+    assert_eq!((health.state, health.commits, health.fixes, health.waiting_fixes), (State::Well, 2, 4, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_store_is_away_fixes_come_back_and_what_was_entrusted_stays() {
+    let store = FaultyStore::new([Mood::Away, Mood::Full]);
+    let writer = start(&store);
+    let entrusted = writer.entrust(audit("a"));
+    let offered = writer.offer(fixes(0, 1));
+    assert!(matches!(offered.await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(entrusted.await, Err(StoreError::Unavailable(_))));
+    assert_eq!((writer.health().state, writer.health().backlog), (State::Away, 1));
+    // While it is left alone, nobody waits for it.
+    let began = Instant::now();
+    assert!(writer.offer(fixes(0, 1)).await.is_err());
+    assert!(writer.entrust(audit("b")).await.is_err());
+    assert_eq!((began.elapsed(), store.commits().len()), (Duration::ZERO, 1));
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!((writer.health().state, writer.health().backlog, store.commits().len()), (State::Full, 2, 2));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((writer.health().state, writer.health().backlog), (State::Well, 0));
+    assert_eq!(count(&store).await, (0, 2), "what came back is not kept behind its sender's back");
+    writer.offer(fixes(0, 1)).await.unwrap();
+    assert_eq!(count(&store).await, (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_commit_takes_its_time_a_bounded_number_waits_and_the_state_says_so() {
+    let store = FaultyStore::new([Mood::Slow(Duration::from_secs(5))]);
+    let writer = start(&store);
+    let first = writer.offer(fixes(0, 4));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let second = writer.offer(fixes(4, 6));
+    assert!(matches!(writer.offer(fixes(10, 1)).await, Err(StoreError::Busy)));
+    assert_eq!((writer.health().state, writer.health().waiting_fixes), (State::Slow, 10));
+    first.await.unwrap();
+    second.await.unwrap();
+    assert_eq!((writer.health().state, writer.health().waiting_fixes), (State::Well, 0));
+    assert_eq!(count(&store).await, (10, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_store_cannot_hold_harms_nothing_else() {
+    let store = FaultyStore::new([Mood::Picky, Mood::Picky, Mood::Picky, Mood::Picky, Mood::Picky]);
+    let writer = start(&store);
+    let tickets =
+        [writer.entrust([audit("good"), audit("bad"), audit("good")].concat()), writer.offer(fixes(0, 2))];
+    for ticket in tickets {
+        ticket.await.unwrap();
+    }
+    assert_eq!(count(&store).await, (2, 2));
+    assert_eq!((writer.health().state, writer.health().backlog), (State::Well, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_commits_what_waits_even_when_the_store_was_left_alone() {
+    let store = FaultyStore::new([Mood::Away]);
+    let writer = start(&store);
+    writer.entrust(audit("a")).await.unwrap_err();
+    writer.close().await;
+    assert_eq!(count(&store).await, (0, 1));
+    assert!(matches!(writer.offer(fixes(0, 1)).await, Err(StoreError::Busy)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_does_not_wait_for_a_store_that_stays_away() {
+    let store = FaultyStore::new([Mood::Away, Mood::Away]);
+    let writer = start(&store);
+    writer.entrust(audit("a")).await.unwrap_err();
+    writer.close().await;
+    assert_eq!((count(&store).await, store.commits().len()), ((0, 0), 2));
+}

@@ -1,0 +1,82 @@
+//! Opens the store of a configuration.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anita_hub::{Hub, Keeping};
+use anita_server::Clock;
+use anita_sqlite::{SqliteSettings, SqliteStore};
+use anita_store::{MemoryStore, OpenError, Retention, Store, Told};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Backend, Storage};
+
+/// How many events and audit entries a store in memory holds.
+const MEMORY_EVENTS_MAX: usize = 100_000;
+
+/// How often what is too old is looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
+
+/// The rest between two pieces of tidying: what is to be kept has its turn.
+const TIDY_REST: Duration = Duration::from_millis(5);
+
+/// How often states of devices are saved.
+const SAVE_STATES_EVERY: Duration = Duration::from_secs(10);
+
+/// The store of a configuration, ready.
+pub(crate) async fn open(storage: &Storage) -> Result<Keeping, OpenError> {
+    let (store, told): (Arc<dyn Store>, Told) = match &storage.backend {
+        Backend::Memory { fixes_per_device_max, fixes_max } => {
+            let store = MemoryStore::new(*fixes_per_device_max, *fixes_max, MEMORY_EVENTS_MAX);
+            return Ok(Keeping::in_memory(store));
+        }
+        Backend::Sqlite { path, recent_fixes_max } => {
+            // The file is ours before the store is touched.
+            let told = Told::open(&beside(path, "-told"))?;
+            let settings =
+                SqliteSettings { recent_fixes_max: *recent_fixes_max, ..SqliteSettings::default() };
+            (Arc::new(SqliteStore::open_with(path, settings)?), told)
+        }
+        Backend::Postgres { spool_file, .. } => {
+            let told = Told::open(&beside(spool_file, "-told"))?;
+            drop(told);
+            return Err(OpenError::InUse { store: "not there yet".to_owned() });
+        }
+    };
+    Ok(Keeping::new(store, storage.writer, Some(told), storage.durability))
+}
+
+/// A file beside another one, named after it.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Deletes what is too old, and measures what there is.
+pub(crate) async fn tidy(hub: Arc<Hub>, retention: Retention, clock: Clock, stop: CancellationToken) {
+    loop {
+        loop {
+            let tidied = hub.tidy(retention.clone(), clock.now().wall).await;
+            // How the store is, is said in the log when that changes.
+            let has_more = tidied.inspect_err(|error| tracing::debug!(%error, "tidying")).unwrap_or(false);
+            if !has_more || stop.run_until_cancelled(tokio::time::sleep(TIDY_REST)).await.is_none() {
+                break;
+            }
+        }
+        if let Err(error) = hub.measure_store().await {
+            tracing::debug!(%error, "the store was not measured");
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Saves what was last heard of devices.
+pub(crate) async fn save_states(hub: Arc<Hub>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(SAVE_STATES_EVERY)).await.is_some() {
+        hub.save_states();
+    }
+}

@@ -1,0 +1,16 @@
+//! What the real program has acknowledged, and what is there after it was killed, its disk was full, or its disk failed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the code of a test"
+)]
+
+mod disk;
+mod http;
+mod kills;
+mod publishers;
+mod recording;
+mod server;
