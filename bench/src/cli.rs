@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::fault::{Fault, Outcome};
 use crate::kernel::Cores;
 use crate::report::Report;
-use crate::scenario::{self, a, b, c, d, e, f, g};
+use crate::scenario::{self, a, b, c, d, e, f, g, h};
 use crate::{kernel, process, yardstick};
 
 /// What a delivery, a fix and a connection cost the server, and how fresh what it delivers is.
@@ -59,6 +59,11 @@ enum Command {
     F(Run<f::Options>),
     /// 10,000 clients are dropped and come back at once: all hear exactly what they missed
     G(Run<g::Options>),
+    /// The store: live delivery with it and without; commits against the bare driver's; room on the disk; pages
+    ///
+    /// The live part is E over WebSocket, with the server's store in memory and in SQLite in turns. The other parts use the
+    /// store by itself, without a server.
+    H(Run<h::Options>),
     /// All of them, one after the other, as they are without options
     All(Shared),
     /// The yardstick itself, a child of the others: prints its address, serves until standard input ends
@@ -157,6 +162,7 @@ fn run_command(command: Command) -> Outcome {
         Command::E(it) => alone(&it.shared, |bench| e::run(bench, &it.options)),
         Command::F(it) => alone(&it.shared, |bench| f::run(bench, &it.options)),
         Command::G(it) => alone(&it.shared, |bench| g::run(bench, &it.options)),
+        Command::H(it) => alone(&it.shared, |bench| h::run(bench, &it.options)),
         Command::All(shared) => alone(&shared, scenario::all),
         Command::YardstickServer => yardstick::serve(),
         Command::Child { program, arguments } => process::become_child(&program, &arguments),

@@ -7,6 +7,7 @@ pub(crate) mod d;
 pub(crate) mod e;
 pub(crate) mod f;
 pub(crate) mod g;
+pub(crate) mod h;
 mod stream;
 mod viewers;
 
@@ -29,5 +30,6 @@ pub(crate) fn all(bench: &mut Bench) -> Outcome {
     count("e", e::run(bench, &e::Options::default()));
     count("f", f::run(bench, &f::Options::default()));
     count("g", g::run(bench, &g::Options::default()));
+    count("h", h::run(bench, &h::Options::default()));
     if failed.is_empty() { Ok(()) } else { Err(Fault::new(format!("failed: {}", failed.join(", ")))) }
 }

@@ -74,6 +74,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) has_tls: bool,
     /// More of the configuration.
     pub(crate) more: &'a str,
+    /// Where it keeps things; in memory if nothing is said.
+    pub(crate) storage: Option<&'a str>,
 }
 
 /// A running server.
@@ -135,15 +137,15 @@ fn configuration(address: SocketAddr, setup: Setup<'_>) -> String {
     if setup.has_tls {
         text.push_str("[server.tls]\nself_signed = true\n");
     }
+    let (storage, more) = (setup.storage.unwrap_or("memory"), setup.more);
     // Heartbeats are rare, so that what is measured is what was asked for.
     write!(
         text,
         "[auth]\nissuer = \"anita\"\naudience = \"anita\"\nsecret_file = \"jwt.secret\"\n\
-         [storage]\nurl = \"memory\"\n[log]\nlevel = \"warn\"\n[heartbeat]\ninterval_secs = 300\n\
+         [storage]\nurl = \"{storage}\"\n[log]\nlevel = \"warn\"\n[heartbeat]\ninterval_secs = 300\n\
          [devices]\nstale_after_secs = 600\ndisconnected_after_secs = 1200\n\
          [limits]\nsockets_max = 1000000\nhandshakes_per_second = 1000000\n\
-         publisher_requests_per_second = 1000000\nviewer_requests_per_second = 1000\n{}\n",
-        setup.more
+         publisher_requests_per_second = 1000000\nviewer_requests_per_second = 1000\n{more}\n"
     )
     // Writing to a String does not fail.
     .ok();

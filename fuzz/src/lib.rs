@@ -7,6 +7,7 @@ pub mod source_drtls;
 pub mod source_dwm1001;
 pub mod source_pozyx;
 pub mod source_recording;
+pub mod sqlite_bodies;
 pub mod token;
 pub mod wire_incoming;
 pub mod wire_request;
@@ -27,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "source_dwm1001", run: source_dwm1001::run },
     Target { name: "source_pozyx", run: source_pozyx::run },
     Target { name: "source_recording", run: source_recording::run },
+    Target { name: "sqlite_bodies", run: sqlite_bodies::run },
     Target { name: "token", run: token::run },
     Target { name: "wire_incoming", run: wire_incoming::run },
     Target { name: "wire_request", run: wire_request::run },

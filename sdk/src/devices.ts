@@ -52,7 +52,8 @@ export class Devices extends Map<string, Device> implements DeviceMap {
       if (known.timestamp !== undefined && known.timestamp > fix.timestamp) return;
       this.#put({ ...known, ...fix, last_seen: fix.received_at });
     });
-    port.on('uwb.position_update', ({ positions, timestamp }) => {
+    port.on('uwb.position_update', ({ positions, timestamp, playback }) => {
+      if (playback !== undefined) return; // The past.
       for (const [id, { x, y, z, ...more }] of Object.entries(positions)) {
         const told = { location: { x, y, z }, received_at: timestamp, last_seen: timestamp };
         this.#put({ ...this.#known(id), ...more, ...told });

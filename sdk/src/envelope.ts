@@ -9,6 +9,8 @@ export interface Envelope<Type extends string = string, Payload = unknown> {
   id?: string | number;
   /** The subscription that positions are of. */
   subscription?: string;
+  /** The playback that this is of: nothing of it is live. */
+  playback?: string;
   /** Where a numbered message stands: in its room, or among all fixes. */
   room?: string;
   epoch?: string;

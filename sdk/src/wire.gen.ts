@@ -370,6 +370,8 @@ export interface LocationItem {
   battery?: number | null;
   /** The floor, 0 is the ground floor. */
   floor?: number | null;
+  /** The sender's own number of the location, if it counts them: sent again with the same time and number, it is known to be the same. */
+  sequence?: number | null;
   /** The site; `main` when absent. */
   site?: string | null;
   /** The device's time of it; the arrival when absent. */
@@ -382,6 +384,8 @@ export interface LocationsReported {
   accepted: number;
   /** Those that were not. */
   refused: RefusedItem[];
+  /** `none` where the server is configured to answer before it has stored them; absent where they are stored. */
+  durability?: string;
 }
 
 /** One connection in a room. */
@@ -416,6 +420,82 @@ export interface Place {
   y: number;
   /** Above the origin, metres. */
   z: number;
+}
+
+/** `play_history`: Plays a period of the past back, beside what is live; a second one replaces the first. */
+export interface PlayHistory {
+  /** Where it begins. */
+  start_time: string;
+  /** Where it ends, at most 31 days later; what lies in the future is cut off. */
+  end_time: string;
+  /** Which devices; absent or empty: all that the client may see when it begins. */
+  device_ids?: string[] | null;
+  /** How much faster than it was, 0.1 to 100; 1 when absent. */
+  speed?: number | null;
+  /** Seconds between two updates, 0.05 to 60; 0.1 when absent. */
+  update_frequency?: number | null;
+}
+
+/** Why a playback ended. */
+export type PlaybackEnd = 'end' | 'stopped' | 'replaced' | 'forbidden' | 'failed';
+
+/** `playback.ended`: A playback is over; once for each that was started. */
+export interface PlaybackEnded {
+  /** Which playback. */
+  playback: string;
+  /** Why. */
+  reason: PlaybackEnd;
+  /** The moment of the past up to which it went. */
+  at: string;
+}
+
+/** `playback.position`: Where a playback is: about once a second, and after every change. */
+export interface PlaybackPosition {
+  /** Which playback. */
+  playback: string;
+  /** The moment of the past. */
+  at: string;
+  /** How much faster than it was. */
+  speed: number;
+  /** What it does. */
+  state: PlaybackState;
+}
+
+/** `playback.started`: The answer to `play_history`. Where everything was at the start follows, then what moves. */
+export interface PlaybackStarted {
+  /** Its name on this connection. */
+  playback: string;
+  /** Where it begins. */
+  start_time: string;
+  /** Where it ends. */
+  end_time: string;
+  /** How much faster than it was. */
+  speed: number;
+  /** Seconds between two updates. */
+  update_frequency: number;
+  /** How many devices it is about. */
+  devices: number;
+}
+
+/** What a playback does. */
+export type PlaybackState = 'playing' | 'paused' | 'waiting';
+
+/** `playback.stopped`: The answer to `stop_playback`: nothing of the playback comes after it. */
+export interface PlaybackStopped {
+  /** Which playback; absent where there was none. */
+  playback?: string;
+}
+
+/** `playback.updated`: The answer to `update_playback`. After a change of `at`, where everything was then follows: forget what was told before. */
+export interface PlaybackUpdated {
+  /** Which playback. */
+  playback: string;
+  /** The moment of the past. */
+  at: string;
+  /** How much faster than it was. */
+  speed: number;
+  /** What it does now. */
+  state: PlaybackState;
 }
 
 /** A point as a client writes it: metres in the frame of the site. */
@@ -458,12 +538,14 @@ export interface PositionColumns {
   taken_ms_ago?: number[];
 }
 
-/** `uwb.position_update`: Where devices of a view, or tracked ones, are: those that moved since the last update. */
+/** `uwb.position_update`: Where devices of a view, or tracked ones, are: those that moved since the last update. With `playback`: where they were at a moment of the past. */
 export interface PositionUpdate {
   /** By device id. */
   positions: Record<string, Whereabouts>;
-  /** The server's clock. */
+  /** The server's clock; in a playback, the moment of the past. */
   timestamp: string;
+  /** The playback whose past this is; absent in what is live. */
+  playback?: string;
 }
 
 /** `uwb.proximity`: Two tags came closer than the configured distance; told once, until they have parted. */
@@ -628,6 +710,9 @@ export interface StartPositionTracking {
 /** Whether a device is heard of. */
 export type Status = 'connected' | 'stale' | 'disconnected';
 
+/** `stop_playback`: Ends the playback. */
+export type StopPlayback = Record<never, never>;
+
 /** `stop_position_tracking`: Ends this client's position updates. */
 export type StopPositionTracking = Record<never, never>;
 
@@ -732,6 +817,16 @@ export interface UpdateDevice {
   kind?: Kind | null;
   /** Its new name; an empty text takes the name away. */
   name?: string | null;
+}
+
+/** `update_playback`: Changes a playback; what is absent stays. */
+export interface UpdatePlayback {
+  /** Goes on from this moment, within the period. */
+  at?: string | null;
+  /** Whether it stands still. */
+  paused?: boolean | null;
+  /** How much faster than it was, 0.1 to 100. */
+  speed?: number | null;
 }
 
 /** `update_subscription`: Changes a view; what is absent stays. */
@@ -851,6 +946,9 @@ export interface Requests {
   get_connection_stats: { payload: GetConnectionStats; answer: ConnectionStats; answerType: 'system.connection_stats' };
   report_location: { payload: ReportLocation; answer: LocationsReported; answerType: 'uwb.locations_reported' };
   get_location_history: { payload: GetLocationHistory; answer: LocationHistory; answerType: 'uwb.location_history' };
+  play_history: { payload: PlayHistory; answer: PlaybackStarted; answerType: 'playback.started' };
+  update_playback: { payload: UpdatePlayback; answer: PlaybackUpdated; answerType: 'playback.updated' };
+  stop_playback: { payload: StopPlayback; answer: PlaybackStopped; answerType: 'playback.stopped' };
 }
 
 /** What the server says. Applications add their own `domain.*` messages by declaration merging. */
@@ -891,6 +989,11 @@ export interface ServerMessages {
   'uwb.proximity': Proximity;
   'uwb.locations_reported': LocationsReported;
   'uwb.location_history': LocationHistory;
+  'playback.started': PlaybackStarted;
+  'playback.updated': PlaybackUpdated;
+  'playback.position': PlaybackPosition;
+  'playback.stopped': PlaybackStopped;
+  'playback.ended': PlaybackEnded;
 }
 
 const agesShape: Shape = { p50: 'n', p99: 'n', max: 'n' };
@@ -916,6 +1019,13 @@ const modeShape: Shape = ['=', 'batch', 'single', 'columns'];
 const paceShape: Shape = { dropped: 'n', age_ms: 'n' };
 const pingShape: Shape = {};
 const placeShape: Shape = { x: 'n', y: 'n', z: 'n' };
+const playHistoryShape: Shape = { start_time: 's', end_time: 's', 'device_ids?': ['?', ['[]', 's']], 'speed?': ['?', 'n'], 'update_frequency?': ['?', 'n'] };
+const playbackEndShape: Shape = ['=', 'end', 'stopped', 'replaced', 'forbidden', 'failed'];
+const playbackEndedShape: Shape = { playback: 's', reason: playbackEndShape, at: 's' };
+const playbackStartedShape: Shape = { playback: 's', start_time: 's', end_time: 's', speed: 'n', update_frequency: 'n', devices: 'n' };
+const playbackStateShape: Shape = ['=', 'playing', 'paused', 'waiting'];
+const playbackStoppedShape: Shape = { 'playback?': 's' };
+const playbackUpdatedShape: Shape = { playback: 's', at: 's', speed: 'n', state: playbackStateShape };
 const pointShape: Shape = { x: 'n', y: 'n', z: 'n' };
 const pongShape: Shape = { server_time: 's' };
 const positionColumnsShape: Shape = { unit: lengthUnitShape, timestamp: 's', refs: ['[]', 'n'], x: ['[]', 'n'], y: ['[]', 'n'], z: ['[]', 'n'], 'accuracy?': ['[]', ['?', 'n']], 'battery?': ['[]', ['?', 'n']], 'floor?': ['[]', ['?', 'n']], 'taken_ms_ago?': ['[]', 'n'] };
@@ -935,6 +1045,7 @@ const senderShape: Shape = { client_id: 's', user_id: 's' };
 const sinceShape: Shape = { epoch: 's', seq: 'n' };
 const startPositionTrackingShape: Shape = { device_ids: ['[]', 's'], 'update_frequency?': ['?', 'n'] };
 const statusShape: Shape = ['=', 'connected', 'stale', 'disconnected'];
+const stopPlaybackShape: Shape = {};
 const stopPositionTrackingShape: Shape = {};
 const subscribedShape: Shape = { subscription: 's', epoch: 's', seq: 'n', 'recovered?': 'b' };
 const subscriptionStatsShape: Shape = { subscription: 's', mode: modeShape, lane: laneShape, is_behind: 'b', 'devices?': 'n', 'max_rate_hz?': 'n' };
@@ -945,6 +1056,7 @@ const trackingStoppedShape: Shape = {};
 const unsubscribeShape: Shape = { subscription: 's' };
 const unsubscribedShape: Shape = { subscription: 's' };
 const updateDeviceShape: Shape = { device_id: 's', 'kind?': ['?', kindShape], 'name?': ['?', 's'] };
+const updatePlaybackShape: Shape = { 'at?': ['?', 's'], 'paused?': ['?', 'b'], 'speed?': ['?', 'n'] };
 const viewGapShape: Shape = { subscription: 's', epoch: 's', from_seq: 'n', to_seq: 'n' };
 const viewLeftShape: Shape = { subscription: 's', device_ids: ['[]', 's'] };
 const whereaboutsShape: Shape = { x: 'n', y: 'n', z: 'n', 'accuracy?': 'n', 'battery?': 'n', 'floor?': 'n', 'timestamp?': 's' };
@@ -961,9 +1073,10 @@ const historyEntryShape: Shape = { timestamp: 's', received_at: 's', location: p
 const joinRoomShape: Shape = { room: 's', 'since?': ['?', sinceShape] };
 const locationShape: Shape = { device_id: 's', location: placeShape, timestamp: 's', received_at: 's', 'accuracy?': 'n', 'battery?': 'n', 'floor?': 'n', 'site?': 's' };
 const locationHistoryShape: Shape = { device_id: 's', history: ['[]', historyEntryShape], start_time: ['?', 's'], end_time: ['?', 's'], 'next?': 's' };
-const locationItemShape: Shape = { device_id: 's', location: pointShape, 'accuracy?': ['?', 'n'], 'battery?': ['?', 'n'], 'floor?': ['?', 'n'], 'site?': ['?', 's'], 'timestamp?': ['?', 's'] };
-const locationsReportedShape: Shape = { accepted: 'n', refused: ['[]', refusedItemShape] };
-const positionUpdateShape: Shape = { positions: ['{}', whereaboutsShape], timestamp: 's' };
+const locationItemShape: Shape = { device_id: 's', location: pointShape, 'accuracy?': ['?', 'n'], 'battery?': ['?', 'n'], 'floor?': ['?', 'n'], 'sequence?': ['?', 'n'], 'site?': ['?', 's'], 'timestamp?': ['?', 's'] };
+const locationsReportedShape: Shape = { accepted: 'n', refused: ['[]', refusedItemShape], 'durability?': 's' };
+const playbackPositionShape: Shape = { playback: 's', at: 's', speed: 'n', state: playbackStateShape };
+const positionUpdateShape: Shape = { positions: ['{}', whereaboutsShape], timestamp: 's', 'playback?': 's' };
 const reportLocationShape: Shape = ['|', { locations: ['[]', locationItemShape] }, locationItemShape];
 const roomMessageShape: Shape = { room: 's', name: 's', data: '*', from: senderShape };
 const viewEnteredShape: Shape = { subscription: 's', devices: ['[]', deviceShape], 'refs?': ['[]', 'n'] };
@@ -993,6 +1106,9 @@ export const shapes: Record<string, Shape> = {
   get_connection_stats: getConnectionStatsShape,
   report_location: reportLocationShape,
   get_location_history: getLocationHistoryShape,
+  play_history: playHistoryShape,
+  update_playback: updatePlaybackShape,
+  stop_playback: stopPlaybackShape,
   'system.connection': connectionShape,
   'system.auth_required': authRequiredShape,
   'system.token_refreshed': tokenRefreshedShape,
@@ -1029,6 +1145,11 @@ export const shapes: Record<string, Shape> = {
   'uwb.proximity': proximityShape,
   'uwb.locations_reported': locationsReportedShape,
   'uwb.location_history': locationHistoryShape,
+  'playback.started': playbackStartedShape,
+  'playback.updated': playbackUpdatedShape,
+  'playback.position': playbackPositionShape,
+  'playback.stopped': playbackStoppedShape,
+  'playback.ended': playbackEndedShape,
 };
 
 /** Every close code that the server sends. Unknown ones are judged by their range. */
@@ -1119,6 +1240,22 @@ export const limits = {
   max_rate_hz_max: 100.0,
   /** The longest way that a view may want a device to move before it is told, metres. */
   min_move_m_max: 1000.0,
-  /** The most devices in one `view.snapshot`, `view.entered`, `view.left` or position message of a view. */
+  /** The most devices in one `view.snapshot`, `view.entered`, `view.left` or position message of a view or a playback. */
   view_devices_per_message_max: 1000,
+  /** The longest period of a playback, seconds: 31 days. */
+  playback_period_secs_max: 2678400,
+  /** The most devices of one playback. */
+  playback_devices_max: 10000,
+  /** The lowest speed of a playback. */
+  playback_speed_min: 0.1,
+  /** The highest speed of a playback. */
+  playback_speed_max: 100.0,
+  /** The seconds between two updates of a playback when the request gives none. */
+  playback_update_default_secs: 0.1,
+  /** The shortest time between two updates of a playback, seconds. */
+  playback_update_secs_min: 0.05,
+  /** The longest time between two updates of a playback, seconds. */
+  playback_update_secs_max: 60.0,
+  /** How old a device's location may be at the moment where a playback begins or goes on, seconds; who was silent for longer is not told of. */
+  playback_look_back_secs: 60,
 } as const;

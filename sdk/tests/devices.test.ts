@@ -83,6 +83,12 @@ describe('the map of devices', () => {
     socket.tell('uwb.position_update', { positions: { a: place(2), new: place(3) }, timestamp: at(2) });
     expect(devices.get('a')).toMatchObject({ location: place(2), name: 'Forklift', timestamp: at(1) });
     expect(devices.get('new')).toMatchObject({ id: 'new', kind: 'tag', location: place(3) });
+    socket.tell('uwb.position_update', {
+      positions: { a: place(7), ghost: place(7) },
+      timestamp: at(0),
+      playback: 'p1',
+    });
+    expect(devices.has('ghost')).toBe(false); // What is played back is not live.
     socket.tell('device.status', { device_id: 'a', status: 'stale', battery: 79 });
     expect(devices.get('a')).toMatchObject({ status: 'stale', battery: 79, location: place(2) });
     socket.tell('device.updated', { device: device('a', { name: 'Crane' }) });

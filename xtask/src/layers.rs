@@ -29,7 +29,7 @@ const FLOORS: [(&str, &[&str]); 20] = [
     ("anita-session", &SESSION),
     ("anita-server", &SERVER),
     ("anita", &ALL),
-    ("anita-bench", &["anita-model"]),
+    ("anita-bench", &["anita-model", "anita-postgres", "anita-sqlite", "anita-store"]),
     ("xtask", &["anita-wire"]),
 ];
 
@@ -109,11 +109,11 @@ const RESERVED: [(&str, &[&str]); 27] = [
     ("rcgen", &["anita-server"]),
     ("rumqttc-next", &["anita-sources"]),
     ("rumqttc-v4", &["anita-sources"]),
-    ("rusqlite", &["anita-sqlite"]),
+    ("rusqlite", &["anita-bench", "anita-sqlite"]),
     ("rust-embed", &["anita-server"]),
     ("rustix", &["anita-bench", "anita-ws"]),
     ("socket2", &["anita-server"]),
-    ("tokio-postgres", &["anita-postgres"]),
+    ("tokio-postgres", &["anita-bench", "anita-postgres"]),
     ("tokio-postgres-rustls", &["anita-postgres"]),
     ("tokio-rustls", &["anita-client", "anita-server"]),
     ("tokio-serial", &["anita-sources"]),

@@ -4,6 +4,7 @@ mod bench;
 mod checks;
 mod counts;
 mod needs;
+mod postgres;
 mod programs;
 mod services;
 mod suite;

@@ -76,7 +76,7 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Outcome {
     let pin = Pin::begin(bench.cores)?;
     let (process, address) = Yardstick::start()?;
     // Servers compress only where they are told to, and some can't.
-    let compressing = Setup { has_tls: false, more: "[delivery]\ncompression = true" };
+    let compressing = Setup { more: "[delivery]\ncompression = true", ..Setup::default() };
     let anita = Anita::start(&bench.program, compressing)
         .or_else(|_unknown_key| Anita::start(&bench.program, Setup::default()))?;
     pin.take_others()?;

@@ -65,14 +65,20 @@ pub(crate) struct Options {
 
 /// What a round was like.
 #[derive(Debug, Clone)]
-struct Round {
-    stretch: Stretch,
+pub(super) struct Round {
+    pub(super) stretch: Stretch,
     /// Fixes that the server took, by its own count.
-    taken: f64,
-    probe_p50_ms: f64,
-    probe_p99_ms: f64,
+    pub(super) taken: f64,
+    pub(super) probe_p50_ms: f64,
+    pub(super) probe_p99_ms: f64,
     /// By the server's word, of each viewer that was asked: the p99 of the added age, milliseconds.
-    added_p99_ms: Vec<f64>,
+    pub(super) added_p99_ms: Vec<f64>,
+}
+
+impl Round {
+    pub(super) fn raw(&self) -> Value {
+        json!({"stretch": self.stretch.raw(), "taken": self.taken, "probe_p99_ms": self.probe_p99_ms, "added_p99_ms": self.added_p99_ms})
+    }
 }
 
 /// Runs it.
@@ -87,7 +93,7 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Outcome {
     over_mqtt(bench, options, tags, viewers)
 }
 
-fn gather(anita: &Anita, viewers: usize) -> Outcome<Audience> {
+pub(super) fn gather(anita: &Anita, viewers: usize) -> Outcome<Audience> {
     let token = anita.token("viewer", None)?;
     let has_views = stream::has_views(anita, &token)?;
     let view = if has_views { TWICE_A_SECOND } else { TRACKING };
@@ -98,15 +104,15 @@ fn gather(anita: &Anita, viewers: usize) -> Outcome<Audience> {
     Ok(audience)
 }
 
-fn rounds(
+/// Rounds of so many seconds.
+pub(super) fn rounds(
     bench: &Bench,
-    options: &Options,
+    count: usize,
+    secs: f64,
     anita: &Anita,
     audience: &mut Audience,
     publisher: &Publisher,
 ) -> Outcome<Vec<Round>> {
-    let count = bench.pick(options.rounds, 7, 2);
-    let secs = bench.pick(options.secs, 5.0, 0.7);
     audience.warm_up(if bench.is_quick { 0.5 } else { 3.0 })?;
     let mut asker = Asker::default();
     asker.ask(audience)?;
@@ -126,6 +132,11 @@ fn rounds(
         bench.report.step(&format!("round {} of {count}", round + 1));
     }
     Ok(rounds)
+}
+
+/// How many rounds there are, and how long each is, seconds.
+fn lengths(bench: &Bench, options: &Options) -> (usize, f64) {
+    (bench.pick(options.rounds, 7, 2), bench.pick(options.secs, 5.0, 0.7))
 }
 
 /// Fixes that became the newest of their tag, by the server's own count.
@@ -187,7 +198,8 @@ fn over_websocket(bench: &mut Bench, options: &Options, tags: usize, viewers: us
     pin.take_others()?;
     let publisher = stream::publish(&anita, Plan::new(tags))?;
     let mut audience = gather(&anita, viewers)?;
-    let rounds = rounds(bench, options, &anita, &mut audience, &publisher)?;
+    let (count, secs) = lengths(bench, options);
+    let rounds = rounds(bench, count, secs, &anita, &mut audience, &publisher)?;
     let counters = Arc::clone(&publisher.counters);
     let accepted_late = publisher.accepted();
     let lateness = publisher.finish()?;
@@ -234,7 +246,7 @@ fn show(bench: &mut Bench, name: &str, rounds: &[Round], due_hz: f64, viewers: u
     };
     row("p99 of the added age by the server's word, median, worst, ms", added_text);
     table.print();
-    let raw: Vec<_> = rounds.iter().map(|it| json!({"stretch": it.stretch.raw(), "taken": it.taken, "probe_p99_ms": it.probe_p99_ms, "added_p99_ms": it.added_p99_ms})).collect();
+    let raw: Vec<_> = rounds.iter().map(Round::raw).collect();
     bench.report.keep(name, json!(raw));
     if !added.is_empty() {
         bench.report.verdict(&format!("{name}: p99 of the added age at most 20 ms"), median(&added) <= 20.0);
@@ -301,7 +313,7 @@ fn over_mqtt(bench: &mut Bench, options: &Options, tags: usize, viewers: usize) 
         "[[sources]]\nname = \"bench\"\ntype = \"mqtt\"\nurl = \"mqtt://{}\"\nformat = \"pozyx\"\n",
         broker.address
     );
-    let anita = Anita::start(&bench.program, Setup { has_tls: false, more: &source })?;
+    let anita = Anita::start(&bench.program, Setup { more: &source, ..Setup::default() })?;
     pin.take_others()?;
     let until_us = now_us() + 10_000_000;
     while counter(&anita.metrics()?, "anita_source_connected", "") < 1.0 {
@@ -313,7 +325,8 @@ fn over_mqtt(bench: &mut Bench, options: &Options, tags: usize, viewers: usize) 
     let publisher = mqtt::publish(broker.address, Flow { tags, fixes_hz: hz })?;
     thread::sleep(Duration::from_secs_f64(if bench.is_quick { 0.3 } else { 2.0 }));
     let mut audience = gather(&anita, viewers)?;
-    let rounds = rounds(bench, options, &anita, &mut audience, &publisher)?;
+    let (count, secs) = lengths(bench, options);
+    let rounds = rounds(bench, count, secs, &anita, &mut audience, &publisher)?;
     let counters = Arc::clone(&publisher.counters);
     let lateness = publisher.finish()?;
     show(bench, "mqtt", &rounds, hz, viewers);

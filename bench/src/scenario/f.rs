@@ -157,7 +157,7 @@ fn publish(anita: &Anita, fleet: &mut Fleet) -> Outcome {
 }
 
 fn encrypted(bench: &mut Bench, connections: usize, secs: f64) -> Outcome<Row> {
-    let anita = Anita::start(&bench.program, Setup { has_tls: true, more: "" })?;
+    let anita = Anita::start(&bench.program, Setup { has_tls: true, ..Setup::default() })?;
     let viewer = anita.token("viewer", None)?;
     let config = tls::config()?;
     let open = |count: usize| -> Outcome<Vec<tls::Idle>> {

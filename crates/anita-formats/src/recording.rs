@@ -1,6 +1,8 @@
 //! Recordings of positions, read as a stream: CSV, and NDJSON in three dialects.
 //!
-//! CSV has a header that names `t_s,tag_id,x_m,y_m,z_m` in any order; other columns are ignored. A line of NDJSON is one of
+//! CSV has a header that names `t_s,tag_id,x_m,y_m,z_m` in any order, or, as exports do, `timestamp` (RFC 3339) and `device_id`
+//! instead of the first two; `accuracy_m`, `floor` and `battery_percent` are read where they are there, other columns are
+//! ignored. A line of NDJSON is one of
 //!
 //! - `{"t_s":…,"tag_id":…,"x_m":…,"y_m":…,"z_m":…}`, the same names as in CSV;
 //! - `{"device_id":…,"location":{"x":…,"y":…,"z":…},"timestamp":…}`, an item of the wire, also inside `{"type":…,"payload":…}`;

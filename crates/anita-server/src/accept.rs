@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::caller::Wire;
+use crate::history::Cut;
 use crate::rest;
 use crate::server::{Plaintext, Server, SocketPlace};
 use crate::shards::{Seat, ShardThreads};
@@ -180,9 +181,12 @@ async fn connection(server: Arc<Server>, router: Router, tls: Option<TlsAcceptor
     let wire = Wire { address, is_tls: matches!(stream, Stream::Tls(_)), shard };
     // Held by the service, which the connection keeps alive until its end; an upgrade takes it along.
     let place = Arc::new(place);
+    let cut = Cut::default();
+    let cut_here = cut.clone();
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(wire);
         request.extensions_mut().insert(Arc::clone(&place));
+        request.extensions_mut().insert(cut.clone());
         let router = router.clone();
         async move {
             Ok::<_, Infallible>(
@@ -199,9 +203,13 @@ async fn connection(server: Arc<Server>, router: Router, tls: Option<TlsAcceptor
     tokio::pin!(http);
     let finished = tokio::select! {
         ended = &mut http => ended,
+        () = cut_here.0.cancelled() => return,
         () = server.draining.cancelled() => {
             http.as_mut().graceful_shutdown();
-            http.await
+            tokio::select! {
+                ended = http => ended,
+                () = cut_here.0.cancelled() => return,
+            }
         }
     };
     if let Err(error) = finished {

@@ -26,6 +26,9 @@ const QUEUE_BYTES_MAX: usize = 256 * 1024;
 /// What a connection may have waiting when all of them together have too much, bytes.
 const QUEUE_BYTES_OF_ALL: usize = 16 * 1024;
 
+/// How long a server that ends waits for the answers of one conversation that are under way.
+const ANSWERS_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// How many fragments one message may have.
 const FRAGMENT_COUNT_MAX: usize = 1_024;
 
@@ -165,7 +168,11 @@ async fn converse(server: &Server, line: &Line, mut session: Box<Session>) {
                 gone(server, line, &error).await;
                 return;
             }
-            Wake::Draining => session.on_drain(drain_delay(server)),
+            Wake::Draining => {
+                // Whoever waits for the store is answered before the goodbye.
+                drop(tokio::time::timeout(ANSWERS_WAIT_MAX, session.all_answered()).await);
+                session.on_drain(drain_delay(server));
+            }
         }
         // What the socket can't take now is taken when it can: by then it may be newer.
         let is_busy = line.with(|socket| socket.is_busy()).unwrap_or(true);

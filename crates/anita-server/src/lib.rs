@@ -8,6 +8,7 @@ mod clock;
 mod compression;
 mod connection;
 mod endpoint;
+mod history;
 mod line;
 mod openapi;
 mod origin;

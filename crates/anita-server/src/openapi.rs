@@ -17,7 +17,12 @@ pub(crate) struct Route {
     /// The request whose payload is the body.
     body: Option<&'static str>,
     query: &'static [&'static str],
+    /// What the answer is beside, or instead of, JSON.
+    media: &'static [&'static str],
 }
+
+/// What exports are.
+const EXPORTS: &[&str] = &["text/csv", "application/x-ndjson", "application/geo+json"];
 
 const BASE: Route = Route {
     method: "get",
@@ -28,6 +33,7 @@ const BASE: Route = Route {
     answer: None,
     body: None,
     query: &[],
+    media: &[],
 };
 
 /// Every operation.
@@ -67,10 +73,54 @@ pub(crate) const ROUTES: &[Route] = &[
     },
     Route {
         path: "/api/v1/history/{id}",
-        summary: "Where a device was, newest first.",
+        summary: "Where a device was, newest first, in pages; with `format` (csv, ndjson, geojson) all of it, oldest first.",
         permission: Some(Permission::HistoryRead),
         answer: Some("uwb.location_history"),
-        query: &["start_time", "end_time", "limit", "after"],
+        query: &["start_time", "end_time", "limit", "after", "format"],
+        media: EXPORTS,
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/history",
+        summary: "Where all devices, or those of `devices` (ids and patterns, by comma), were: device by device, oldest first, as csv, ndjson or geojson.",
+        permission: Some(Permission::HistoryRead),
+        query: &["format", "devices", "start_time", "end_time"],
+        media: EXPORTS,
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/history/{id}/track",
+        summary: "The way of a device as a line that no fix is farther from than `tolerance`, metres: {device_id, start_time, end_time, tolerance, fixes, points: [{timestamp, location, floor?, site?}]}.",
+        permission: Some(Permission::HistoryRead),
+        query: &["start_time", "end_time", "tolerance"],
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/snapshot",
+        summary: "Where everything was at a moment: {at, devices: [{device_id, timestamp, location, …}], next?}.",
+        permission: Some(Permission::HistoryRead),
+        query: &["at", "max_age_secs", "limit", "after"],
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/visits",
+        summary: "Who was in an area (JSON, as in `subscribe`) or a zone of the site between two times: {visits: [{device_id, first, last, fixes}], next?}.",
+        permission: Some(Permission::HistoryRead),
+        query: &["start_time", "end_time", "area", "zone", "floor", "site", "gap_secs", "limit", "after"],
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/events",
+        summary: "What was told in rooms, newest first: {events: [{room, epoch, seq, at, devices, message}], next?}.",
+        permission: Some(Permission::HistoryRead),
+        query: &["room", "start_time", "end_time", "limit", "after"],
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/audit",
+        summary: "Who did or tried what, newest first: {entries: [{at, subject, action, object, outcome, address?}], next?}.",
+        permission: Some(Permission::AuditRead),
+        query: &["subject", "start_time", "end_time", "limit", "after"],
         ..BASE
     },
     Route {
@@ -150,6 +200,14 @@ fn operation(route: &Route) -> Value {
     if let Some(name) = route.answer {
         done =
             json!({ "description": "Done.", "content": { "application/json": { "schema": schema(name) } } });
+    }
+    if let (false, Some(fields)) = (route.media.is_empty(), done.as_object_mut()) {
+        let content = fields.entry("content").or_insert_with(|| json!({}));
+        for media in route.media {
+            if let Some(content) = content.as_object_mut() {
+                content.insert((*media).to_owned(), json!({}));
+            }
+        }
     }
     let in_path = route
         .path

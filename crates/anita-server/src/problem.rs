@@ -19,7 +19,8 @@ impl Problem {
 
     /// Too many, or too much to do: come back after a while.
     pub(crate) fn busy(code: ErrorCode, message: &str, retry_after: Duration) -> Self {
-        let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+        // Less than a millisecond is not "at once".
+        let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).max(1);
         Self(Refusal::saying(code, message).with_retry_after_ms(retry_after_ms))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anita_auth::{LEEWAY, Permission};
 use anita_model::SourceName;
 use anita_wire::message::LocationsReported;
-use anita_wire::request::{GetActiveDevices, GetLocationHistory, ReportLocation, decode_payload};
+use anita_wire::request::{GetActiveDevices, ReportLocation, decode_payload};
 use anita_wire::{ErrorCode, Refusal, Time};
 use axum::Json;
 use axum::Router;
@@ -26,7 +26,7 @@ use crate::origin::{self, Origin};
 use crate::page_session::COOKIE;
 use crate::problem::Problem;
 use crate::server::Server;
-use crate::{assets, endpoint, public};
+use crate::{assets, endpoint, history, public};
 
 /// How long a request may take, its body included.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
@@ -41,7 +41,13 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/api/v1/locations", post(report_locations))
         .route("/api/v1/devices", get(list_devices))
         .route("/api/v1/devices/{id}", get(show_device))
-        .route("/api/v1/history/{id}", get(show_history))
+        .route("/api/v1/history/{id}", get(history::one))
+        .route("/api/v1/history/{id}/track", get(history::track))
+        .route("/api/v1/history", get(history::many))
+        .route("/api/v1/snapshot", get(history::snapshot))
+        .route("/api/v1/visits", get(history::visits))
+        .route("/api/v1/events", get(history::events))
+        .route("/api/v1/audit", get(history::audit))
         .route("/api/v1/site", get(show_site))
         .route("/api/v1/connections", get(list_connections))
         .route("/api/v1/connections/{id}", delete(close_connection))
@@ -211,7 +217,7 @@ fn ndjson(text: &str) -> Result<ReportLocation, Problem> {
 }
 
 /// Reads a query string as the payload of a request: numbers and lists as the socket would have them.
-fn query_payload<T: serde::de::DeserializeOwned>(
+pub(crate) fn query_payload<T: serde::de::DeserializeOwned>(
     query: Option<&str>,
     more: &[(&str, &str)],
     lists: &[&str],
@@ -235,7 +241,7 @@ fn query_payload<T: serde::de::DeserializeOwned>(
 }
 
 /// The pairs of a query string, unescaped.
-fn url_pairs(query: &str) -> Vec<(String, String)> {
+pub(crate) fn url_pairs(query: &str) -> Vec<(String, String)> {
     serde_urlencoded::from_str(query).unwrap_or_default()
 }
 
@@ -261,18 +267,6 @@ async fn show_device(
         .map_err(|invalid| Problem::saying(ErrorCode::NotFound, format!("{invalid}.")))?;
     let device = server.context.hub.device(&caller.principal, &id);
     device.map(|device| Json(anita_views::device(&device))).ok_or_else(|| ErrorCode::NotFound.into())
-}
-
-/// `GET /api/v1/history/{id}`: the same as `get_location_history`.
-async fn show_history(
-    State(server): State<Arc<Server>>,
-    caller: Caller,
-    Path(id): Path<String>,
-    axum::extract::RawQuery(query): axum::extract::RawQuery,
-) -> Result<Json<anita_wire::message::LocationHistory>, Problem> {
-    caller.require(Permission::HistoryRead)?;
-    let payload: GetLocationHistory = query_payload(query.as_deref(), &[("device_id", &id)], &[])?;
-    Ok(Json(anita_session::history_page(&server.context.hub, &caller.principal, &payload)?.await?))
 }
 
 /// `GET /api/v1/site`: the floor plan.

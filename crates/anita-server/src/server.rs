@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::history::Gates;
 use crate::page_session::PageSessions;
 
 /// The most subjects whose REST requests are counted at once.
@@ -147,6 +148,8 @@ pub struct Server {
     pub(crate) settings: ServerSettings,
     pub(crate) clock: Clock,
     pub(crate) pages: PageSessions,
+    /// How much is asked of the past at a time.
+    pub(crate) past: Gates,
     pub(crate) site: SiteMap,
     pub(crate) sources: Box<dyn SourceReports>,
     /// Cancelled when the server stops: connections say goodbye.
@@ -182,6 +185,7 @@ impl Server {
             settings,
             clock,
             pages: PageSessions::default(),
+            past: Gates::default(),
             site,
             sources,
             draining: CancellationToken::new(),

@@ -84,8 +84,10 @@ fn within(path: &str, value: f64, max: f64, unit: &str) -> Result<f64, Refused> 
     if (0.0..=max).contains(&value) {
         return Ok(value);
     }
-    let refusal =
-        Refusal::saying(ErrorCode::OutOfRange, format!("{path}: has to be 0 to {max} {unit}, and is {value}."));
+    let refusal = Refusal::saying(
+        ErrorCode::OutOfRange,
+        format!("{path}: has to be 0 to {max} {unit}, and is {value}."),
+    );
     Err(refusal.with_details(json!({ "path": path, "limit": max })).into())
 }
 

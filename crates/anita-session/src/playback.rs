@@ -160,10 +160,11 @@ impl Playback {
         self.reel.narrow(may_see)
     }
 
-    /// What the answer to a change says.
+    /// What the answer to a change says: what is wanted from now on, also where the store has to be waited for.
     pub(crate) fn updated(&self, uptime: Duration) -> PlaybackUpdated {
-        let PlaybackPosition { playback, at, speed, state } = self.position(uptime);
-        PlaybackUpdated { playback, at, speed, state }
+        let state = if self.clock.is_paused() { PlaybackState::Paused } else { PlaybackState::Playing };
+        let (at, speed) = (Time(self.at(uptime)), self.clock.speed());
+        PlaybackUpdated { playback: self.id.clone(), at, speed, state }
     }
 
     /// What is told of its end.
@@ -231,7 +232,7 @@ impl Playback {
             return Next::GoesOn;
         }
         if !self.due.is_empty() && uptime >= self.update_at {
-            self.update_at = uptime.saturating_add(self.interval);
+            self.update_at = self.next_update(uptime);
             self.tell_positions(at, frames);
         }
         let is_over = at >= self.end && self.reel.is_complete() && self.due.is_empty();
@@ -247,6 +248,13 @@ impl Playback {
         Next::GoesOn
     }
 
+    /// When the next update may be told. One that was told a little late does not delay the ones after it, or steps as far
+    /// apart as updates would be left out.
+    fn next_update(&self, uptime: Duration) -> Duration {
+        let is_in_time = uptime.saturating_sub(self.update_at) < self.interval / 10;
+        if is_in_time { self.update_at } else { uptime }.saturating_add(self.interval)
+    }
+
     /// One update: one message, or several where it is about very many devices.
     fn tell_positions(&mut self, at: Timestamp, frames: &mut Vec<Bytes>) {
         let due = std::mem::take(&mut self.due);
@@ -256,8 +264,7 @@ impl Playback {
             let positions = told
                 .map(|(device, fix)| (device.to_string(), Whereabouts::from(Place::from(fix.position))))
                 .collect();
-            let update =
-                PositionUpdate { positions, timestamp: Time(at), playback: Some(self.id.clone()) };
+            let update = PositionUpdate { positions, timestamp: Time(at), playback: Some(self.id.clone()) };
             frames.push(self.frame(&update));
         }
     }

@@ -300,6 +300,13 @@ impl Session {
         self.poll_answers(context) || is_read
     }
 
+    /// Done when no answer is under way. Cancel safe.
+    pub async fn all_answered(&mut self) {
+        while self.answering.is_some() {
+            self.answered().await;
+        }
+    }
+
     /// Takes answers that are ready. Says whether there were any.
     fn poll_answers(&mut self, context: &mut TaskContext<'_>) -> bool {
         let Some(pending) = &mut self.answering else { return false };

@@ -1,7 +1,7 @@
 //! Runs the conversations of `conformance/session/*.script`: what clients send, and what they must hear.
 //!
 //! A script is read line by line. `alice` is any name; JSON on the right of `<` is a pattern: objects need only the
-//! fields that are written, and `"*"` stands for any value. `EPOCH` on the right of `>` is the epoch that was heard last.
+//! fields that are written, `"*"` stands for any value, and `"ABSENT"` for a field that may not be there. `EPOCH` on the right of `>` is the epoch that was heard last.
 //!
 //! ```text
 //! alice connect /ws/uwb role=viewer devices=tag-*     a connection with a token made from these words

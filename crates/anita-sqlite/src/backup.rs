@@ -19,6 +19,12 @@ const PAGES: i32 = 1_024;
 /// How long the store may be locked by somebody else.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often a step is tried while the store is locked, and the pause before the next try.
+const LOCKED_MAX: u32 = 250;
+
+/// As in [`LOCKED_MAX`].
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
+
 /// How many faults of a file are told.
 const FAULTS_MAX: usize = 10;
 
@@ -142,15 +148,23 @@ fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()
     let page_bytes: u32 = source.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     {
         let backup = Backup::new(&source, &mut target)?;
+        let mut locked = 0;
         loop {
             let step = backup.step(PAGES)?;
             let bytes = |pages: i32| u64::try_from(pages).unwrap_or_default() * u64::from(page_bytes);
             let all = backup.progress();
             progress(bytes(all.pagecount - all.remaining), bytes(all.pagecount));
-            match step {
-                StepResult::Done => break,
-                StepResult::More => {}
-                _ => std::thread::sleep(Duration::from_millis(20)),
+            if step == StepResult::Done {
+                break;
+            }
+            if step == StepResult::More {
+                locked = 0;
+            } else if locked < LOCKED_MAX {
+                locked += 1;
+                std::thread::sleep(LOCKED_PAUSE);
+            } else {
+                let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+                return Err(rusqlite::Error::SqliteFailure(code, None));
             }
         }
     }
@@ -167,8 +181,9 @@ fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()
 pub fn check(path: &Path) -> Result<Checked, BackupError> {
     let store = path.display().to_string();
     let failed = |source| BackupError::Sqlite { path: store.clone(), source };
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(failed)?;
+    let db =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(failed)?;
     db.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     let schema_version = schema::version(&db).map_err(failed)?;
     schema::judge(schema_version, schema::STORE, path)?;

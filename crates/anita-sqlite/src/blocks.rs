@@ -54,18 +54,19 @@ impl Block {
 
     /// Whether more fixes would fit in.
     pub(crate) fn has_room(&self) -> bool {
-        self.body_bytes < BODY_BYTES_MAX.cast_signed() as i64 * 9 / 10 && self.fixes < FIXES_MAX.cast_signed() as i64
+        self.body_bytes < BODY_BYTES_MAX.cast_signed() as i64 * 9 / 10
+            && self.fixes < FIXES_MAX.cast_signed() as i64
     }
 
     /// The block of a device that begins last, but not after that time.
     pub(crate) fn floor(db: &Connection, device: i64, at_us: i64) -> Result<Option<Self>, Fault> {
-        let sql = const_format("WHERE device = ?1 AND first_us <= ?2 ORDER BY first_us DESC LIMIT 1");
+        let sql = select("WHERE device = ?1 AND first_us <= ?2 ORDER BY first_us DESC LIMIT 1");
         Ok(db.prepare_cached(&sql)?.query_row([device, at_us], Self::of).optional()?)
     }
 
     /// The block of a device that begins first after that time.
     pub(crate) fn next(db: &Connection, device: i64, at_us: i64) -> Result<Option<Self>, Fault> {
-        let sql = const_format("WHERE device = ?1 AND first_us > ?2 ORDER BY first_us LIMIT 1");
+        let sql = select("WHERE device = ?1 AND first_us > ?2 ORDER BY first_us LIMIT 1");
         Ok(db.prepare_cached(&sql)?.query_row([device, at_us], Self::of).optional()?)
     }
 
@@ -77,9 +78,25 @@ impl Block {
         let body = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
         Ok(codec::read_block(body)?)
     }
+
+    /// The fixes of a block that is to be changed. One that can't be read must not stop what comes: it is put aside, and
+    /// has no fixes then; its row stays, to be replaced or deleted.
+    pub(crate) fn open(&self, db: &Connection) -> Result<Vec<Point>, Fault> {
+        match self.points(db) {
+            Err(Fault::Damaged(error)) => {
+                let (id, device, first_us, fixes) = (self.id, self.device, self.first_us, self.fixes);
+                tracing::error!(%error, id, device, first_us, fixes, "a block of fixes is put aside");
+                let sql = "INSERT OR REPLACE INTO damaged_block (id, device, first_us, last_us, fixes, body)
+                           SELECT NULL, device, first_us, last_us, fixes, body FROM block WHERE id = ?1";
+                db.prepare_cached(sql)?.execute([id])?;
+                Ok(Vec::new())
+            }
+            points => points,
+        }
+    }
 }
 
-fn const_format(clause: &str) -> String {
+fn select(clause: &str) -> String {
     format!("SELECT {} FROM block {clause}", Block::COLUMNS)
 }
 
@@ -196,7 +213,8 @@ impl Ledger {
 
     /// Writes the tallies. To be called before the commit.
     pub(crate) fn enter(self, db: &Connection) -> Result<(), Fault> {
-        let mut update = db.prepare_cached("UPDATE device_no SET fixes = fixes + ?2, bytes = bytes + ?3 WHERE no = ?1")?;
+        let mut update =
+            db.prepare_cached("UPDATE device_no SET fixes = fixes + ?2, bytes = bytes + ?3 WHERE no = ?1")?;
         let (mut fixes, mut bytes) = (0, 0);
         for (device, change) in self.changes {
             update.execute([device, change.0, change.1])?;

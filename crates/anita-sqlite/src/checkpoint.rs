@@ -85,14 +85,23 @@ impl Drop for Checkpointer {
 fn help(path: &Path, orders: &Receiver<()>, has_copied: &AtomicBool) {
     // Opened when it is needed, and again after an error.
     let mut kept: Option<Connection> = None;
+    let mut has_failed = false;
     while orders.recv().is_ok() {
         let copied = kept.take().map_or_else(|| schema::reopen(path), Ok).and_then(|db| {
             copy(&db)?;
             Ok(db)
         });
         match copied {
-            Ok(db) => kept = Some(db),
-            Err(error) => tracing::error!(%error, "the log could not be copied into the store's file"),
+            Ok(db) => {
+                kept = Some(db);
+                has_failed = false;
+            }
+            Err(error) => {
+                if !has_failed {
+                    tracing::error!(%error, "the log could not be copied into the store's file; it grows");
+                }
+                has_failed = true;
+            }
         }
         has_copied.store(true, Ordering::Release);
     }

@@ -11,7 +11,7 @@ pub(crate) mod tests;
 
 pub(crate) use bytes::{Reader, put_signed, put_text, put_unsigned};
 
-use crate::point::{Extras, Place, Point};
+use crate::point::{Extras, Key, Place, Point};
 
 /// The number of the present format.
 const FORMAT: u8 = 1;
@@ -246,6 +246,24 @@ pub(crate) fn read_block(bytes: &[u8]) -> Result<Vec<Point>, Damaged> {
     }
     reader.end()?;
     Ok(points)
+}
+
+/// The last fix of a block up to a key.
+///
+/// # Errors
+/// [`Damaged`].
+pub(crate) fn last_of_block(bytes: &[u8], up_to: Key) -> Result<Option<Point>, Damaged> {
+    let (mut reader, count) = begin(bytes, FIX_BYTES_MIN)?;
+    let mut decoder = Decoder::default();
+    let mut last = None;
+    for _ in 0..count {
+        let point = decoder.take(&mut reader)?;
+        if point.key() > up_to {
+            break;
+        }
+        last = Some(point);
+    }
+    Ok(last)
 }
 
 fn begin(bytes: &[u8], each_min: usize) -> Result<(Reader<'_>, usize), Damaged> {

@@ -199,7 +199,8 @@ fn discriminator(mm: [i64; 3], sequence: Option<u64>) -> i64 {
         return (sequence & (u64::MAX >> 1)).cast_signed();
     }
     let bytes = mm.into_iter().flat_map(i64::to_le_bytes);
-    let hash = bytes
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
     (hash | (1 << 63)).cast_signed()
 }

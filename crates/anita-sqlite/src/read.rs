@@ -21,6 +21,8 @@ use crate::recent::Range;
 use crate::registry;
 
 pub(crate) use page::page;
+#[cfg(test)]
+pub(crate) use page::{NEWEST_FIRST, OLDEST_FIRST};
 pub(crate) use window::window;
 
 /// How large a fix that is not in a block yet is taken to be, bytes.
@@ -77,7 +79,8 @@ pub(crate) fn load(db: &Connection, shared: &Shared, events_max: usize) -> Resul
 fn newest_of(db: &Connection, shared: &Shared, device: i64, last: Key) -> Result<Option<Point>, Fault> {
     let range = Range { first: KEY_MIN, last, order: Order::NewestFirst, limit: 1 };
     let recent = shared.tables.read().pick(device, range, |_any| true).pop();
-    let sql = "SELECT last_us, body FROM block WHERE device = ?1 AND first_us <= ?2 ORDER BY first_us DESC LIMIT 1";
+    let sql =
+        "SELECT last_us, body FROM block WHERE device = ?1 AND first_us <= ?2 ORDER BY first_us DESC LIMIT 1";
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query([device, last.0])?;
     let Some(row) = rows.next()? else { return Ok(recent) };
@@ -85,8 +88,7 @@ fn newest_of(db: &Connection, shared: &Shared, device: i64, last: Key) -> Result
     if recent.is_some_and(|recent| recent.taken_us > row.get(0).unwrap_or(i64::MAX)) {
         return Ok(recent);
     }
-    let points = codec::read_block(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
-    let packed = points.into_iter().rev().find(|point| point.key() <= last);
+    let packed = codec::last_of_block(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?, last)?;
     Ok(match (recent, packed) {
         (Some(recent), Some(packed)) if packed.key() >= recent.key() => Some(packed),
         (Some(recent), _) => Some(recent),
@@ -232,9 +234,9 @@ fn new_ones(db: &Connection, tracks: &[(i64, Vec<Point>)]) -> Result<usize, Faul
                     _ => None,
                 };
             }
-            let is_known = floor
-                .as_ref()
-                .is_some_and(|(_block, packed)| packed.binary_search_by_key(&point.key(), Point::key).is_ok());
+            let is_known = floor.as_ref().is_some_and(|(_block, packed)| {
+                packed.binary_search_by_key(&point.key(), Point::key).is_ok()
+            });
             count += usize::from(!is_known);
         }
     }

@@ -39,7 +39,8 @@ impl Table {
         let key = point.key();
         if track.run.last().is_none_or(|last| last.key() < key) {
             track.run.push(point);
-        } else if track.run().binary_search_by_key(&key, Point::key).is_ok() || track.late.contains_key(&key) {
+        } else if track.run().binary_search_by_key(&key, Point::key).is_ok() || track.late.contains_key(&key)
+        {
             return;
         } else {
             track.late.insert(key, point);

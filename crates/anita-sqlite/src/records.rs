@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use anita_model::{DeviceId, DeviceKind, DeviceStatus, Fix, Position, RoomName, SiteName, SourceName, Timestamp};
+use anita_model::{
+    DeviceId, DeviceKind, DeviceStatus, Fix, Position, RoomName, SiteName, SourceName, Timestamp,
+};
 use anita_store::{AuditRecord, DeviceRecord, DeviceState, EventRecord, Record};
 
 use crate::codec::{Damaged, Reader, put_signed, put_text, put_unsigned};
@@ -202,7 +204,10 @@ impl<'a> Source<'a> {
         })
     }
 
-    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Damaged>) -> Result<Option<T>, Damaged> {
+    fn option<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, Damaged>,
+    ) -> Result<Option<T>, Damaged> {
         match self.reader.byte()? {
             0 => Ok(None),
             1 => read(self).map(Some),

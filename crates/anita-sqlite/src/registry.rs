@@ -150,7 +150,8 @@ pub(crate) fn add_event(db: &Connection, event: &EventRecord) -> Result<Option<i
     if added == 0 {
         return Ok(None);
     }
-    let sql = "INSERT INTO room (name, epoch, seq, ordinal) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE
+    let sql =
+        "INSERT INTO room (name, epoch, seq, ordinal) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE
                SET epoch = excluded.epoch, seq = excluded.seq, ordinal = excluded.ordinal
                WHERE excluded.ordinal > ordinal";
     db.prepare_cached(sql)?.execute(params![event.room.as_str(), &*event.epoch, seq, ordinal])?;

@@ -85,7 +85,8 @@ impl Spool {
         let fixes = records.iter().filter(|record| matches!(record, Record::Fix(_))).count() as u64;
         let bytes = body.len() as u64;
         self.with(|inner| {
-            if inner.fixes + fixes > self.settings.fixes_max || inner.bytes + bytes > self.settings.bytes_max {
+            if inner.fixes + fixes > self.settings.fixes_max || inner.bytes + bytes > self.settings.bytes_max
+            {
                 let overflow = Overflow { fixes: inner.fixes, bytes: inner.bytes };
                 return Ok(Err(StoreError::Full(Arc::new(overflow))));
             }
@@ -118,7 +119,8 @@ impl Spool {
                     Err(error) => {
                         tracing::error!(%error, id, "a group of the spool can't be read, and is put aside");
                         let transaction = inner.db.unchecked_transaction()?;
-                        transaction.execute("INSERT INTO damaged SELECT * FROM waiting WHERE id = ?1", [id])?;
+                        transaction
+                            .execute("INSERT INTO damaged SELECT * FROM waiting WHERE id = ?1", [id])?;
                         transaction.execute("DELETE FROM waiting WHERE id = ?1", [id])?;
                         transaction.commit()?;
                         inner.count()?;
@@ -173,7 +175,8 @@ impl Spool {
 
 impl Inner {
     fn count(&mut self) -> Result<(), Fault> {
-        let sql = "SELECT count(*), coalesce(sum(fixes), 0), coalesce(sum(octet_length(body)), 0) FROM waiting";
+        let sql =
+            "SELECT count(*), coalesce(sum(fixes), 0), coalesce(sum(octet_length(body)), 0) FROM waiting";
         let row = |row: &rusqlite::Row<'_>| Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?]);
         let [groups, fixes, bytes] =
             self.db.query_row(sql, [], row)?.map(|count| u64::try_from(count).unwrap_or_default());

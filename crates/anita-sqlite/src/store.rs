@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 
 use anita_model::{Fix, Timestamp};
 use anita_store::{
-    AuditPage, AuditQuery, BoxFuture, EventPage, EventQuery, HistoryPage, HistoryQuery, NewestQuery, OpenError,
-    Record, Remembered, Retention, Store, StoreError, Tidied, Usage, Window, WindowQuery,
+    AuditPage, AuditQuery, BoxFuture, EventPage, EventQuery, HistoryPage, HistoryQuery, NewestQuery,
+    OpenError, Record, Remembered, Retention, Store, StoreError, Tidied, Usage, Window, WindowQuery,
 };
 
 use rusqlite::Connection;
@@ -98,7 +98,9 @@ impl SqliteStore {
         };
         Box::pin(async move {
             match sent {
-                Ok(()) => answered.await.unwrap_or_else(|_gone| Err(StoreError::Unavailable(Arc::new(Closed)))),
+                Ok(()) => {
+                    answered.await.unwrap_or_else(|_gone| Err(StoreError::Unavailable(Arc::new(Closed))))
+                }
                 Err(TrySendError::Full(())) => Err(StoreError::Busy),
                 Err(TrySendError::Disconnected(())) => Err(StoreError::Unavailable(Arc::new(Closed))),
             }
@@ -168,3 +170,6 @@ impl Store for SqliteStore {
         self.order(Request::Close)
     }
 }
+
+#[cfg(test)]
+mod tests;

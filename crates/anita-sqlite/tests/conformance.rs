@@ -1,5 +1,7 @@
 //! The suite that every backend passes: with everything in memory until it is packed, and with packing all the time.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that can't go on fails")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -7,11 +7,10 @@
 //! Nobody who hands something in waits for the store, unless it wants to: that is what its [`Ticket`] is for.
 
 mod backlog;
+mod health;
+mod ticket;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anita_model::Fix;
@@ -24,6 +23,9 @@ use crate::memory::MemoryStore;
 use crate::port::{Condition, Store, StoreError};
 use crate::record::Record;
 use crate::writer::backlog::Backlog;
+
+pub use health::{Health, State};
+pub use ticket::Ticket;
 
 /// How a writer works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,87 +51,6 @@ impl Default for WriterSettings {
             backlog_max: 100_000,
             retry_after: Duration::from_secs(1),
             slow_after: Duration::from_secs(2),
-        }
-    }
-}
-
-/// How the way into the store is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// What is handed in is kept within a moment.
-    Well,
-    /// It is kept in a place nearby, because the real one is away.
-    Spooling,
-    /// A commit takes unusually long.
-    Slow,
-    /// There is no room left on the store's disk.
-    Full,
-    /// The last commit failed.
-    Away,
-}
-
-impl State {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Well => "well",
-            Self::Spooling => "spooling",
-            Self::Slow => "slow",
-            Self::Full => "full",
-            Self::Away => "away",
-        }
-    }
-}
-
-/// How the way into the store is, in figures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Health {
-    /// The word for it.
-    pub state: State,
-    /// Fixes that wait, those of the commit under way included.
-    pub waiting_fixes: usize,
-    /// Entrusted records that wait.
-    pub backlog: usize,
-    /// Entrusted records that were given up because too many waited.
-    pub given_up: u64,
-    /// Fixes in the spool.
-    pub spooled_fixes: u64,
-    /// Commits that succeeded.
-    pub commits: u64,
-    /// Commits that failed.
-    pub failures: u64,
-    /// Fixes that were kept, those that were known already included.
-    pub fixes: u64,
-    /// How long commits took in all.
-    pub commit_time: Duration,
-}
-
-/// Done when what was handed in is kept, or is known not to be.
-#[derive(Debug)]
-pub struct Ticket(Inner);
-
-#[derive(Debug)]
-enum Inner {
-    Done(Option<Result<(), StoreError>>),
-    Waiting(oneshot::Receiver<Result<(), StoreError>>),
-}
-
-impl Ticket {
-    fn done(result: Result<(), StoreError>) -> Self {
-        Self(Inner::Done(Some(result)))
-    }
-}
-
-impl Future for Ticket {
-    type Output = Result<(), StoreError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            Inner::Done(result) => Poll::Ready(result.take().unwrap_or(Err(StoreError::Busy))),
-            // A writer that ended takes nothing any more.
-            Inner::Waiting(receiver) => {
-                Pin::new(receiver).poll(context).map(|answer| answer.unwrap_or(Err(StoreError::Busy)))
-            }
         }
     }
 }
@@ -249,17 +170,7 @@ impl Writer {
     /// How it is.
     pub fn health(&self) -> Health {
         match &self.way {
-            Way::Immediate(_store) => Health {
-                state: State::Well,
-                waiting_fixes: 0,
-                backlog: 0,
-                given_up: 0,
-                spooled_fixes: 0,
-                commits: 0,
-                failures: 0,
-                fixes: 0,
-                commit_time: Duration::ZERO,
-            },
+            Way::Immediate(_store) => Health::default(),
             Way::Grouped { shared, .. } => shared.health(),
         }
     }
@@ -327,7 +238,7 @@ impl Shared {
         let (ticket, answer) = oneshot::channel();
         waiting.entries.push(Entry { records, ticket: Some(ticket), hand });
         self.bell.notify_one();
-        Ticket(Inner::Waiting(answer))
+        Ticket::waiting(answer)
     }
 
     fn health(&self) -> Health {

@@ -2,9 +2,12 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
+mod backup;
 mod check_config;
 mod client;
 mod demo;
+mod export;
+mod restore;
 mod serve;
 mod token;
 
@@ -50,6 +53,12 @@ enum Command {
     Tail(client::TailArguments),
     /// Sends a recording (CSV or NDJSON) to a server, in its own time or faster.
     Replay(client::ReplayArguments),
+    /// Writes where devices were into a file: CSV, NDJSON or GeoJSON.
+    Export(export::Arguments),
+    /// Copies the embedded store while the server runs.
+    Backup(backup::Arguments),
+    /// Puts a copy in the place of the embedded store, while no server runs.
+    Restore(restore::Arguments),
 }
 
 /// `--config FILE`.
@@ -69,6 +78,9 @@ pub(crate) fn run() -> ExitCode {
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Tail(arguments) => client::tail(&arguments),
         Command::Replay(arguments) => client::replay(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

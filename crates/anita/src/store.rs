@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anita_hub::{Hub, Keeping};
+use anita_postgres::{PostgresSettings, PostgresStore};
 use anita_server::Clock;
-use anita_sqlite::{SqliteSettings, SqliteStore};
+use anita_sqlite::{SpoolSettings, SqliteSettings, SqliteStore};
 use anita_store::{MemoryStore, OpenError, Retention, Store, Told};
 use tokio_util::sync::CancellationToken;
 
@@ -38,10 +39,15 @@ pub(crate) async fn open(storage: &Storage) -> Result<Keeping, OpenError> {
                 SqliteSettings { recent_fixes_max: *recent_fixes_max, ..SqliteSettings::default() };
             (Arc::new(SqliteStore::open_with(path, settings)?), told)
         }
-        Backend::Postgres { spool_file, .. } => {
+        Backend::Postgres { url, spool_file, spool_fixes_max, connections_max } => {
             let told = Told::open(&beside(spool_file, "-told"))?;
-            drop(told);
-            return Err(OpenError::InUse { store: "not there yet".to_owned() });
+            let settings = PostgresSettings {
+                pool_max: *connections_max,
+                spool: (*spool_fixes_max > 0).then(|| spool_file.clone()),
+                spool_limits: SpoolSettings { fixes_max: *spool_fixes_max, ..SpoolSettings::default() },
+                ..PostgresSettings::default()
+            };
+            (Arc::new(PostgresStore::open(url, settings).await?), told)
         }
     };
     Ok(Keeping::new(store, storage.writer, Some(told), storage.durability))

@@ -387,11 +387,12 @@ async fn the_registry_is_remembered_over_a_restart() {
             let payload = json!({ "device_id": "cart-7", "name": "Red cart", "initial_location": { "x": 1, "y": 2, "z": 0 } });
             connection.request("register_device", &payload, Duration::from_secs(5)).await.unwrap();
         } else {
-            let all = json!({ "status": ["disconnected"] });
-            let list = connection.request("get_active_devices", &all, Duration::from_secs(5)).await.unwrap();
+            // Its silence is a moment old, so it is connected still.
+            let list =
+                connection.request("get_active_devices", &json!({}), Duration::from_secs(5)).await.unwrap();
             let list = serde_json::to_value(&list.payload).unwrap();
             assert_eq!(list["devices"][0]["name"], "Red cart");
-            assert_eq!(list["devices"][0]["last_seen"], Value::Null);
+            assert!(list["devices"][0]["last_seen"].is_string(), "{list}");
         }
         drop(connection);
         house.running.stop().await.unwrap();

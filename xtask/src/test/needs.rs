@@ -14,6 +14,9 @@ pub(crate) enum Need {
     Chromium,
     Socat,
     OpenSsl,
+    Gdal,
+    /// The server and the programs that make one, 15 or newer.
+    Postgres,
     PythonVenv,
     Node,
     Npm,
@@ -30,6 +33,8 @@ impl Need {
             Self::Chromium => chromium().is_some(),
             Self::Socat => tools::is_there("socat"),
             Self::OpenSsl => tools::is_there("openssl"),
+            Self::Gdal => tools::is_there("ogrinfo"),
+            Self::Postgres => super::postgres::programs().is_some(),
             Self::PythonVenv => {
                 process::output(Command::new("python3").args(["-c", "import ensurepip, venv"])).is_some()
             }
@@ -47,6 +52,8 @@ impl Need {
             Self::Chromium => Some("chromium"),
             Self::Socat => Some("socat"),
             Self::OpenSsl => Some("openssl"),
+            Self::Gdal => Some("gdal-bin"),
+            Self::Postgres => Some("postgresql"),
             Self::PythonVenv => Some("python3-venv"),
             Self::Node => Some("nodejs"),
             Self::Npm => Some("npm"),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::bench::{Bench, Report};
 use super::counts::Counts;
+use super::postgres::Postgres;
 use crate::fault::Fault;
 use crate::workspace;
 
@@ -19,7 +20,12 @@ pub(crate) fn rust(bench: &mut Bench) -> Result<Report, Fault> {
         // A service that is not there is a failure then, and not a skip.
         command.env("ANITA_TEST_REQUIRE_SERVICES", "1");
     }
+    let database = if bench.is_fast { None } else { Some(Postgres::start(bench)?) };
+    if let Some(database) = &database {
+        command.env("ANITA_TEST_POSTGRES_URL", database.url());
+    }
     let (exit, output) = bench.capture(&mut command)?;
+    drop(database);
     Ok(Counts::of_libtest(&output).of_command(exit).into())
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::bench::{Bench, Report};
 use super::needs::Need::{
-    self, Chromium, Mosquitto, MosquittoClients, Node, NodeModules, Npm, OpenSsl, PythonVenv, Socat,
+    self, Chromium, Gdal, Mosquitto, MosquittoClients, Node, NodeModules, Npm, OpenSsl, Postgres, PythonVenv,
+    Socat,
 };
 use Pace::{Fast, Whole};
 
@@ -73,7 +74,7 @@ pub(crate) const SUITES: [Suite; 17] = [
     suite("deny", "licences and advisories of the dependencies", &[], 5, Whole, checks::deny),
 ];
 
-const RUST: &[Need] = &[Mosquitto, MosquittoClients, Socat, OpenSsl];
+const RUST: &[Need] = &[Mosquitto, MosquittoClients, Socat, OpenSsl, Gdal, Postgres];
 const E2E: &[Need] = &[Node, Npm, NodeModules, Chromium, Mosquitto, MosquittoClients];
 
 const fn suite(

@@ -1,6 +1,6 @@
 //! One line of a CSV recording.
 
-use anita_model::{DeviceId, Position};
+use anita_model::{DeviceId, Position, Timestamp};
 
 use super::{Item, Sample, micros};
 use crate::malformed::{Malformed, Reason, excerpt};
@@ -8,9 +8,21 @@ use crate::malformed::{Malformed, Reason, excerpt};
 /// Where the columns are that matter.
 #[derive(Debug)]
 pub(super) struct Columns {
-    time: usize,
-    tag: usize,
+    time: TimeColumn,
+    tag: (&'static str, usize),
     coordinates: [(&'static str, usize); 3],
+    accuracy: Option<usize>,
+    floor: Option<usize>,
+    battery: Option<usize>,
+}
+
+/// Which times a recording has.
+#[derive(Debug)]
+enum TimeColumn {
+    /// Seconds, `t_s`.
+    Secs(usize),
+    /// RFC 3339, `timestamp`, as exports have it.
+    Rfc3339(usize),
 }
 
 // === impl Columns ===
@@ -20,10 +32,16 @@ impl Columns {
     pub(super) fn parse(header: &str) -> Result<Self, &'static str> {
         let names = split(header);
         let find = |name: &'static str| names.iter().position(|found| found.trim() == name).ok_or(name);
+        let time = find("t_s").map(TimeColumn::Secs);
+        let tag = |name| find(name).map(|index| (name, index));
         Ok(Self {
-            time: find("t_s")?,
-            tag: find("tag_id")?,
+            time: time
+                .or_else(|missing| find("timestamp").map(TimeColumn::Rfc3339).map_err(|_other| missing))?,
+            tag: tag("tag_id").or_else(|missing| tag("device_id").map_err(|_other| missing))?,
             coordinates: [("x_m", find("x_m")?), ("y_m", find("y_m")?), ("z_m", find("z_m")?)],
+            accuracy: find("accuracy_m").ok(),
+            floor: find("floor").ok(),
+            battery: find("battery_percent").ok(),
         })
     }
 
@@ -33,12 +51,18 @@ impl Columns {
         let field = |name: &str, index: usize| {
             fields.get(index).map(|field| field.trim()).ok_or_else(|| Malformed::missing(name))
         };
-        let time_us = match number("t_s", field("t_s", self.time)?)? {
-            Some(secs) => micros(secs, "t_s")?,
-            None => return Err(Malformed::missing("t_s")),
+        let time_us = match self.time {
+            TimeColumn::Secs(index) => match number("t_s", field("t_s", index)?)? {
+                Some(secs) => micros(secs, "t_s")?,
+                None => return Err(Malformed::missing("t_s")),
+            },
+            TimeColumn::Rfc3339(index) => Timestamp::parse(field("timestamp", index)?)
+                .map(Timestamp::as_micros)
+                .map_err(|error| Malformed::new(Reason::BadTime, format!("`timestamp`: {error}")))?,
         };
-        let tag = field("tag_id", self.tag)?;
-        let device = DeviceId::parse(tag).map_err(|error| Malformed::id("`tag_id`", &error))?;
+        let (tag_name, tag_index) = self.tag;
+        let tag = field(tag_name, tag_index)?;
+        let device = DeviceId::parse(tag).map_err(|error| Malformed::id(&format!("`{tag_name}`"), &error))?;
         let mut coordinates_m = [0.0; 3];
         for (coordinate, (name, index)) in coordinates_m.iter_mut().zip(self.coordinates) {
             match number(name, field(name, index)?)? {
@@ -49,7 +73,18 @@ impl Columns {
         let [x_m, y_m, z_m] = coordinates_m;
         let position =
             Position::new(x_m, y_m, z_m).map_err(|error| Malformed::position("x_m,y_m,z_m", error))?;
-        Ok(Some(Sample { time_us, device, position, accuracy_m: None, floor: None, battery_percent: None }))
+        let further = |name: &str, index: Option<usize>| match index.and_then(|index| fields.get(index)) {
+            Some(text) => number(name, text.trim()),
+            None => Ok(None),
+        };
+        Ok(Some(Sample {
+            time_us,
+            device,
+            position,
+            accuracy_m: further("accuracy_m", self.accuracy)?,
+            floor: further("floor", self.floor)?,
+            battery_percent: further("battery_percent", self.battery)?,
+        }))
     }
 }
 

@@ -122,3 +122,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_export_of_the_hub_is_a_recording() {
+    let text = "device_id,timestamp,received_at,x_m,y_m,z_m,accuracy_m,floor,battery_percent,source,site,sequence\r\n\
+        tag-1,2026-03-01T12:00:00.000000Z,2026-03-01T12:00:01.000000Z,1,2,3,,,,hall,main,\r\n\
+        \"cart \"\"7\"\", red\",2026-03-01T12:00:00.250000Z,2026-03-01T12:00:01.000000Z,1.235,0,2,0.25,-1.5,87.6,hall,north,7\r\n\
+        tag-1,noon,,1,2,3,,,,,,\r\n";
+    let (lines, _) = outcome(Format::Csv, text);
+    assert_eq!(lines, ["2 0 0 tag-1 1,2,3", "3 250 250 cart \"7\", red 1.235,0,2", "4 !bad_time"]);
+    let entry = Reader::new(Format::Csv, text.as_bytes()).nth(1).unwrap().unwrap();
+    assert_eq!((entry.accuracy_m, entry.floor, entry.battery_percent), (Some(0.25), Some(-1.5), Some(87.6)));
+}

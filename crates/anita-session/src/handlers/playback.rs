@@ -92,8 +92,7 @@ impl Session {
     }
 
     fn all_devices(&self, principal: &Principal) -> Result<Vec<DeviceId>, Refused> {
-        let page =
-            self.context.hub.devices(principal, &DeviceFilter::default(), None, PLAYBACK_DEVICES_MAX);
+        let page = self.context.hub.devices(principal, &DeviceFilter::default(), None, PLAYBACK_DEVICES_MAX);
         if page.total > PLAYBACK_DEVICES_MAX {
             return Err(too_many(page.total));
         }
@@ -118,7 +117,8 @@ impl Session {
             None => Turn::take(&self.context.playbacks),
         };
         let turn = turn.ok_or_else(|| {
-            let message = format!("The server plays back for {PLAYBACKS_MAX} clients, the most that it does.");
+            let message =
+                format!("The server plays back for {PLAYBACKS_MAX} clients, the most that it does.");
             Refusal::saying(ErrorCode::Unavailable, message)
                 .with_retry_after_ms(TURN_RETRY_AFTER_MS)
                 .with_details(json!({ "limit": PLAYBACKS_MAX }))

@@ -36,7 +36,7 @@ impl Selection {
     /// # Errors
     /// `not_found` when there is no such device that the principal may see.
     pub fn one(hub: &Hub, principal: &Principal, device: &str) -> Result<Self, Refused> {
-        Self::of(hub, principal, [device.to_owned()].into(), Vec::new())
+        Self::of(hub, principal, &[device.to_owned()], &[])
     }
 
     /// Ids, and patterns with `*`, `?`, `[ab]`, `{a,b}`. A text that is the id of a device is that, whatever it looks
@@ -58,15 +58,10 @@ impl Selection {
                 ids.push(text.clone());
             }
         }
-        Self::of(hub, principal, ids, patterns)
+        Self::of(hub, principal, &ids, &patterns)
     }
 
-    fn of(
-        hub: &Hub,
-        principal: &Principal,
-        ids: Vec<String>,
-        patterns: Vec<String>,
-    ) -> Result<Self, Refused> {
+    fn of(hub: &Hub, principal: &Principal, ids: &[String], patterns: &[String]) -> Result<Self, Refused> {
         if ids.len() > SELECTED_IDS_MAX {
             let message = format!(
                 "{} device ids, at most {SELECTED_IDS_MAX} are allowed: use patterns, or ask several times.",
@@ -79,7 +74,7 @@ impl Selection {
             hub.device(principal, &id).map(|_device| id.clone()).ok_or_else(|| no_such_device(&id))
         });
         let ids = found.collect::<Result<BTreeSet<DeviceId>, Refused>>()?;
-        let patterns = match patterns.as_slice() {
+        let patterns = match patterns {
             [] => None,
             some => Some(Patterns::parse(some).map_err(|invalid| field("devices", invalid))?),
         };

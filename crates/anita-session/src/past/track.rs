@@ -26,8 +26,8 @@ pub const TRACK_POINTS_MAX: usize = 10_000;
 pub const TRACK_FIXES_MAX: usize = 1_000_000;
 
 /// How many fixes are simplified at once. The last one that is kept of them begins the next ones, so every fix is near the
-/// line, whatever the number; it also bounds the work of a way that gives the algorithm much to do.
-const SIMPLIFIED_AT_ONCE: usize = 4_096;
+/// line, whatever the number. The algorithm calls itself, for a zigzag once for each fix: this bounds the stack, and the work.
+pub(super) const SIMPLIFIED_AT_ONCE: usize = 512;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +90,8 @@ impl From<&Fix> for TrackPoint {
 /// does not answer.
 pub async fn track(hub: &Hub, principal: &Principal, question: TrackQuestion) -> Result<Track, Refused> {
     let TrackQuestion { device, range, tolerance_m } = question;
-    let tolerance_m = within("tolerance", tolerance_m.unwrap_or(TOLERANCE_DEFAULT_M), TOLERANCE_MAX_M, "metres")?;
+    let tolerance_m =
+        within("tolerance", tolerance_m.unwrap_or(TOLERANCE_DEFAULT_M), TOLERANCE_MAX_M, "metres")?;
     if hub.device(principal, &device).is_none() {
         return Err(no_such_device(&device));
     }

@@ -102,7 +102,7 @@ impl Inside {
 
 /// The box around an area.
 fn extent(area: &Area) -> Extent {
-    let (min_x_m, min_y_m, max_x_m, max_y_m) = match area {
+    let (west, south, east, north) = match area {
         Area::Box(it) => (it.min_x, it.min_y, it.max_x, it.max_y),
         Area::Circle(it) => (it.x - it.radius_m, it.y - it.radius_m, it.x + it.radius_m, it.y + it.radius_m),
         Area::Polygon(corners) => {
@@ -113,12 +113,7 @@ fn extent(area: &Area) -> Extent {
         }
     };
     let clamp = |metres: f64| metres.clamp(-POSITION_ABS_MAX_M, POSITION_ABS_MAX_M);
-    Extent {
-        min_x_m: clamp(min_x_m),
-        min_y_m: clamp(min_y_m),
-        max_x_m: clamp(max_x_m),
-        max_y_m: clamp(max_y_m),
-    }
+    Extent { min_x_m: clamp(west), min_y_m: clamp(south), max_x_m: clamp(east), max_y_m: clamp(north) }
 }
 
 /// Who was in an area between two times, of those that the principal may see.
@@ -127,7 +122,8 @@ fn extent(area: &Area) -> Extent {
 /// The refusal: a time without ends or too long, an area that is none, too much for one device; a store that does not answer.
 pub async fn visits(hub: &Hub, principal: &Principal, question: VisitsQuestion) -> Result<Visits, Refused> {
     let (start, end) = ends(question.range)?;
-    let gap_secs = within("gap_secs", question.gap_secs.unwrap_or(GAP_DEFAULT_SECS), GAP_MAX_SECS, "seconds")?;
+    let gap_secs =
+        within("gap_secs", question.gap_secs.unwrap_or(GAP_DEFAULT_SECS), GAP_MAX_SECS, "seconds")?;
     let limit = page_limit(question.limit, VISITS_DEVICES_DEFAULT, VISITS_DEVICES_MAX)?;
     let after = question.after.as_deref().map(DeviceId::parse).transpose();
     let after = after.map_err(|_not_an_id| field("after", "has to be the `next` of a page, unchanged"))?;

@@ -32,16 +32,7 @@ impl Walk {
     /// At its beginning. The rights are those of the moment in which it began.
     pub fn new(hub: Arc<Hub>, principal: Principal, selection: Selection, range: Range) -> Self {
         let past = hub.past();
-        Self {
-            hub,
-            past,
-            principal,
-            selection,
-            range,
-            ids: VecDeque::new(),
-            looked_up: None,
-            present: None,
-        }
+        Self { hub, past, principal, selection, range, ids: VecDeque::new(), looked_up: None, present: None }
     }
 
     /// One step: the next page of fixes, all of one device; it can be empty. `None` at the end.

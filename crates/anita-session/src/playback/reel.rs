@@ -218,7 +218,8 @@ impl Reel {
         if self.reading.is_some() || !is_time {
             return;
         }
-        let asked = if self.wants_whereabouts { self.ask_whereabouts(archive) } else { self.ask_window(archive) };
+        let asked =
+            if self.wants_whereabouts { self.ask_whereabouts(archive) } else { self.ask_window(archive) };
         let caught = AssertUnwindSafe(asked).catch_unwind().map(|read| {
             read.unwrap_or_else(|_panic| {
                 tracing::error!("reading the past panicked");

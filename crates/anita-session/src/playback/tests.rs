@@ -1,3 +1,11 @@
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "small numbers, and times that are compared as they were written"
+)]
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::task::Waker;
@@ -38,7 +46,10 @@ impl Shelf {
         Self { store, mood: Cell::new(Mood::Well), newest: RefCell::default(), windows: RefCell::default() }
     }
 
-    fn told<T: Send + 'static>(&self, answer: Result<T, StoreError>) -> BoxFuture<'static, Result<T, HubFault>> {
+    fn told<T: Send + 'static>(
+        &self,
+        answer: Result<T, StoreError>,
+    ) -> BoxFuture<'static, Result<T, HubFault>> {
         let fault = || HubFault::Store { cause: StoreError::Busy, retry_after: SECOND };
         match self.mood.get() {
             Mood::Well => ready(answer.map_err(|_busy| fault())).boxed(),
@@ -113,8 +124,15 @@ impl Player {
         let turn = Turn::take(&Arc::default()).unwrap();
         let uptime = 5 * SECOND;
         let playback = Playback::new("p1".to_owned(), programme, turn, uptime);
-        let mut player =
-            Self { playback, shelf, uptime, delivery: Delivery::Open, over: None, told: Vec::new(), ticks: 0 };
+        let mut player = Self {
+            playback,
+            shelf,
+            uptime,
+            delivery: Delivery::Open,
+            over: None,
+            told: Vec::new(),
+            ticks: 0,
+        };
         player.tick();
         player
     }
@@ -157,7 +175,8 @@ impl Player {
     }
 
     fn take(&mut self, kind: &str) -> Vec<(f64, Value)> {
-        let (taken, left) = std::mem::take(&mut self.told).into_iter().partition(|(_, it)| it["type"] == kind);
+        let (taken, left) =
+            std::mem::take(&mut self.told).into_iter().partition(|(_, it)| it["type"] == kind);
         self.told = left;
         taken
     }
@@ -270,11 +289,50 @@ fn who_jumps_is_told_where_everything_was_then_also_while_it_stands_still() {
     player.positions();
     player.change(Change { at: Some(at(150.05)), ..Change::default() });
     assert_eq!(player.positions(), [(150.05, "a".into(), 150.0), (150.05, "b".into(), 148.0)]);
+    player.wait(0.1);
     player.change(Change { at: Some(at(120.05)), paused: Some(false), speed: Some(2.0) });
     player.wait(1.0);
     let told = player.positions();
     assert_eq!(told[0], (120.05, "a".into(), 120.0), "back in time as well");
     assert!((told.last().unwrap().2 - 122.0).abs() < 0.21, "{told:?}");
+}
+
+#[test]
+fn what_was_about_to_be_told_is_forgotten_by_a_jump() {
+    let fixes: Vec<_> = every_tenth("a", 100.0, 200.0).into_iter().chain([("b", 111.0)]).collect();
+    let mut player = Player::new(Shelf::of(&fixes), (100.0, 199.0), 1.0, 0.1);
+    player.wait(1.0);
+    player.positions();
+    player.delivery = Delivery::Held;
+    player.wait(15.0);
+    player.change(Change { at: Some(at(105.05)), ..Change::default() });
+    player.delivery = Delivery::Open;
+    player.wait(1.1);
+    let told = player.positions();
+    assert!(told[0].0 < 106.1 && told.iter().all(|(_, device, _)| device == "a"), "{told:?}");
+}
+
+#[test]
+fn who_slows_down_gets_the_steps_that_were_left_out_at_the_higher_speed() {
+    let mut player = Player::new(Shelf::of(&every_tenth("a", 0.0, 600.0)), (0.0, 599.0), 100.0, 0.1);
+    player.wait(1.05);
+    player.change(Change { speed: Some(1.0), ..Change::default() });
+    player.told.clear();
+    player.wait(3.0);
+    let told = player.positions();
+    assert!((28..=31).contains(&told.len()), "{} updates in three seconds", told.len());
+    assert!(told[0].2 > 104.0 && told[0].2 < 105.5, "{told:?}");
+}
+
+#[test]
+fn steps_as_far_apart_as_updates_are_all_told_though_each_is_a_little_late() {
+    let mut player = Player::new(Shelf::of(&every_tenth("a", 100.0, 110.0)), (100.0, 109.95), 1.0, 0.1);
+    while player.over.is_none() {
+        player.uptime = player.playback.wake_at() + Duration::from_millis(2);
+        player.tick();
+    }
+    let told = player.positions().len();
+    assert!(told >= 99, "{told} of 100");
 }
 
 #[test]
@@ -398,7 +456,7 @@ fn deeds() -> impl Strategy<Value = Vec<(Deed, f64)>> {
 
 proptest! {
     /// Between two jumps each device is told of in the order of time, never ahead of the time that is told; no two updates
-    /// are closer than what was asked for; and at the end each device was told of where it was last.
+    /// are closer than what was asked for, but for a tenth; and at the end each device was told of where it was last.
     #[test]
     fn whatever_a_client_does_time_goes_forward_and_the_last_of_each_device_is_told(
         tracks in proptest::collection::vec((0..3_usize, 0..60_000_u32), 0..300),
@@ -414,7 +472,7 @@ proptest! {
         let mut told_at = f64::MIN;
         let mut judge = |player: &mut Player, is_jump: bool| -> Result<(), TestCaseError> {
             for (uptime, _update) in player.told.iter().filter(|(_, it)| it["type"] == "uwb.position_update") {
-                prop_assert!(*uptime - told_at > interval - 1e-6, "{} then {}", told_at, uptime);
+                prop_assert!(*uptime - told_at > interval * 0.9 - 1e-6, "{} then {}", told_at, uptime);
                 told_at = *uptime;
             }
             for (time, device, x) in player.positions() {
@@ -429,7 +487,8 @@ proptest! {
             Ok(())
         };
         for (deed, wait) in deeds {
-            judge(&mut player, matches!(deed, Deed::Seek(_)))?;
+            let is_jump = matches!(deed, Deed::Seek(_)) && player.over.is_none();
+            judge(&mut player, is_jump)?;
             if player.over.is_some() {
                 break;
             }

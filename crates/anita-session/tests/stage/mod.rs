@@ -349,12 +349,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
     number.parse().map(Duration::from_secs_f64).map_err(|_| format!("no time: {text}"))
 }
 
-/// Whether a value fits a pattern: objects need only the written fields, `"*"` is anything.
+/// Whether a value fits a pattern: objects need only the written fields, `"*"` is anything, `"ABSENT"` may not be there.
 fn matches(pattern: &Value, value: &Value) -> bool {
     match (pattern, value) {
         (Value::String(any), _) if any == "*" => true,
         (Value::Object(pattern), Value::Object(value)) => {
-            pattern.iter().all(|(key, pattern)| value.get(key).is_some_and(|value| matches(pattern, value)))
+            pattern.iter().all(|(key, pattern)| match value.get(key) {
+                Some(value) => matches(pattern, value),
+                None => pattern == "ABSENT",
+            })
         }
         (Value::Array(pattern), Value::Array(value)) => {
             pattern.len() == value.len()

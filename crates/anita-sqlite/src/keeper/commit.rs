@@ -28,7 +28,8 @@ impl Keeper {
     /// Keeps records, all or none.
     pub(super) fn commit(&mut self, records: &[Record]) -> Result<(), StoreError> {
         self.is_master = true;
-        let result = self.recover().and_then(|()| self.make_room(records.len())).and_then(|()| self.write(records));
+        let result =
+            self.recover().and_then(|()| self.make_room(records.len())).and_then(|()| self.write(records));
         if let Err(fault) = &result {
             self.judge(fault);
         }
@@ -46,7 +47,8 @@ impl Keeper {
             }
             if !effects.points.is_empty() {
                 let body = codec::journal(&effects.points);
-                let mut insert = transaction.prepare_cached("INSERT INTO journal (id, body) VALUES (?1, ?2)")?;
+                let mut insert =
+                    transaction.prepare_cached("INSERT INTO journal (id, body) VALUES (?1, ?2)")?;
                 insert.execute(params![self.next_row, body])?;
             }
             tally(&transaction, "events", effects.events.0, effects.events.1)?;

@@ -93,7 +93,8 @@ impl Keeper {
             let began = Instant::now();
             let tables = &self.shared.tables;
             let take = |device| {
-                let range = Range { first: KEY_MIN, last: KEY_MAX, order: Order::OldestFirst, limit: RUN_MAX };
+                let range =
+                    Range { first: KEY_MIN, last: KEY_MAX, order: Order::OldestFirst, limit: RUN_MAX };
                 tables.read().sealed.pick(device, range, |_any| true)
             };
             pack(&self.db, packing, slice, began, take).map(|done| {
@@ -105,7 +106,11 @@ impl Keeper {
                 false
             })
         };
-        self.db.pragma_update(None, "synchronous", "full")?;
+        if let Err(error) = self.db.pragma_update(None, "synchronous", "full") {
+            // No commit may be acknowledged by a connection that does not wait for the disk.
+            self.is_shaken = true;
+            return Err(error.into());
+        }
         if packed? {
             self.packing = None;
         }
@@ -172,7 +177,9 @@ fn shorten(db: &Connection, row: i64) -> Result<bool, Fault> {
                VALUES (1, ?1, ?2, ?2, ?2)";
     transaction.prepare_cached(sql)?.execute([row, i64::MAX])?;
     let deleted = transaction
-        .prepare_cached("DELETE FROM journal WHERE id IN (SELECT id FROM journal WHERE id <= ?1 ORDER BY id LIMIT ?2)")?
+        .prepare_cached(
+            "DELETE FROM journal WHERE id IN (SELECT id FROM journal WHERE id <= ?1 ORDER BY id LIMIT ?2)",
+        )?
         .execute([row, ROWS_MAX])?;
     let is_done = deleted.cast_signed() as i64 != ROWS_MAX;
     if is_done {
@@ -213,7 +220,7 @@ fn fold(db: &Connection, ledger: &mut Ledger, device: i64, points: &[Point]) -> 
         Goal::Alone => ledger.replace(db, &[], fixes(run), division)?,
         Goal::Into(block) | Goal::Extends(block) => {
             // What is stored already stays when the same comes again.
-            let mut merged = block.points(db)?;
+            let mut merged = block.open(db)?;
             let stored = merged.len();
             merged.extend_from_slice(run);
             merge(&mut merged, Order::OldestFirst);

@@ -61,9 +61,10 @@ impl Progress {
     fn border(&self, step: usize, now: Timestamp, age: Duration) -> Border {
         let at_us = now.minus(age).as_micros();
         let moved_by = i64::try_from(age.as_micros() / 64).unwrap_or(i64::MAX).min(3_600_000_000);
-        let is_due = self.exact_us.get(&step).is_none_or(|exact_us| {
-            at_us < *exact_us || at_us.saturating_sub(*exact_us) >= moved_by
-        });
+        let is_due = self
+            .exact_us
+            .get(&step)
+            .is_none_or(|exact_us| at_us < *exact_us || at_us.saturating_sub(*exact_us) >= moved_by);
         Border { step, at_us, cut: if is_due { Cut::Exact } else { Cut::Whole } }
     }
 
@@ -111,7 +112,8 @@ impl Keeper {
     /// Whether fixes that are in no block yet have to be packed first, because something is to be done with them. Once a
     /// round: more that is old may come all the time.
     fn packs_for(&mut self, retention: &Retention, now: Timestamp) -> Result<bool, Fault> {
-        let is_asked = self.tidying.has_sealed || self.has_old(retention, now) || self.has_too_much(retention)?;
+        let is_asked =
+            self.tidying.has_sealed || self.has_old(retention, now) || self.has_too_much(retention)?;
         if is_asked && self.packing.is_none() && !self.tidying.has_sealed {
             self.seal();
             self.tidying.has_sealed = true;
@@ -187,7 +189,8 @@ impl Keeper {
         let mut last = None;
         let mut gone = (0, 0);
         {
-            let sql = format!("SELECT ordinal, at_us, {bytes} FROM {table} ORDER BY ordinal LIMIT {ROWS_MAX}");
+            let sql =
+                format!("SELECT ordinal, at_us, {bytes} FROM {table} ORDER BY ordinal LIMIT {ROWS_MAX}");
             let mut statement = self.db.prepare_cached(&sql)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {

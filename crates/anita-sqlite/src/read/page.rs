@@ -11,7 +11,10 @@ use crate::point::{KEY_MAX, KEY_MIN, Key, Point, after, before};
 use crate::recent::{Range, merge};
 
 /// How much of a history one page looks through: reading a block costs [`READ_COST`], passing one by costs 1.
+#[cfg(not(test))]
 const COST_MAX: u32 = 16_384;
+#[cfg(test)]
+const COST_MAX: u32 = 128;
 
 /// As in [`COST_MAX`].
 const READ_COST: u32 = 8;
@@ -42,11 +45,11 @@ impl Area {
 }
 
 /// The blocks that may have fixes between two times, newest first.
-pub(super) const NEWEST_FIRST: &str = "SELECT first_us, last_us, min_x_mm, max_x_mm, min_y_mm, max_y_mm, body
+pub(crate) const NEWEST_FIRST: &str = "SELECT first_us, last_us, min_x_mm, max_x_mm, min_y_mm, max_y_mm, body
     FROM block WHERE device = ?1 AND first_us <= ?3 AND ?2 <= ?3 ORDER BY first_us DESC";
 
 /// The same, oldest first.
-pub(super) const OLDEST_FIRST: &str = "SELECT first_us, last_us, min_x_mm, max_x_mm, min_y_mm, max_y_mm, body
+pub(crate) const OLDEST_FIRST: &str = "SELECT first_us, last_us, min_x_mm, max_x_mm, min_y_mm, max_y_mm, body
     FROM block WHERE device = ?1 AND first_us <= ?3 AND first_us >= coalesce(
         (SELECT first_us FROM block WHERE device = ?1 AND first_us <= ?2 ORDER BY first_us DESC LIMIT 1), ?2)
     ORDER BY first_us";

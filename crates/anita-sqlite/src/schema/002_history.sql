@@ -49,6 +49,16 @@ CREATE UNIQUE INDEX block_by_device ON block (device, first_us);
 CREATE INDEX block_by_start ON block (tier, first_us);
 CREATE INDEX block_by_end ON block (tier, last_us);
 
+-- Blocks that could not be read: kept for whoever wants to look, and in nobody's way.
+CREATE TABLE damaged_block (
+    id       INTEGER PRIMARY KEY,
+    device   INTEGER NOT NULL,
+    first_us INTEGER NOT NULL,
+    last_us  INTEGER NOT NULL,
+    fixes    INTEGER NOT NULL,
+    body     BLOB NOT NULL
+) STRICT;
+
 -- Numbers of removed devices whose blocks are still to be deleted.
 CREATE TABLE orphan (
     no INTEGER PRIMARY KEY

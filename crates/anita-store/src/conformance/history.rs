@@ -120,7 +120,7 @@ pub async fn pages_end_where_the_history_ends(fixture: &mut dyn Fixture) {
             (7, vec![6]),
             (1_000, vec![6]),
         ] {
-            let pages = pages(&store, &HistoryQuery { limit, order, ..history_of("a") }).await;
+            let pages = pages(&store, &HistoryQuery { order, limit, ..history_of("a") }).await;
             assert_eq!(
                 pages.iter().map(Vec::len).collect::<Vec<_>>(),
                 lengths,

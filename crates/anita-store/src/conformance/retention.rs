@@ -65,7 +65,7 @@ pub async fn fixes_go_by_age(fixture: &mut dyn Fixture) {
             let too_old = |it: &&Arc<Fix>| now.since(it.taken_at) > age_max + slack;
             assert_eq!(found.iter().find(too_old), None, "too old, and still there");
         }
-        assert!(removed >= 2 * 4 * 13 || slack > DAY, "only {removed} went");
+        assert!(removed >= 2 * 4 * 11 || slack > DAY, "only {removed} went");
         assert_eq!(tidy(&store, &retention, now).await.fixes_removed, 0, "nothing is left to do");
         store = again(fixture, store, end).await;
     }

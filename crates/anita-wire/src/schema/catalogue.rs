@@ -151,8 +151,15 @@ mod tests {
             .filter(|request| catalogue.may_omit_payload(request))
             .map(|request| request.name)
             .collect();
-        let expected =
-            ["ping", "get_active_devices", "stop_position_tracking", "subscribe", "get_connection_stats"];
+        let expected = [
+            "ping",
+            "get_active_devices",
+            "stop_position_tracking",
+            "subscribe",
+            "get_connection_stats",
+            "update_playback",
+            "stop_playback",
+        ];
         assert_eq!(omitting, expected);
     }
 }

@@ -13,7 +13,7 @@ use super::{Failure, block_on};
 
 /// Where the server is, and how it is known.
 #[derive(Debug, Args)]
-struct ServerArguments {
+pub(super) struct ServerArguments {
     /// The token. Without this option, the variable `ANITA_TOKEN` of the environment.
     #[arg(long, value_name = "JWT", env = "ANITA_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -25,11 +25,11 @@ struct ServerArguments {
     fingerprint: Option<String>,
     /// Allow ws:// and http:// to other machines: the token can be read on the way.
     #[arg(long)]
-    allow_plain: bool,
+    pub(super) allow_plain: bool,
 }
 
 impl ServerArguments {
-    fn trust(&self) -> Trust {
+    pub(super) fn trust(&self) -> Trust {
         match (&self.ca_file, &self.fingerprint) {
             (Some(file), _) => Trust::CaFile(file.clone()),
             (None, Some(fingerprint)) => Trust::Fingerprint(fingerprint.clone()),
@@ -37,7 +37,7 @@ impl ServerArguments {
         }
     }
 
-    fn token(&self) -> Option<Token> {
+    pub(super) fn token(&self) -> Option<Token> {
         self.token.as_deref().map(Token::new)
     }
 }
@@ -165,7 +165,7 @@ fn print_report(report: &ReplayReport) {
 }
 
 /// A token that Ctrl-C cancels. A second Ctrl-C ends the process as usual.
-fn stop_at_ctrl_c() -> CancellationToken {
+pub(super) fn stop_at_ctrl_c() -> CancellationToken {
     let stop = CancellationToken::new();
     let cancelled_here = stop.clone();
     tokio::spawn(async move {

@@ -1,5 +1,6 @@
 //! `[storage]`: what is kept, where, and how long.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,10 +47,8 @@ pub enum Backend {
     },
     /// In PostgreSQL.
     Postgres {
-        /// The address, as PostgreSQL's own programs take it.
+        /// The address, as PostgreSQL's own programs take it, with its password.
         url: String,
-        /// The password, if it is in a file of its own.
-        password: Option<String>,
         /// Where fixes wait while it is away.
         spool_file: PathBuf,
         /// How many; 0 is no spool.
@@ -107,8 +106,7 @@ fn backend(raw: &RawConfig, folder: &Path) -> Result<Backend, ConfigError> {
             Ok(Backend::Sqlite { path: folder.join(file), recent_fixes_max: storage.recent_fixes_max })
         }
         Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(Backend::Postgres {
-            url: url.to_owned(),
-            password: password(raw, folder)?,
+            url: with_password(url, password(raw, folder)?.as_deref()),
             spool_file: folder.join(&storage.spool_file),
             spool_fixes_max: storage.spool_fixes_max,
             connections_max: storage.connections_max.max(1),
@@ -130,6 +128,22 @@ fn password(raw: &RawConfig, folder: &Path) -> Result<Option<String>, ConfigErro
     let read = std::fs::read_to_string(&path);
     let text = read.map_err(|source| ConfigError::File { key: "storage.password_file", path, source })?;
     Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// An address with a password from elsewhere, escaped.
+fn with_password(url: &str, password: Option<&str>) -> String {
+    let Some(password) = password else { return url.to_owned() };
+    let mark = if url.contains('?') { '&' } else { '?' };
+    let mut whole = format!("{url}{mark}password=");
+    for byte in password.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            whole.push(char::from(byte));
+        } else {
+            // Writing to a String does not fail.
+            write!(whole, "%{byte:02X}").ok();
+        }
+    }
+    whole
 }
 
 fn retention(raw: &RawRetention) -> Result<Retention, ConfigError> {

@@ -48,7 +48,7 @@ fn home() -> Option<(Home, PathBuf)> {
 }
 
 /// Waits until a publisher has this much more acknowledged.
-async fn until_acknowledged(publisher: &Publisher, more: usize) {
+pub(crate) async fn until_acknowledged(publisher: &Publisher, more: usize) {
     let before = publisher.acknowledged();
     let started = std::time::Instant::now();
     while publisher.acknowledged() < before + more {
@@ -57,7 +57,8 @@ async fn until_acknowledged(publisher: &Publisher, more: usize) {
     }
 }
 
-async fn check(server: &Server, publisher: &Publisher) {
+/// Checks that everything that is acknowledged is there once.
+pub(crate) async fn check(server: &Server, publisher: &Publisher) {
     let counted = counted(&server.history(publisher.device).await);
     let ledger = publisher.ledger.lock();
     assert!(ledger.acknowledged.iter().all(|number| counted.get(number) == Some(&1)), "missing or twice");

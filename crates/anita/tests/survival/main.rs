@@ -8,6 +8,9 @@
     reason = "the code of a test"
 )]
 
+#[path = "../../../anita-postgres/tests/it/cluster.rs"]
+mod cluster;
+mod database;
 mod disk;
 mod http;
 mod kills;

@@ -99,6 +99,12 @@ impl Server {
         serde_json::from_str(&body).unwrap()
     }
 
+    /// The same, `None` if it is refused.
+    pub(crate) async fn try_get(&self, path: &str) -> Option<Value> {
+        let (status, body) = http::request(self.address, "GET", path, &token("admin"), "").await.unwrap();
+        (status == 200).then(|| serde_json::from_str(&body).unwrap())
+    }
+
     /// Reports items; the status and the answer.
     pub(crate) async fn report(&self, items: &Value) -> (u16, Value) {
         let body = items.to_string();

@@ -34,7 +34,7 @@ impl Keeper {
                     slice.ledger.delete(&slice.db, &block)?;
                     removed += block.fixes;
                 } else {
-                    let points = block.points(&slice.db)?;
+                    let points = block.open(&slice.db)?;
                     let start = points.partition_point(|point| point.taken_us < border.at_us);
                     removed += rewrite(&mut slice, &block, points.get(start..).unwrap_or_default())?;
                 }
@@ -75,7 +75,7 @@ impl Keeper {
             if block.bytes() > excess && block.fixes > 1 {
                 // A part of it is enough: at least one fix less, so that it comes to an end.
                 let bytes_each = (block.body_bytes / block.fixes).max(1);
-                let points = block.points(&slice.db)?;
+                let points = block.open(&slice.db)?;
                 let count = usize::try_from(excess / bytes_each + 1).unwrap_or(points.len());
                 removed += rewrite(&mut slice, &block, points.get(count..).unwrap_or_default())?;
                 excess = 0;
@@ -170,7 +170,7 @@ fn thin(slice: &mut Slice<'_>, first: &Block, step: Step) -> Result<i64, Fault> 
     }
     let mut points = Vec::new();
     for block in &blocks {
-        points.extend(block.points(&slice.db)?);
+        points.extend(block.open(&slice.db)?);
     }
     let stored = points.len();
     let young = points.split_off(points.partition_point(|point| point.taken_us < step.border.at_us));
@@ -212,7 +212,7 @@ fn drop_last(slice: &mut Slice<'_>, before: &Block, step: Step, next_us: i64) ->
     if step.stretch(before.last_us) != step.stretch(next_us) {
         return Ok(0);
     }
-    let points = before.points(&slice.db)?;
+    let points = before.open(&slice.db)?;
     let end = points.partition_point(|point| step.stretch(point.taken_us) < step.stretch(next_us));
     rewrite(slice, before, points.get(..end).unwrap_or_default())
 }

@@ -1,0 +1,191 @@
+//! The spool.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anita_model::{
+    DeviceId, DeviceKind, DeviceStatus, Fix, Position, RoomName, SiteName, SourceName, Timestamp,
+};
+use anita_sqlite::{Spool, SpoolSettings};
+use anita_store::{AuditRecord, DeviceRecord, DeviceState, EventRecord, OpenError, Record, StoreError};
+use proptest::prelude::*;
+
+fn place() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool.db");
+    (folder, path)
+}
+
+fn fix(n: u32) -> Record {
+    Record::Fix(Arc::new(Fix {
+        device: DeviceId::parse("a").unwrap(),
+        site: SiteName::main(),
+        position: Position::new(f64::from(n), 0.1, -0.3).unwrap(),
+        accuracy_m: Some(0.123_456),
+        floor: None,
+        battery_percent: Some(50.5),
+        taken_at: Timestamp::from_micros(n.into()).unwrap(),
+        received_at: Timestamp::from_micros(0).unwrap(),
+        source: SourceName::parse("hall").unwrap(),
+        sequence: Some(u64::MAX - u64::from(n)),
+    }))
+}
+
+fn any_id() -> impl Strategy<Value = DeviceId> + Clone {
+    "[a-z ü😀]{1,8}".prop_map(|text| DeviceId::parse(&text).unwrap())
+}
+
+fn any_status() -> impl Strategy<Value = DeviceStatus> {
+    prop::sample::select(vec![DeviceStatus::Connected, DeviceStatus::Stale, DeviceStatus::Disconnected])
+}
+
+fn any_record() -> impl Strategy<Value = Record> {
+    let id = any_id();
+    let time = || {
+        (-5_000_000_000_000_000..5_000_000_000_000_000_i64).prop_map(|us| Timestamp::from_micros(us).unwrap())
+    };
+    let number = || prop::option::of(-1e6..1e6);
+    let position = || (-1e7..1e7, -1e7..1e7, -1e7..1e7).prop_map(|(x, y, z)| Position::new(x, y, z).unwrap());
+    let site = || "[a-z]{1,5}".prop_map(|text| SiteName::parse(&text).unwrap());
+    let fix = (
+        (id.clone(), site(), position(), "[a-z]{1,5}"),
+        (number(), number(), number()),
+        (time(), time(), prop::option::of(any::<u64>())),
+    )
+        .prop_map(|((device, site, position, source), (accuracy_m, floor, battery_percent), times)| Fix {
+            device,
+            site,
+            position,
+            accuracy_m,
+            floor,
+            battery_percent,
+            taken_at: times.0,
+            received_at: times.1,
+            source: SourceName::parse(&source).unwrap(),
+            sequence: times.2,
+        });
+    let kind = prop::sample::select(vec![DeviceKind::Tag, DeviceKind::Anchor, DeviceKind::Gateway]);
+    let device =
+        (id.clone(), prop::option::of(".{0,20}"), kind, site(), prop::option::of(position()), number());
+    let state = (id.clone(), any_status(), prop::option::of(time()), number(), prop::option::of(fix.clone()));
+    let event = (
+        (any::<u64>(), "[a-z]{1,5}", ".{0,20}", any::<u64>(), time()),
+        prop::collection::vec(id.clone(), 0..4),
+        (prop::option::of(".{0,20}"), ".{0,20}"),
+    );
+    let audit = (time(), ".{0,20}", ".{0,20}", ".{0,20}", prop::option::of(".{0,20}"));
+    prop_oneof![
+        fix.prop_map(|fix| Record::Fix(Arc::new(fix))),
+        device.prop_map(|(id, name, kind, site, mounted_at, floor)| {
+            Record::Save(DeviceRecord { id, name, kind, site, mounted_at, floor })
+        }),
+        id.prop_map(Record::Remove),
+        state.prop_map(|(id, status, last_seen, battery_percent, newest)| {
+            Record::State(DeviceState {
+                id,
+                status,
+                last_seen,
+                battery_percent,
+                newest: newest.map(Arc::new),
+            })
+        }),
+        event.prop_map(|((ordinal, room, epoch, seq, at), devices, (from, text))| {
+            Record::Event(EventRecord {
+                ordinal,
+                room: RoomName::parse(&room).unwrap(),
+                epoch: epoch.into(),
+                seq,
+                at,
+                devices,
+                from: from.map(Into::into),
+                text: text.into(),
+            })
+        }),
+        audit.prop_map(|(at, subject, action, object, address)| {
+            Record::Audit(AuditRecord { at, subject, action, object, outcome: "done".to_owned(), address })
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #[test]
+    fn every_record_comes_back_as_it_was(
+        groups in prop::collection::vec(prop::collection::vec(any_record(), 0..30), 1..5)
+    ) {
+        let (_folder, path) = place();
+        let spool = Spool::open(&path, SpoolSettings::default()).unwrap();
+        for group in &groups {
+            spool.append(group).unwrap();
+        }
+        drop(spool);
+        let spool = Spool::open(&path, SpoolSettings::default()).unwrap();
+        let is_fix = |record: &&Record| matches!(record, Record::Fix(_));
+        prop_assert_eq!(spool.fixes(), groups.iter().flatten().filter(is_fix).count() as u64);
+        for group in &groups {
+            let (id, records) = spool.first().unwrap().unwrap();
+            prop_assert_eq!(&records, group);
+            spool.remove(id).unwrap();
+        }
+        prop_assert!(spool.first().unwrap().is_none() && spool.is_empty());
+        prop_assert_eq!((spool.fixes(), spool.bytes()), (0, 0));
+    }
+}
+
+#[test]
+fn it_holds_as_much_as_it_may_and_goes_on_when_there_is_room_again() {
+    let (_folder, path) = place();
+    let spool = Spool::open(&path, SpoolSettings { fixes_max: 5, bytes_max: 1_000_000 }).unwrap();
+    let group = |n: u32| vec![fix(n), fix(n + 100)];
+    spool.append(&group(1)).unwrap();
+    spool.append(&group(2)).unwrap();
+    assert!(matches!(spool.append(&group(3)), Err(StoreError::Full(_))));
+    assert_eq!(spool.fixes(), 4);
+    let (id, _records) = spool.first().unwrap().unwrap();
+    spool.remove(id).unwrap();
+    spool.remove(id).unwrap();
+    assert_eq!(spool.fixes(), 2);
+    spool.append(&group(3)).unwrap();
+    assert_eq!(spool.first().unwrap().unwrap().1, group(2), "the oldest first");
+    let bytes = spool.bytes();
+    drop(spool);
+    let spool = Spool::open(&path, SpoolSettings { fixes_max: 500, bytes_max: bytes }).unwrap();
+    assert!(matches!(spool.append(&group(4)), Err(StoreError::Full(_))));
+}
+
+#[test]
+fn a_group_that_cannot_be_read_is_put_aside() {
+    let (_folder, path) = place();
+    let spool = Spool::open(&path, SpoolSettings::default()).unwrap();
+    for n in 1..4 {
+        spool.append(&[fix(n)]).unwrap();
+    }
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute("UPDATE waiting SET body = x'0102' WHERE id = 1", []).unwrap();
+    assert_eq!(spool.first().unwrap().unwrap(), (2, vec![fix(2)]));
+    assert_eq!(spool.fixes(), 2);
+    let aside = db.query_row("SELECT count(*) FROM damaged", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(aside, 1);
+}
+
+#[test]
+fn numbers_are_not_given_twice() {
+    let (_folder, path) = place();
+    let spool = Spool::open(&path, SpoolSettings::default()).unwrap();
+    spool.append(&[fix(1)]).unwrap();
+    let (first, _records) = spool.first().unwrap().unwrap();
+    spool.remove(first).unwrap();
+    spool.append(&[fix(2)]).unwrap();
+    assert_ne!(spool.first().unwrap().unwrap().0, first);
+}
+
+#[test]
+fn a_spool_of_a_newer_program_is_refused() {
+    let (_folder, path) = place();
+    drop(Spool::open(&path, SpoolSettings::default()).unwrap());
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
+    let refused = Spool::open(&path, SpoolSettings::default());
+    assert!(matches!(refused, Err(OpenError::Newer { found: 9, known: 1, .. })), "{refused:?}");
+}

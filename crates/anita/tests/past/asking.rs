@@ -1,0 +1,97 @@
+//! Tracks, snapshots, visits, events and the audit trail.
+
+use serde_json::{Value, json};
+
+use crate::house::{House, MEMORY, SQLITE, at, item, token, token_for};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_question_is_answered_within_the_rights() {
+    for storage in [MEMORY, SQLITE] {
+        let house = House::open(storage).await;
+        let mut items: Vec<Value> =
+            (0..100_u32).map(|i| item("tag-1", f64::from(i), f64::from(i), 5.0)).collect();
+        items.push(item("tag-2", 10.0, 50.0, 50.0));
+        items.push(item("tag-3", 20.0, 9.0, 9.0));
+        house.report(&items).await;
+        let (viewer, narrow) = (token("viewer"), token_for("viewer", "tag-[23]"));
+        track_is_two_points(&house, &viewer).await;
+        snapshot_is_of_its_moment(&house, &viewer, &narrow).await;
+        visits_are_found(&house, &viewer, &narrow).await;
+        house.running.stop().await.unwrap();
+    }
+}
+
+async fn track_is_two_points(house: &House, viewer: &str) {
+    let path = format!("/api/v1/history/tag-1/track?end_time={}", at(50.0));
+    let track = house.get(&path, viewer).await.json();
+    assert_eq!((&track["fixes"], &track["tolerance"]), (&json!(51), &json!(0.25)));
+    let point = |secs: f64| json!({ "timestamp": at(secs), "location": { "x": secs, "y": 5.0, "z": 1.5 } });
+    assert_eq!(track["points"], json!([point(0.0), point(50.0)]));
+}
+
+async fn snapshot_is_of_its_moment(house: &House, viewer: &str, narrow: &str) {
+    let ids = |answer: &Value| {
+        let devices = answer["devices"].as_array().unwrap();
+        devices.iter().map(|it| it["device_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let moment = at(15.5);
+    let all = house.get(&format!("/api/v1/snapshot?at={moment}"), viewer).await.json();
+    assert_eq!(ids(&all), ["tag-1", "tag-2"]);
+    assert_eq!(all["devices"][0]["location"], json!({ "x": 15.0, "y": 5.0, "z": 1.5 }));
+    let young = house.get(&format!("/api/v1/snapshot?at={moment}&max_age_secs=2"), viewer).await.json();
+    assert_eq!(ids(&young), ["tag-1"]);
+    let first = house.get(&format!("/api/v1/snapshot?at={moment}&limit=1"), viewer).await.json();
+    assert_eq!((ids(&first), &first["next"]), (vec!["tag-1".to_owned()], &json!("tag-1")));
+    let second = house.get(&format!("/api/v1/snapshot?at={moment}&limit=1&after=tag-1"), viewer).await.json();
+    assert_eq!(ids(&second), ["tag-2"]);
+    let some = house.get(&format!("/api/v1/snapshot?at={moment}"), narrow).await.json();
+    assert_eq!(ids(&some), ["tag-2"]);
+}
+
+async fn visits_are_found(house: &House, viewer: &str, narrow: &str) {
+    let range = format!("start_time={}&end_time={}", at(0.0), at(1_000.0));
+    let circle = "%7B%22circle%22%3A%7B%22x%22%3A20%2C%22y%22%3A5%2C%22radius_m%22%3A3%7D%7D";
+    let by_area = house.get(&format!("/api/v1/visits?{range}&area={circle}"), viewer).await.json();
+    let visit = |device: &str, first: f64, last: f64, fixes: u32| json!({ "device_id": device, "first": at(first), "last": at(last), "fixes": fixes });
+    assert_eq!(by_area["visits"], json!([visit("tag-1", 17.0, 23.0, 7)]));
+    let by_zone = house.get(&format!("/api/v1/visits?{range}&zone=dock"), viewer).await.json();
+    assert_eq!(by_zone["visits"][1], visit("tag-3", 20.0, 20.0, 1));
+    assert_eq!(by_zone["visits"].as_array().unwrap().len(), 2);
+    let seen = house.get(&format!("/api/v1/visits?{range}&zone=dock"), narrow).await.json();
+    assert_eq!(seen["visits"], json!([visit("tag-3", 20.0, 20.0, 1)]));
+    let upstairs = house.get(&format!("/api/v1/visits?{range}&zone=dock&floor=1"), viewer).await.json();
+    assert_eq!(upstairs["visits"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_and_the_audit_trail_are_told_to_whom_they_may_be() {
+    let house = House::open(MEMORY).await;
+    house.report(&[item("tag-1", 0.0, 1.0, 1.0), item("tag-2", 0.0, 90.0, 90.0)]).await;
+    let events = house.get("/api/v1/events?room=uwb", &token("viewer")).await.json();
+    let told: Vec<&Value> =
+        events["events"].as_array().unwrap().iter().map(|it| &it["message"]["type"]).collect();
+    assert_eq!(told, [&json!("device.status"), &json!("device.status")], "{events}");
+    let seen = house.get("/api/v1/events", &token_for("viewer", "tag-2")).await.json();
+    assert_eq!(seen["events"].as_array().unwrap().len(), 1);
+    assert_eq!(seen["events"][0]["devices"], json!(["tag-2"]));
+    assert_eq!(seen["events"][0]["message"]["payload"]["device_id"], "tag-2");
+
+    assert_eq!(house.get("/api/v1/audit", &token("operator")).await.status, 403);
+    let admin = token("admin");
+    house.get("/api/v1/history?format=csv", &token("viewer")).await;
+    let trail = house.get("/api/v1/audit", &admin).await.json();
+    let told: Vec<(&str, &str)> = trail["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["action"].as_str().unwrap(), entry["outcome"].as_str().unwrap()))
+        .collect();
+    let expected = [("read audit trail", "done"), ("export history", "done"), ("request", "forbidden")];
+    assert_eq!(told, expected);
+    let of_one = house.get("/api/v1/audit?subject=operator%20of%20all", &admin).await.json();
+    assert_eq!(of_one["entries"].as_array().unwrap().len(), 1);
+    let first = house.get("/api/v1/audit?limit=1", &admin).await.json();
+    let next = first["next"].as_str().unwrap();
+    let second = house.get(&format!("/api/v1/audit?limit=1&after={next}"), &admin).await.json();
+    assert_eq!(second["entries"][0]["action"], "read audit trail");
+}
