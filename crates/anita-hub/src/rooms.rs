@@ -186,7 +186,7 @@ pub struct Heard {
 #[derive(Debug)]
 pub struct Rooms {
     limits: RoomLimits,
-    rooms: Mutex<HashMap<RoomName, Room>>,
+    by_name: Mutex<HashMap<RoomName, Room>>,
     /// Taken while the rooms are locked.
     log: Mutex<EventLog>,
 }
@@ -205,7 +205,7 @@ impl Rooms {
         for record in remembered.into_iter().take(limits.rooms_max) {
             rooms.insert(record.name.clone(), Room::restored(record, skipped, &limits, now));
         }
-        Self { limits, rooms: Mutex::new(rooms), log: Mutex::new(log) }
+        Self { limits, by_name: Mutex::new(rooms), log: Mutex::new(log) }
     }
 
     /// Says that everything that was told is kept. Nothing is told afterwards.
@@ -229,7 +229,7 @@ impl Rooms {
         since: Option<&Since>,
         now: Now,
     ) -> Result<Joined, JoinRefused> {
-        let mut rooms = self.rooms.lock();
+        let mut rooms = self.by_name.lock();
         if !rooms.contains_key(name) {
             self.make_room_for_one(&mut rooms)?;
         }
@@ -274,7 +274,7 @@ impl Rooms {
     /// Takes a connection out of a room. Says whether it was in it.
     pub fn leave(&self, name: &RoomName, peer: &Peer, uptime: Duration) -> bool {
         peer.rooms.lock().remove(name);
-        let mut rooms = self.rooms.lock();
+        let mut rooms = self.by_name.lock();
         let Some(room) = rooms.get_mut(name) else { return false };
         let was_in = room.leave(&peer.id, uptime);
         if room.is_unused(uptime, self.limits.linger) && *name != RoomName::uwb() {
@@ -294,7 +294,7 @@ impl Rooms {
     /// Forgets rooms that nobody has been in for the linger time.
     pub fn sweep(&self, uptime: Duration) {
         let uwb = RoomName::uwb();
-        self.rooms.lock().retain(|name, room| !room.is_unused(uptime, self.limits.linger) || *name == uwb);
+        self.by_name.lock().retain(|name, room| !room.is_unused(uptime, self.limits.linger) || *name == uwb);
     }
 
     /// Says something in a room, and keeps it. The function gets the epoch and the number, and makes the message. Returns
@@ -307,7 +307,7 @@ impl Rooms {
         at: Timestamp,
         text: impl FnOnce(&str, u64) -> String,
     ) -> Option<(Arc<str>, u64)> {
-        let mut rooms = self.rooms.lock();
+        let mut rooms = self.by_name.lock();
         let room = rooms.get_mut(name)?;
         room.seq += 1;
         let text = text(&room.epoch, room.seq);
@@ -331,7 +331,7 @@ impl Rooms {
 
     /// What a member has not heard yet after a number, at most so many messages.
     pub fn heard_after(&self, name: &RoomName, seq: u64, events_max: usize) -> Heard {
-        let rooms = self.rooms.lock();
+        let rooms = self.by_name.lock();
         let Some(room) = rooms.get(name) else { return Heard::default() };
         let first = room.ring.partition_point(|event| event.seq <= seq);
         let kept = || room.ring.range(first..);
@@ -345,7 +345,7 @@ impl Rooms {
 
     /// The members of a room in the order they came, at most so many, and how many there are.
     pub fn members(&self, name: &RoomName, members_max: usize) -> (Vec<(Arc<Peer>, Timestamp)>, usize) {
-        let rooms = self.rooms.lock();
+        let rooms = self.by_name.lock();
         let Some(room) = rooms.get(name) else { return (Vec::new(), 0) };
         let members = room.members.values().take(members_max);
         (members.map(|member| (Arc::clone(&member.peer), member.since)).collect(), room.members.len())
@@ -353,7 +353,7 @@ impl Rooms {
 
     /// The rooms with somebody in them, and how many.
     pub fn occupied(&self) -> Vec<(RoomName, usize)> {
-        let rooms = self.rooms.lock();
+        let rooms = self.by_name.lock();
         let occupied = rooms.iter().filter(|(_name, room)| !room.members.is_empty());
         occupied.map(|(name, room)| (name.clone(), room.members.len())).collect()
     }

@@ -1,5 +1,7 @@
 //! A hub that goes on where another one stopped, and one whose store fails.
 
+#![allow(clippy::unwrap_used, reason = "the code of a test")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -130,7 +130,11 @@ impl FromRequestParts<Arc<Server>> for Caller {
 fn principal_of(parts: &Parts, server: &Server) -> Result<Principal, Problem> {
     let now = server.clock.now().wall;
     if let Some(token) = bearer(&parts.headers) {
-        return server.context.verifier.verify(token, now).map_err(|error| token_problem(error, parts, server));
+        return server
+            .context
+            .verifier
+            .verify(token, now)
+            .map_err(|error| token_problem(error, parts, server));
     }
     let wire = wire_of(parts)?;
     let id = cookie(&parts.headers).ok_or(ErrorCode::Unauthenticated)?;

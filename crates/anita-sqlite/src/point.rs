@@ -28,6 +28,9 @@ pub(crate) fn before((taken_us, discriminator): Key) -> Key {
     }
 }
 
+/// As `POSITION_ABS_MAX_M`, millimetres: whole numbers are quicker to compare.
+const MM_ABS_MAX: i64 = 10_000_000_000;
+
 /// A fix of a device that is known from where the point is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Point {
@@ -121,7 +124,7 @@ impl Point {
         let discriminator = discriminator(place.mm, extras.sequence);
         let is_sound = Timestamp::from_micros(place.taken_us).is_ok()
             && Timestamp::from_micros(place.received_us).is_ok()
-            && position_of(place.mm).is_some();
+            && place.mm.iter().all(|mm| (-MM_ABS_MAX..=MM_ABS_MAX).contains(mm));
         is_sound.then(|| Self::with_key(discriminator, origin, place, extras))
     }
 

@@ -7,7 +7,7 @@ use anita_postgres::{PostgresSettings, PostgresStore};
 use anita_store::conformance::{Fixture, Slack};
 use anita_store::{BoxFuture, Store};
 
-use crate::cluster::{Database, database};
+use crate::database::{Database, database};
 
 struct Postgres(Option<Database>);
 

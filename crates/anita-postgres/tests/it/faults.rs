@@ -7,7 +7,8 @@ use anita_model::{DeviceId, Fix, Position, SiteName, SourceName, Timestamp};
 use anita_postgres::{PostgresSettings, PostgresStore};
 use anita_store::{HistoryQuery, OpenError, Order, Record, Store, StoreError};
 
-use crate::cluster::{connect, database, execute};
+use crate::cluster::{connect, execute};
+use crate::database::database;
 
 pub(crate) fn fix(device: &str, taken_at: Timestamp, sequence: u64) -> Record {
     Record::Fix(Arc::new(Fix {

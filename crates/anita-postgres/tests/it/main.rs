@@ -9,6 +9,7 @@
 
 mod cluster;
 mod conformance;
+mod database;
 mod faults;
 mod outage;
 mod speed;

@@ -10,7 +10,8 @@ use anita_store::{FixKey, Record, Store};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::cluster::{connect, database};
+use crate::cluster::connect;
+use crate::database::database;
 
 const GROUP: usize = 2_000;
 const GROUPS: usize = 50;

@@ -165,7 +165,7 @@ struct Endless {
     pages: AtomicUsize,
     /// After so many pages it fails, or ends.
     pages_max: usize,
-    fails: bool,
+    then: Then,
 }
 
 impl Store for Endless {
@@ -179,7 +179,7 @@ impl Store for Endless {
         let number = self.pages.fetch_add(1, Ordering::SeqCst);
         if number >= self.pages_max {
             let failed = Err(StoreError::Unavailable(Arc::new(std::io::Error::other("away"))));
-            let answer = if self.fails { failed } else { Ok(HistoryPage::default()) };
+            let answer = if self.then == Then::Fails { failed } else { Ok(HistoryPage::default()) };
             return Box::pin(async move { answer });
         }
         let fixes = (0..query.limit).map(|index| {
@@ -214,6 +214,17 @@ impl Store for Endless {
     }
 }
 
+/// What a store does after its last page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Ends,
+    Fails,
+}
+
+fn lines_of(bytes: &[u8]) -> usize {
+    bytes.split(|&byte| byte == b'\n').skip(1).count()
+}
+
 struct Stage {
     store: Arc<Endless>,
     hub: Arc<Hub>,
@@ -223,7 +234,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn new(pages_max: usize, fails: bool) -> Self {
+    async fn new(pages_max: usize, then: Then) -> Self {
         let inner = MemoryStore::new(10, 10, 10);
         let tag = DeviceRecord {
             id: DeviceId::parse("tag-1").unwrap(),
@@ -234,7 +245,7 @@ impl Stage {
             floor: None,
         };
         inner.commit(Arc::new(vec![Record::Save(tag)])).await.unwrap();
-        let store = Arc::new(Endless { inner, pages: AtomicUsize::new(0), pages_max, fails });
+        let store = Arc::new(Endless { inner, pages: AtomicUsize::new(0), pages_max, then });
         let keeping =
             Keeping::new(Arc::<Endless>::clone(&store), WriterSettings::default(), None, Durability::Commit);
         let now = Now { wall: Timestamp::UNIX_EPOCH, uptime: Duration::ZERO };
@@ -278,10 +289,10 @@ const PATIENT: Duration = Duration::from_secs(600);
 
 #[tokio::test]
 async fn an_export_is_whole_and_the_same_compressed() {
-    let plain = Stage::new(3, false).await.begin(Coding::Plain, PATIENT).await.unwrap();
+    let plain = Stage::new(3, Then::Ends).await.begin(Coding::Plain, PATIENT).await.unwrap();
     let plain = plain.collect().await.unwrap().to_bytes();
-    assert_eq!(plain.iter().filter(|&&byte| byte == b'\n').count(), 6_000);
-    let gzip = Stage::new(3, false).await.begin(Coding::Gzip, PATIENT).await.unwrap();
+    assert_eq!(lines_of(&plain), 6_000);
+    let gzip = Stage::new(3, Then::Ends).await.begin(Coding::Gzip, PATIENT).await.unwrap();
     let gzip = gzip.collect().await.unwrap().to_bytes();
     assert!(gzip.len() * 5 < plain.len(), "{} of {}", gzip.len(), plain.len());
     let mut text = Vec::new();
@@ -291,7 +302,7 @@ async fn an_export_is_whole_and_the_same_compressed() {
 
 #[tokio::test]
 async fn an_export_reads_no_farther_than_its_client_and_stops_when_that_goes() {
-    let stage = Stage::new(usize::MAX, false).await;
+    let stage = Stage::new(usize::MAX, Then::Ends).await;
     let mut pieces = stage.begin(Coding::Plain, PATIENT).await.unwrap().into_data_stream();
     for _piece in 0..100 {
         assert!(!pieces.next().await.unwrap().unwrap().is_empty());
@@ -307,7 +318,7 @@ async fn an_export_reads_no_farther_than_its_client_and_stops_when_that_goes() {
 #[tokio::test]
 async fn a_store_that_fails_in_the_middle_breaks_the_transfer_off_after_a_whole_line() {
     for coding in [Coding::Plain, Coding::Gzip] {
-        let stage = Stage::new(2, true).await;
+        let stage = Stage::new(2, Then::Fails).await;
         let mut pieces = stage.begin(coding, PATIENT).await.unwrap().into_data_stream();
         let (mut came, mut is_broken) = (Vec::new(), false);
         while let Some(piece) = pieces.next().await {
@@ -323,7 +334,7 @@ async fn a_store_that_fails_in_the_middle_breaks_the_transfer_off_after_a_whole_
         } else {
             text = came;
         }
-        assert_eq!(text.iter().filter(|&&byte| byte == b'\n').count(), 4_000);
+        assert_eq!(lines_of(&text), 4_000);
         assert_eq!(text.last(), Some(&b'\n'));
         stage.is_idle().await;
     }
@@ -331,7 +342,7 @@ async fn a_store_that_fails_in_the_middle_breaks_the_transfer_off_after_a_whole_
 
 #[tokio::test]
 async fn a_store_that_is_away_at_the_beginning_is_a_refusal() {
-    let stage = Stage::new(0, true).await;
+    let stage = Stage::new(0, Then::Fails).await;
     let refused = stage.begin(Coding::Plain, PATIENT).await.unwrap_err();
     assert_eq!(refused.0.code, ErrorCode::Unavailable);
     assert!(refused.0.retry_after_ms.is_some());
@@ -340,7 +351,7 @@ async fn a_store_that_is_away_at_the_beginning_is_a_refusal() {
 
 #[tokio::test]
 async fn a_client_that_takes_nothing_is_cut_off_and_its_place_is_free() {
-    let stage = Stage::new(usize::MAX, false).await;
+    let stage = Stage::new(usize::MAX, Then::Ends).await;
     let mut pieces = stage.begin(Coding::Plain, Duration::from_millis(50)).await.unwrap().into_data_stream();
     stage.cut.0.cancelled().await;
     stage.is_idle().await;
@@ -353,7 +364,7 @@ async fn a_client_that_takes_nothing_is_cut_off_and_its_place_is_free() {
 
 #[tokio::test]
 async fn an_export_is_broken_off_when_the_server_stops() {
-    let stage = Stage::new(usize::MAX, false).await;
+    let stage = Stage::new(usize::MAX, Then::Ends).await;
     let mut pieces = stage.begin(Coding::Plain, PATIENT).await.unwrap().into_data_stream();
     assert!(pieces.next().await.unwrap().is_ok());
     stage.draining.cancel();

@@ -336,7 +336,13 @@ async fn a_track_with_too_many_points_says_what_to_do() {
 fn a_way_that_gives_much_to_do_needs_little_stack() {
     // Farther and farther out, to one side and the other: each point is the farthest of those that are left.
     let out = |i: u32| {
-        fix("a", f64::from(i), f64::from(i), f64::from(i) * if i % 2 == 0 { 10.0 } else { -10.0 }, None)
+        fix(
+            "a",
+            f64::from(i),
+            f64::from(i),
+            f64::from(i) * if i.is_multiple_of(2) { 10.0 } else { -10.0 },
+            None,
+        )
     };
     let fixes: Vec<Arc<Fix>> = (0..2_000).map(out).collect();
     let small = std::thread::Builder::new().stack_size(1024 * 1024);

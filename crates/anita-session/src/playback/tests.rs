@@ -399,6 +399,60 @@ fn what_is_held_is_bounded_however_much_happened() {
 }
 
 #[test]
+fn no_more_is_read_ahead_than_may_be_held_however_many_move() {
+    let names: Vec<String> = (0..300).map(|n| format!("d{n:03}")).collect();
+    let fixes: Vec<(&str, f64)> = names
+        .iter()
+        .flat_map(|name| (0..200).map(move |n| (name.as_str(), 100.001 + f64::from(n) / 20.0)))
+        .collect();
+    let shelf = Shelf::of(&fixes);
+    let devices = names.iter().map(|name| DeviceId::parse(name).unwrap()).collect();
+    let mut reel = Reel::new(devices, at(100.0), at(200.0), SECOND / 20, 1.0);
+    for _ in 0..50 {
+        reel.read_ahead(&shelf, at(100.0), SECOND);
+        reel.poll(&mut Context::from_waker(Waker::noop()));
+        reel.take_read(SECOND);
+    }
+    let held = reel.held();
+    assert!((4_096..8_192).contains(&held), "{held} fixes");
+    assert_eq!(reel.next_read(), None, "it is not to be woken for a read that has no room");
+}
+
+#[test]
+fn who_may_no_longer_be_seen_is_neither_due_nor_in_what_is_being_read() {
+    let fixes: Vec<_> =
+        every_tenth("a", 90.0, 120.0).into_iter().chain(every_tenth("b", 90.0, 120.0)).collect();
+    let principal = Principal {
+        subject: "alice".to_owned(),
+        roles: Vec::new(),
+        permissions: anita_auth::Permissions::all(),
+        devices: anita_auth::Patterns::parse(&["a".to_owned()]).unwrap(),
+        rooms: anita_auth::Patterns::all(),
+        expires_at: at(1_000.0),
+    };
+    // What is due waits for the socket.
+    let mut player = Player::new(Shelf::of(&fixes), (100.0, 119.0), 1.0, 0.1);
+    player.delivery = Delivery::Held;
+    player.wait(2.0);
+    player.told.clear();
+    assert!(player.playback.narrow(&principal));
+    player.delivery = Delivery::Open;
+    player.wait(2.0);
+    assert!(player.positions().iter().all(|(_, device, _)| device == "a"));
+    // A read for both is answered and not taken yet.
+    let mut player = Player::new(Shelf::of(&fixes), (100.0, 119.0), 1.0, 0.1);
+    player.playback.change(Change { at: Some(at(105.0)), ..Change::default() }, player.uptime);
+    player.playback.tick(&player.shelf, player.uptime, Delivery::Open, &mut Vec::new());
+    assert!(player.playback.poll(&mut Context::from_waker(Waker::noop())));
+    assert!(player.playback.narrow(&principal));
+    player.told.clear();
+    player.tick();
+    player.wait(10.0);
+    let told = player.positions();
+    assert!(told.len() > 50 && told.iter().all(|(_, device, _)| device == "a"), "{told:?}");
+}
+
+#[test]
 fn very_many_devices_are_told_in_several_messages() {
     let names: Vec<String> = (0..2_500).map(|n| format!("d{n:04}")).collect();
     let fixes: Vec<(&str, f64)> = names.iter().map(|name| (name.as_str(), 99.0)).collect();

@@ -9,7 +9,7 @@ const SECOND_US: i64 = 1_000_000;
 
 /// Whatever a fix can have, the extremes included.
 pub(crate) fn any_point() -> impl Strategy<Value = Point> {
-    let times = prop_oneof![0..SECOND_US, -62_135_596_800_000_000..=253_402_207_199_999_999_i64];
+    let times = prop_oneof![0..20_i64, 0..SECOND_US, -62_135_596_800_000_000..=253_402_207_199_999_999_i64];
     let mm = || prop_oneof![-50_000..50_000_i64, -10_000_000_000..=10_000_000_000_i64];
     let number = || prop::option::of(prop_oneof![Just(0.0), Just(-0.0), any::<f64>()]);
     let sequence = prop::option::of(prop_oneof![0..1_000_u64, any::<u64>()]);

@@ -53,10 +53,11 @@ impl Keeper {
             }
             tally(&transaction, "events", effects.events.0, effects.events.1)?;
             tally(&transaction, "audit", effects.audit.0, effects.audit.1)?;
+            transaction.commit()?;
             if self.shared.faults.fail_sync.swap(false, Ordering::Relaxed) {
+                // The worst case: what failed is found in the log when it is opened again.
                 return Err(failed_sync());
             }
-            transaction.commit()?;
             effects
         };
         self.next_row += i64::from(!effects.points.is_empty());

@@ -83,11 +83,18 @@ async fn export_that_fails_leaves_no_file_and_says_why() {
     assert_eq!(names(folder.path()), [""; 0]);
 }
 
+/// How half a server goes on.
+#[derive(PartialEq, Eq)]
+enum Half {
+    BreaksOff,
+    Waits,
+}
+
 /// Where it is, what runs it, and what says that it has begun.
 type HalfAServer = (String, tokio::task::JoinHandle<()>, tokio::sync::oneshot::Receiver<()>);
 
 /// A server that begins an export and never ends it, or breaks it off.
-async fn half_a_server(breaks_off: bool) -> HalfAServer {
+async fn half_a_server(half: Half) -> HalfAServer {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -99,7 +106,7 @@ async fn half_a_server(breaks_off: bool) -> HalfAServer {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ntransfer-encoding: chunked\r\n\r\n";
         stream.write_all(format!("{head}5\r\na,b\r\n\r\n").as_bytes()).await.unwrap();
         begun.send(()).ok();
-        if !breaks_off {
+        if half == Half::Waits {
             // Until the client goes.
             while stream.read(&mut request).await.is_ok_and(|count| count > 0) {}
         }
@@ -109,7 +116,7 @@ async fn half_a_server(breaks_off: bool) -> HalfAServer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_breaks_off_is_a_failure_and_leaves_the_older_file() {
-    let (url, task, _begun) = half_a_server(true).await;
+    let (url, task, _begun) = half_a_server(Half::BreaksOff).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("all.csv");
     std::fs::write(&file, "an older one").unwrap();
@@ -135,7 +142,7 @@ async fn an_export_that_breaks_off_is_a_failure_and_leaves_the_older_file() {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_leaves_no_half_file() {
-    let (url, task, has_begun) = half_a_server(false).await;
+    let (url, task, has_begun) = half_a_server(Half::Waits).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("all.csv");
     let arguments =

@@ -27,7 +27,7 @@ fn layer(folder: &Path) -> Option<PathBuf> {
             Some(library)
         }
         Err(_no_compiler) => {
-            println!("SKIPPED: there is no C compiler for the layer that makes the disk fail");
+            crate::cluster::skip("there is no C compiler for the layer that makes the disk fail");
             None
         }
     }

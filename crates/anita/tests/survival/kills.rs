@@ -104,7 +104,7 @@ impl Broker {
         let mut folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
         let program = folders.find_map(|folder| Some(folder.join("mosquitto")).filter(|it| it.is_file()));
         let Some(program) = program else {
-            println!("SKIPPED: there is no mosquitto in PATH or /usr/sbin");
+            crate::cluster::skip("there is no mosquitto in PATH or /usr/sbin");
             return None;
         };
         let mut command = std::process::Command::new(program);

@@ -1,6 +1,6 @@
 //! A recording of twelve tags, replayed with the server restarted in between, and exported: equal.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -25,7 +25,7 @@ fn recorded() -> Option<Vec<Told>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/data/uci-ubisense-tags/three_people_12_tags/positions.csv");
     let Ok(text) = std::fs::read_to_string(path) else {
-        println!("SKIPPED: the recording is not there: ../shared/data/uci-ubisense-tags");
+        crate::cluster::skip("the recording is not there: ../shared/data/uci-ubisense-tags");
         return None;
     };
     let began = Timestamp::parse(BEGAN).unwrap().as_micros();
@@ -35,8 +35,8 @@ fn recorded() -> Option<Vec<Told>> {
         let taken_us = (fields[0].parse::<f64>().unwrap() * 1e6).round() as i64;
         (fields[1].to_owned(), began + taken_us, [2, 3, 4].map(|column| millimetres(fields[column])))
     });
-    let told: BTreeMap<Told, ()> = told.map(|told| (told, ())).collect();
-    Some(told.into_keys().collect())
+    let told: BTreeSet<Told> = told.collect();
+    Some(told.into_iter().collect())
 }
 
 fn replay(home: &Home, server: &Server, name: &str, part: &[Told]) {
@@ -79,7 +79,7 @@ fn exported(home: &Home, server: &Server) -> Vec<Told> {
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();
     let column = |name: &str| header.iter().position(|it| *it == name).unwrap();
     let (device, time) = (column("device_id"), column("timestamp"));
-    let place = ["x", "y", "z"].map(column);
+    let place = ["x_m", "y_m", "z_m"].map(column);
     let told = lines.map(|line| {
         let fields: Vec<&str> = line.split(',').collect();
         let taken_us = Timestamp::parse(fields[time]).unwrap().as_micros();
