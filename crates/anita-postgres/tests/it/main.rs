@@ -12,4 +12,3 @@ mod conformance;
 mod database;
 mod faults;
 mod outage;
-mod speed;

@@ -488,3 +488,27 @@ async fn a_damaged_block_is_an_error_to_read_and_stops_nothing() {
     assert!(aside > 0);
     assert_sound(&store);
 }
+
+/// A stretch that a border ran through in the middle: what was left of its first half goes when its second half comes.
+#[tokio::test]
+async fn a_stretch_that_was_thinned_out_in_two_parts_has_one_fix_in_the_end() {
+    let folder = Folder::new();
+    let store = folder.open(100);
+    let memory = MemoryStore::new(10_000, 10_000, 10);
+    let every = Duration::from_secs(2);
+    for part in [0..1_100, 1_100..2_200] {
+        done(store.commit(fixes(part.clone())).await);
+        done(memory.commit(fixes(part)).await);
+    }
+    // Each border is in the middle of a stretch; now and then the block before it is full, and nothing is added to it.
+    for border_secs in (101..2_200).step_by(34) {
+        let now = at_ms(border_secs * 1_000).plus(Duration::from_secs(60));
+        let thinning = vec![Thinning { after: Duration::from_secs(60), every }];
+        let retention = Retention { thinning, ..Retention::default() };
+        while done(store.tidy(retention.clone(), now).await).has_more {}
+        done(memory.tidy(retention, now).await);
+        let times = |fixes: Vec<Arc<Fix>>| fixes.iter().map(|fix| fix.taken_at).collect::<Vec<_>>();
+        assert_eq!(times(all(&store, &id("a")).await), times(all(&memory, &id("a")).await), "{border_secs}");
+    }
+    assert_sound(&store);
+}
