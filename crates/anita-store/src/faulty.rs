@@ -35,6 +35,8 @@ pub enum Mood {
     Picky,
     /// Takes so long.
     Slow(Duration),
+    /// Takes so long, and fails then, as a store that goes away.
+    AwayAfter(Duration),
 }
 
 impl FaultyStore {
@@ -70,6 +72,10 @@ impl Store for FaultyStore {
                 Some(Mood::Full) => return Err(StoreError::Full(cause())),
                 Some(Mood::Picky) if records.iter().any(is_bad) => return Err(StoreError::Invalid(cause())),
                 Some(Mood::Slow(wait)) => tokio::time::sleep(wait).await,
+                Some(Mood::AwayAfter(wait)) => {
+                    tokio::time::sleep(wait).await;
+                    return Err(StoreError::Unavailable(cause()));
+                }
                 Some(Mood::Picky) | None => {}
             }
             self.inner.commit(records).await

@@ -7,6 +7,7 @@
 //! Nobody who hands something in waits for the store, unless it wants to: that is what its [`Ticket`] is for.
 
 mod backlog;
+mod group;
 mod health;
 mod ticket;
 
@@ -23,6 +24,7 @@ use crate::memory::MemoryStore;
 use crate::port::{Condition, Store, StoreError};
 use crate::record::Record;
 use crate::writer::backlog::Backlog;
+use crate::writer::group::{Entry, Hand, Slip, joined, owned};
 
 pub use health::{Health, State};
 pub use ticket::Ticket;
@@ -41,6 +43,14 @@ pub struct WriterSettings {
     pub retry_after: Duration,
     /// A commit that takes longer than this makes the store count as slow.
     pub slow_after: Duration,
+}
+
+impl WriterSettings {
+    /// How many entrusted records may wait for the next commit; more go to the backlog, where only the last word on each
+    /// device stays. Far more than come during a commit that does not hang.
+    fn entrusted_max(&self) -> usize {
+        self.backlog_max.saturating_mul(4).max(1_000)
+    }
 }
 
 impl Default for WriterSettings {
@@ -80,26 +90,12 @@ struct Shared {
     bell: Notify,
 }
 
-/// What becomes of records that could not be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hand {
-    /// They are their sender's again.
-    Offered,
-    /// They stay here.
-    Entrusted,
-}
-
-/// What was handed in at once.
-#[derive(Debug)]
-struct Entry {
-    records: Vec<Record>,
-    ticket: Option<oneshot::Sender<Result<(), StoreError>>>,
-    hand: Hand,
-}
-
 #[derive(Debug)]
 struct Waiting {
     entries: Vec<Entry>,
+    /// Of the records of the entries, those that are entrusted.
+    entrusted: usize,
+    /// Whatever is in it was handed in before the entries.
     backlog: Backlog,
     fixes: usize,
     is_closing: bool,
@@ -123,6 +119,7 @@ impl Writer {
     pub fn start(store: Arc<dyn Store>, settings: WriterSettings) -> Self {
         let waiting = Waiting {
             entries: Vec::new(),
+            entrusted: 0,
             backlog: Backlog::new(settings.backlog_max),
             fixes: 0,
             is_closing: false,
@@ -228,9 +225,14 @@ impl Shared {
             && Instant::now() < *until
         {
             let refused = Ticket::done(Err(error.clone()));
+            // There are no entries now, so nothing older comes after it.
             waiting.backlog.push(records);
             return refused;
         }
+        if waiting.entrusted.saturating_add(records.len()) > self.settings.entrusted_max() {
+            waiting.turn_away(&StoreError::Busy);
+        }
+        waiting.entrusted += records.len();
         self.enter(&mut waiting, records, Hand::Entrusted)
     }
 
@@ -279,6 +281,7 @@ impl Shared {
             entries.push(Entry { records: backlog, ticket: None, hand: Hand::Entrusted });
         }
         entries.append(&mut waiting.entries);
+        waiting.entrusted = 0;
         entries
     }
 
@@ -351,16 +354,20 @@ impl Shared {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::error!(%error, cause, "nothing can be kept; live delivery goes on");
                 }
+                // Whoever came meanwhile hears it, too, and is not overtaken by who comes now.
+                waiting.turn_away(&error);
                 waiting.failed = Some((error, Instant::now() + self.settings.retry_after));
             }
         }
         is_kept
     }
 
-    /// One of the records is to blame: the others are kept all the same.
+    /// One of the records is to blame: the others are kept all the same. From a failure of another kind on, the rest is
+    /// not tried, so that nothing is overtaken.
     async fn commit_one_by_one(&self, slips: Vec<Slip>, records: Vec<Record>) -> Result<(), StoreError> {
         let mut records = records.into_iter();
         let mut away = Ok(());
+        let mut left = Vec::new();
         for slip in slips {
             let own: Vec<Record> = records.by_ref().take(slip.records).collect();
             // What is entrusted comes from many places; what is offered is one caller's.
@@ -370,73 +377,78 @@ impl Shared {
                 vec![own]
             };
             let mut result = Ok(());
-            let mut left = Vec::new();
             for part in parts {
                 let part = Arc::new(part);
-                match self.store.commit(Arc::clone(&part)).await {
-                    Ok(()) => {}
-                    Err(StoreError::Invalid(cause)) => {
-                        tracing::error!(%cause, records = ?part, "what the store cannot hold is given up");
-                        if slip.hand == Hand::Offered {
-                            result = Err(StoreError::Invalid(cause));
+                if away.is_ok() {
+                    match self.store.commit(Arc::clone(&part)).await {
+                        Ok(()) => continue,
+                        Err(StoreError::Invalid(cause)) => {
+                            tracing::error!(%cause, records = ?part, "what the store cannot hold is given up");
+                            if slip.hand == Hand::Offered {
+                                result = Err(StoreError::Invalid(cause));
+                            }
+                            continue;
                         }
-                    }
-                    Err(error) => {
-                        left.extend(owned(part));
-                        result = Err(error.clone());
-                        away = Err(error);
+                        Err(error) => away = Err(error),
                     }
                 }
+                result.clone_from(&away);
+                if slip.hand == Hand::Entrusted {
+                    left.extend(owned(part));
+                }
             }
-            self.settle(vec![slip], left, &result);
+            self.waiting.lock().answer(slip, &result);
         }
+        self.waiting.lock().backlog.put_back(left);
         away
     }
 
-    /// Answers the callers of a group. What is entrusted and not kept goes to the backlog.
+    /// Answers the callers of a group. What is entrusted and not kept goes back to the backlog.
     fn settle(&self, slips: Vec<Slip>, records: Vec<Record>, result: &Result<(), StoreError>) {
         let mut records = records.into_iter();
+        let mut left = Vec::new();
         let mut waiting = self.waiting.lock();
         for slip in slips {
             let own = records.by_ref().take(slip.records);
             if slip.hand == Hand::Entrusted {
-                waiting.backlog.push(own);
+                left.extend(own);
             } else {
                 own.for_each(drop);
-                waiting.fixes = waiting.fixes.saturating_sub(slip.records);
-                if result.is_ok() {
-                    waiting.kept_fixes += slip.records as u64;
-                }
             }
-            if let Some(ticket) = slip.ticket {
-                // Whoever handed it in may be gone.
-                ticket.send(result.clone()).ok();
-            }
+            waiting.answer(slip, result);
         }
+        waiting.backlog.put_back(left);
     }
 }
 
-/// An entry without its records.
-struct Slip {
-    records: usize,
-    ticket: Option<oneshot::Sender<Result<(), StoreError>>>,
-    hand: Hand,
-}
+impl Waiting {
+    /// Answers a caller, whoever handed it in may be gone.
+    fn answer(&mut self, slip: Slip, result: &Result<(), StoreError>) {
+        if slip.hand == Hand::Offered {
+            self.fixes = self.fixes.saturating_sub(slip.records);
+            self.kept_fixes += if result.is_ok() { slip.records as u64 } else { 0 };
+        }
+        if let Some(ticket) = slip.ticket {
+            ticket.send(result.clone()).ok();
+        }
+    }
 
-/// All records of a group in their order, and what is left of the entries.
-fn joined(entries: Vec<Entry>) -> (Vec<Record>, Vec<Slip>) {
-    let mut all = Vec::with_capacity(entries.iter().map(|entry| entry.records.len()).sum());
-    let slips = entries.into_iter().map(|Entry { mut records, ticket, hand }| {
-        let slip = Slip { records: records.len(), ticket, hand };
-        all.append(&mut records);
-        slip
-    });
-    let slips = slips.collect();
-    (all, slips)
-}
-
-fn owned(records: Arc<Vec<Record>>) -> Vec<Record> {
-    Arc::try_unwrap(records).unwrap_or_else(|shared| (*shared).clone())
+    /// Refuses what waits for the next commit: what is offered is its sender's again, what is entrusted goes to the
+    /// backlog, in its order.
+    fn turn_away(&mut self, error: &StoreError) {
+        let (records, slips) = joined(std::mem::take(&mut self.entries));
+        self.entrusted = 0;
+        let mut records = records.into_iter();
+        for slip in slips {
+            let own = records.by_ref().take(slip.records);
+            if slip.hand == Hand::Entrusted {
+                self.backlog.push(own);
+            } else {
+                own.for_each(drop);
+            }
+            self.answer(slip, &Err(error.clone()));
+        }
+    }
 }
 
 /// The task.

@@ -34,13 +34,13 @@ pub(crate) async fn open(storage: &Storage) -> Result<Keeping, OpenError> {
         }
         Backend::Sqlite { path, recent_fixes_max } => {
             // The file is ours before the store is touched.
-            let told = Told::open(&beside(path, "-told"))?;
+            let told = told(path)?;
             let settings =
                 SqliteSettings { recent_fixes_max: *recent_fixes_max, ..SqliteSettings::default() };
             (Arc::new(SqliteStore::open_with(path, settings)?), told)
         }
         Backend::Postgres { url, spool_file, spool_fixes_max, connections_max } => {
-            let told = Told::open(&beside(spool_file, "-told"))?;
+            let told = told(spool_file)?;
             let settings = PostgresSettings {
                 pool_max: *connections_max,
                 spool: (*spool_fixes_max > 0).then(|| spool_file.clone()),
@@ -51,6 +51,14 @@ pub(crate) async fn open(storage: &Storage) -> Result<Keeping, OpenError> {
         }
     };
     Ok(Keeping::new(store, storage.writer, Some(told), storage.durability))
+}
+
+/// The file that says how far events were told, beside another one. Who has it has the store.
+fn told(store: &Path) -> Result<Told, OpenError> {
+    Told::open(&beside(store, "-told")).map_err(|error| match error {
+        OpenError::InUse { .. } => OpenError::InUse { store: store.display().to_string() },
+        other @ (OpenError::Newer { .. } | OpenError::Backend { .. }) => other,
+    })
 }
 
 /// A file beside another one, named after it.

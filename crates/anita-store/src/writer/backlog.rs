@@ -30,6 +30,12 @@ impl Backlog {
         }
     }
 
+    /// Puts back what was taken: before whatever came since.
+    pub(crate) fn put_back(&mut self, mut records: Vec<Record>) {
+        records.append(&mut self.records);
+        self.push(records);
+    }
+
     pub(crate) fn take(&mut self) -> Vec<Record> {
         std::mem::take(&mut self.records)
     }

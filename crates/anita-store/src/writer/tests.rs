@@ -1,8 +1,8 @@
-use anita_model::{DeviceId, Position, SiteName, SourceName, Timestamp};
+use anita_model::{DeviceId, DeviceKind, Position, SiteName, SourceName, Timestamp};
 
 use super::*;
 use crate::faulty::{FaultyStore, Mood};
-use crate::record::AuditRecord;
+use crate::record::{AuditRecord, DeviceRecord};
 
 fn fixes(first: u64, count: u64) -> Vec<Arc<Fix>> {
     let fix = |sequence| {
@@ -131,4 +131,82 @@ async fn the_end_does_not_wait_for_a_store_that_stays_away() {
     writer.entrust(audit("a")).await.unwrap_err();
     writer.close().await;
     assert_eq!((count(&store).await, store.commits().len()), ((0, 0), 2));
+}
+
+fn save(name: &str) -> Vec<Record> {
+    vec![Record::Save(DeviceRecord {
+        id: DeviceId::parse("a").unwrap(),
+        name: Some(name.to_owned()),
+        kind: DeviceKind::Tag,
+        site: SiteName::main(),
+        mounted_at: None,
+        floor: None,
+    })]
+}
+
+async fn names(store: &FaultyStore) -> Vec<Option<String>> {
+    store.load(0).await.unwrap().devices.into_iter().map(|device| device.name).collect()
+}
+
+/// Once, what was handed in during a commit that failed came after what was handed in afterwards: an older name won.
+#[tokio::test(start_paused = true)]
+async fn what_came_while_a_commit_failed_is_kept_before_what_came_afterwards() {
+    let store = FaultyStore::new([Mood::AwayAfter(Duration::from_secs(1))]);
+    let writer = start(&store);
+    drop(writer.entrust(audit("under way")));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (older, offered) = (writer.entrust(save("older")), writer.offer(fixes(0, 3)));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // The store is left alone: nobody waits for that.
+    let began = Instant::now();
+    assert!(older.await.is_err() && offered.await.is_err());
+    assert_eq!((began.elapsed(), writer.health().waiting_fixes), (Duration::ZERO, 0));
+    drop(writer.entrust(save("newer")));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(names(&store).await, [Some("newer".to_owned())]);
+    assert_eq!((writer.health().state, count(&store).await), (State::Well, (0, 1)));
+    // A removal is one, whatever was handed in before it.
+    store.expect([Mood::AwayAfter(Duration::from_secs(1))]);
+    drop(writer.entrust(audit("under way")));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop((writer.entrust(save("again")), writer.offer(fixes(0, 3))));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(writer.entrust(vec![Record::Remove(DeviceId::parse("a").unwrap())]));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!((names(&store).await, count(&store).await), (vec![], (0, 2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_commit_hangs_a_bounded_number_of_entrusted_records_waits() {
+    let store = FaultyStore::new([Mood::Slow(Duration::from_secs(3_600))]);
+    let settings = WriterSettings { backlog_max: 10, ..WriterSettings::default() };
+    let writer = Writer::start(Arc::clone(&store) as Arc<dyn Store>, settings);
+    let _under_way = writer.offer(fixes(0, 1));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(writer.entrust(save("older")));
+    for n in 0..10_000 {
+        drop(writer.entrust(audit(&n.to_string())));
+    }
+    drop(writer.entrust(save("newer")));
+    assert!(writer.health().given_up > 5_000, "{:?}", writer.health());
+    tokio::time::sleep(Duration::from_secs(3_700)).await;
+    let health = writer.health();
+    assert_eq!(
+        (health.state, health.backlog, names(&store).await),
+        (State::Well, 0, vec![Some("newer".to_owned())])
+    );
+    assert_eq!(count(&store).await.1 + health.given_up, 10_000, "kept, or said to be given up");
+}
+
+/// Once, a record that was put aside for a moment came after a newer one of the same group.
+#[tokio::test(start_paused = true)]
+async fn when_the_store_goes_away_while_records_are_kept_one_by_one_the_rest_waits_in_its_order() {
+    let store = FaultyStore::new([Mood::Picky, Mood::Picky, Mood::Away]);
+    let writer = start(&store);
+    drop(writer.entrust([audit("bad"), save("older"), save("newer")].concat()));
+    let offered = writer.offer(fixes(0, 2));
+    assert!(offered.await.is_err(), "not one of them was kept");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(names(&store).await, [Some("newer".to_owned())]);
+    assert_eq!((count(&store).await, writer.health().backlog), ((0, 0), 0));
 }
