@@ -139,7 +139,7 @@ impl Hub {
         if last_told > kept {
             tracing::warn!(
                 events = last_told - kept,
-                "events that were told before the crash are lost; rooms tell of a gap"
+                "events may have been told that the store does not have, so many at the most; rooms tell of a gap"
             );
         }
         let mut world = World::new(settings.policy);
@@ -157,6 +157,7 @@ impl Hub {
                 changes.push(Change::Fix(Arc::new(Live::newest(fix, version, now.uptime))));
             }
         }
+        store::recall(&store, &mut world).await;
         let epoch: Arc<str> = random_token(6).into();
         let views = || Views::new(settings.views, Arc::clone(&epoch));
         let shards = (0..settings.shards.max(1)).map(|_| Shard::new(views(), Arc::clone(&metrics)));

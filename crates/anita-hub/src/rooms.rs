@@ -3,6 +3,7 @@
 //! A message is kept once, whoever hears it; a member holds the number up to which it has heard. A member that falls
 //! behind the ring is told which numbers it lost.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,13 +197,17 @@ impl Rooms {
     /// lost.
     pub(crate) fn new(
         limits: RoomLimits,
-        remembered: Vec<RoomRecord>,
+        mut remembered: Vec<RoomRecord>,
         skipped: u64,
         log: EventLog,
         now: Now,
     ) -> Self {
-        let mut rooms = HashMap::from([(RoomName::uwb(), Room::new(now))]);
-        for record in remembered.into_iter().take(limits.rooms_max) {
+        let uwb = RoomName::uwb();
+        let mut rooms = HashMap::from([(uwb.clone(), Room::new(now))]);
+        // Where more are remembered than there may be: those that were used last, and `uwb` whatever happens.
+        let last_used = |record: &RoomRecord| record.events.last().map(|event| event.ordinal);
+        remembered.sort_by_cached_key(|record| Reverse((record.name == uwb, last_used(record))));
+        for record in remembered.into_iter().take(limits.rooms_max.max(1)) {
             rooms.insert(record.name.clone(), Room::restored(record, skipped, &limits, now));
         }
         Self { limits, by_name: Mutex::new(rooms), log: Mutex::new(log) }

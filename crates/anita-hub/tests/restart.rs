@@ -112,6 +112,44 @@ async fn what_is_sent_again_after_a_refusal_is_kept() {
     assert_eq!(store.usage().await.unwrap().fixes.count, 2);
 }
 
+/// A fix of a source that counts, and stamps with the arrival.
+fn counted(x_m: f64, number: u64, secs: u64) -> Report {
+    let Report::Fix(fix) = fix("a", x_m, secs) else { unreachable!() };
+    Report::Fix(Fix { sequence: Some(number), ..fix })
+}
+
+/// Once, of such fixes only the newest was kept, and the others were acknowledged all the same.
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_again_after_a_refusal_is_kept_if_it_is_not_the_newest() {
+    let store = FaultyStore::new([Mood::Away]);
+    let hub = open(&store, None, Durability::Commit, at(0)).await;
+    for (number, x_m) in [(1, 1.0), (2, 2.0), (3, 3.0)] {
+        hub.report(vec![counted(x_m, number, number)], at(number)).kept.await.unwrap_err();
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for (number, x_m) in [(1, 1.0), (2, 2.0), (3, 3.0)] {
+        hub.report(vec![counted(x_m, number, 9)], at(9)).kept.await.unwrap();
+    }
+    assert_eq!(store.usage().await.unwrap().fixes.count, 3);
+}
+
+/// Once, of what a broker brought again after a crash only the newest was known.
+#[tokio::test(start_paused = true)]
+async fn what_was_kept_and_not_acknowledged_before_a_crash_is_known_when_it_comes_again() {
+    let store = FaultyStore::new([]);
+    let hub = open(&store, None, Durability::Commit, at(0)).await;
+    let reports = || [(1, 1.0), (2, 2.0), (3, 3.0)].into_iter();
+    for (number, x_m) in reports() {
+        hub.report(vec![counted(x_m, number, number)], at(number)).kept.await.unwrap();
+    }
+    drop(hub);
+    let hub = open(&store, None, Durability::Commit, at(9)).await;
+    for (number, x_m) in reports() {
+        hub.report(vec![counted(x_m, number, 9)], at(9)).kept.await.unwrap();
+    }
+    assert_eq!(store.usage().await.unwrap().fixes.count, 3, "none twice");
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_durability_nobody_waits_and_everything_is_kept_a_moment_later() {
     let store = FaultyStore::new([Mood::Slow(Duration::from_secs(3))]);

@@ -8,6 +8,7 @@ use anita_store::OpenError;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use crate::codec::Damaged;
 use crate::fault::Fault;
 use crate::keeper;
 use crate::names::Names;
@@ -219,6 +220,10 @@ fn counts(db: &Connection, schema_version: u32) -> Result<(u64, u64), Fault> {
     if schema_version < 2 {
         return Ok((devices, 0));
     }
-    let unpacked = keeper::read_journal(db, &Names::load(db)?, keeper::progress(db)?)?.tables.unpacked();
-    Ok((devices, count("SELECT count FROM tally WHERE kind = 'fixes'")? + unpacked as u64))
+    let loaded = keeper::read_journal(db, &Names::load(db)?, keeper::progress(db)?)?;
+    if !loaded.damaged.is_empty() {
+        return Err(Fault::Damaged(Damaged));
+    }
+    let packed = count("SELECT count FROM tally WHERE kind = 'fixes'")?;
+    Ok((devices, packed + loaded.tables.unpacked() as u64))
 }

@@ -40,6 +40,37 @@ impl Fault {
         let Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _message)) = self else { return false };
         failure.code == ErrorCode::SystemIoFailure
     }
+
+    /// Whether it is about one row, whose values are none of ours; the others can be read.
+    fn is_of_a_row(&self) -> bool {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+        };
+        match self {
+            Self::Damaged(_) => true,
+            Self::Sqlite(error) => matches!(
+                error,
+                FromSqlConversionFailure(..)
+                    | IntegralValueOutOfRange(..)
+                    | InvalidColumnType(..)
+                    | Utf8Error(..)
+            ),
+            Self::TooLarge | Self::Reopen(_) => false,
+        }
+    }
+}
+
+/// What a row says; `None`, and an entry in the log, where its values are none of ours: one row must not keep a server
+/// from starting.
+pub(crate) fn sound<T>(row: Result<T, Fault>, table: &str) -> Result<Option<T>, Fault> {
+    match row {
+        Ok(value) => Ok(Some(value)),
+        Err(fault) if fault.is_of_a_row() => {
+            tracing::error!(error = %fault, table, "a row of the store can't be read, and is left out");
+            Ok(None)
+        }
+        Err(fault) => Err(fault),
+    }
 }
 
 impl From<Fault> for StoreError {

@@ -84,6 +84,8 @@ pub(crate) struct Keeper {
     /// How many fixes the rows of the recent table hold, those that are double included.
     journaled: usize,
     packing: Option<Packing>,
+    /// Rows of the journal that can't be read, and are to be put aside.
+    damaged: Vec<i64>,
     /// Another server may have the file open until this one is asked to write: nothing is written of its own accord.
     is_master: bool,
     is_shaken: bool,
@@ -125,6 +127,7 @@ impl Keeper {
             next_row: 1,
             journaled: 0,
             packing: None,
+            damaged: Vec::new(),
             is_master: false,
             is_shaken: false,
             rests_until: None,
@@ -141,6 +144,7 @@ impl Keeper {
         let loaded = read_journal(&self.db, &names, progress)?;
         self.next_row = loaded.last_row.max(progress.map_or(0, |progress| progress.row)) + 1;
         self.journaled = loaded.journaled;
+        self.damaged = loaded.damaged;
         self.packing = progress
             .map(|Done { row, .. }| Packing { row, devices: reversed(loaded.tables.sealed.devices()) });
         *self.shared.names.write() = names;
@@ -212,7 +216,7 @@ impl Keeper {
     /// read again, too. Until all of it is done, nothing is acknowledged.
     fn recover(&mut self) -> Result<(), Fault> {
         if !self.is_shaken {
-            return Ok(());
+            return self.put_aside();
         }
         self.db = schema::reopen(&self.shared.path)?;
         if let Some(pages_max) = self.shared.settings.pages_max {
@@ -226,6 +230,23 @@ impl Keeper {
         self.is_shaken = false;
         self.shared.faults.recovered.fetch_add(1, Ordering::Relaxed);
         tracing::warn!("the store was opened again after its disk failed");
+        self.put_aside()
+    }
+
+    /// Puts rows of the journal aside that can't be read, before packing would delete them.
+    fn put_aside(&mut self) -> Result<(), Fault> {
+        if self.damaged.is_empty() {
+            return Ok(());
+        }
+        let transaction = self.db.unchecked_transaction()?;
+        for &row in &self.damaged {
+            let sql = "INSERT INTO damaged_block (id, device, first_us, last_us, fixes, body)
+                       SELECT NULL, 0, 0, 0, 0, body FROM journal WHERE id = ?1";
+            transaction.execute(sql, [row])?;
+            transaction.execute("DELETE FROM journal WHERE id = ?1", [row])?;
+        }
+        transaction.commit()?;
+        self.damaged.clear();
         Ok(())
     }
 
@@ -290,6 +311,8 @@ pub(crate) struct Loaded {
     pub(crate) tables: Tables,
     last_row: i64,
     journaled: usize,
+    /// The rows that can't be read.
+    pub(crate) damaged: Vec<i64>,
 }
 
 /// Reads the journal.
@@ -300,8 +323,13 @@ pub(crate) fn read_journal(db: &Connection, names: &Names, done: Option<Done>) -
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
-        let points = codec::read_journal(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
         loaded.last_row = id;
+        let Ok(points) = codec::read_journal(row.get_ref(1)?.as_blob().unwrap_or_default()) else {
+            // One row must not keep a server from starting.
+            tracing::error!(row = id, "fixes of the journal can't be read, and are put aside");
+            loaded.damaged.push(id);
+            continue;
+        };
         let is_sealed = done.is_some_and(|done| id <= done.row);
         if !is_sealed {
             loaded.journaled += points.len();

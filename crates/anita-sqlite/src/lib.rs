@@ -1,6 +1,6 @@
 //! The embedded store: one SQLite file, a journal for what just came, packed blocks for what is past.
 //!
-//! [`SqliteStore`] is the store; [`backup`] and [`check`] are for copies of its file; [`Spool`] is a queue in a file of its
+//! [`SqliteStore`] is the store; [`backup()`] and [`check`] are for copies of its file; [`Spool`] is a queue in a file of its
 //! own, where a store that is elsewhere keeps what it can't hand on.
 
 mod backup;

@@ -7,7 +7,7 @@ use anita_store::{AuditRecord, DeviceRecord, DeviceState, EventRecord, RoomRecor
 use rusqlite::{Connection, Row, params};
 
 use crate::codec::Damaged;
-use crate::fault::Fault;
+use crate::fault::{Fault, sound};
 use crate::point::{Extras, Place, Point};
 use crate::words::{kind_of, kind_word, status_of, status_word};
 
@@ -93,7 +93,7 @@ pub(crate) fn states(db: &Connection) -> Result<Vec<DeviceState>, Fault> {
     let mut rows = statement.query([])?;
     let mut states = Vec::new();
     while let Some(row) = rows.next()? {
-        states.push(state(row)?);
+        states.extend(sound(state(row), "device_state")?);
     }
     Ok(states)
 }
@@ -195,16 +195,16 @@ pub(crate) fn rooms(db: &Connection, events_max: usize) -> Result<(Vec<RoomRecor
         let mut events = Vec::new();
         let mut found = latest.query(params![name, epoch, i64::try_from(events_max).unwrap_or(i64::MAX)])?;
         while let Some(row) = found.next()? {
-            events.push(event(row)?);
+            events.extend(sound(event(row), "event")?);
         }
         events.reverse();
-        last_ordinal = last_ordinal.max(row.get::<_, i64>(3)?.cast_unsigned());
-        rooms.push(RoomRecord {
-            name: RoomName::parse(&name).map_err(|_invalid| Damaged)?,
-            epoch: epoch.into(),
-            seq: row.get::<_, i64>(2)?.cast_unsigned(),
-            events,
-        });
+        last_ordinal = last_ordinal.max(u64::try_from(row.get::<_, i64>(3)?).unwrap_or_default());
+        let room = || {
+            let name = RoomName::parse(&name).map_err(|_invalid| Damaged)?;
+            let seq = u64::try_from(row.get::<_, i64>(2)?).map_err(|_negative| Damaged)?;
+            Ok(RoomRecord { name, epoch: epoch.into(), seq, events })
+        };
+        rooms.extend(sound(room(), "room")?);
     }
     Ok((rooms, last_ordinal))
 }

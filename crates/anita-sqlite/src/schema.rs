@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anita_store::OpenError;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 /// The steps from an empty file to the present schema, in order; `PRAGMA user_version` counts those taken.
 pub(crate) const STORE: &[&str] =
@@ -33,7 +33,11 @@ const APPLICATION_ID: i32 = 0x414e_4954;
 /// # Errors
 /// [`OpenError`].
 pub(crate) fn open(path: &Path, migrations: &[&str]) -> Result<Connection, OpenError> {
-    let mut connection = connect(path, OpenFlags::default()).map_err(|source| refused(path, source))?;
+    let failed = |source| refused(path, source);
+    if is_foreign(path).map_err(failed)? {
+        return Err(OpenError::Backend { store: path.display().to_string(), source: Foreign.into() });
+    }
+    let mut connection = connect(path, OpenFlags::default()).map_err(failed)?;
     migrate(&mut connection, migrations, path)?;
     Ok(connection)
 }
@@ -86,8 +90,32 @@ pub(crate) fn version(connection: &Connection) -> Result<u32, rusqlite::Error> {
 }
 
 fn refused(path: &Path, source: rusqlite::Error) -> OpenError {
-    OpenError::Backend { store: path.display().to_string(), source: source.into() }
+    let store = path.display().to_string();
+    let failure = source.sqlite_error().map(|error| (error.code, error.extended_code));
+    let hint = match failure {
+        Some((ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE)) => "its disk is full; free some room",
+        Some((ErrorCode::NotADatabase, _)) => "it is no store; look at the path, or restore a copy",
+        Some((ErrorCode::DatabaseCorrupt, _)) => "it is damaged; restore a copy",
+        Some((ErrorCode::ReadOnly | ErrorCode::PermissionDenied, _)) => {
+            "the server has to be allowed to write the file, and into its folder"
+        }
+        _ => return OpenError::Backend { store, source: source.into() },
+    };
+    OpenError::Backend { store, source: Hinted { hint, source }.into() }
 }
+
+/// What SQLite says, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{hint}")]
+struct Hinted {
+    hint: &'static str,
+    source: rusqlite::Error,
+}
+
+/// The database of another program.
+#[derive(Debug, thiserror::Error)]
+#[error("it is a database of another program, and nothing was changed; look at the path")]
+struct Foreign;
 
 /// Whether a program with those migrations can read a file of that version.
 ///
@@ -116,6 +144,17 @@ fn migrate(connection: &mut Connection, migrations: &[&str], path: &Path) -> Res
         transaction.commit().map_err(failed)?;
     }
     Ok(())
+}
+
+/// Whether a file is a database, and none of ours: it has tables, and no version.
+fn is_foreign(path: &Path) -> Result<bool, rusqlite::Error> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let db = Connection::open_with_flags(path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE)?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    let has_tables = db.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))?;
+    Ok(has_tables && version(&db)? == 0)
 }
 
 /// The first version of the file had pages of another size. It is small, so it is written anew.

@@ -2,7 +2,7 @@
 //!
 //! What is written goes through the [`Writer`]: many callers, one commit every few milliseconds, and an answer to each
 //! caller after it. What is asked goes to the [`Store`] itself. Backends are crates of their own, and pass the suite in
-//! [`conformance`].
+//! `conformance` (a feature, for their tests).
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;

@@ -95,8 +95,9 @@ impl Told {
 fn told(bytes: &[u8], boot: &[u8; 36], kept: u64) -> u64 {
     let Some((ordinal, rest)) = bytes.split_first_chunk::<8>().filter(|_it| bytes.len() == LENGTH_BYTES)
     else {
-        // There was none, or it was cut while it was made: nothing was told by a server that had one.
-        return kept;
+        // There was none, or it was cut while it was made. A store that knows of events came from elsewhere then, or
+        // the machine crashed before the file was on the disk.
+        return if kept == 0 { 0 } else { kept.saturating_add(FAR_AHEAD) };
     };
     let ordinal = u64::from_le_bytes(*ordinal);
     match rest.split_first() {
@@ -145,6 +146,9 @@ mod tests {
         assert_eq!(told(&of(7, 0, 1), &[2; 36], 8), 8 + FAR_AHEAD);
         assert_eq!(told(&of(7, 1, 1), &[2; 36], 7), 7);
         assert_eq!(told(&of(7, 0, 1), &[1; 36], 5), 7);
-        assert_eq!(told(&[1, 2, 3], &[1; 36], 5), 5);
+        // The store was restored on another machine, where there is no file: others may have been told there.
+        assert_eq!(told(&[], &[1; 36], 5), 5 + FAR_AHEAD);
+        assert_eq!(told(&[1, 2, 3], &[1; 36], 5), 5 + FAR_AHEAD);
+        assert_eq!(told(&[], &[1; 36], 0), 0, "nothing was ever told");
     }
 }

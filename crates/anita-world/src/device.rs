@@ -33,11 +33,38 @@ pub struct Device {
     pub(crate) heard_at: Option<Duration>,
     /// How long it had been silent at `heard_at` already: for one that was last heard of before the start.
     pub(crate) silent_before: Duration,
-    /// Numbers and places of its latest fixes that carry a number and no time of their own: both again are the same fix
-    /// again.
-    pub(crate) numbered: VecDeque<(u64, Position)>,
+    /// Its latest fixes that carry a number and no time of their own: number and place again are the same fix again.
+    pub(crate) numbered: VecDeque<Numbered>,
     /// Whether something of it is not said to be saved yet.
     pub(crate) is_unsaved: bool,
+}
+
+/// A fix that its source numbers and stamps with its arrival.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Numbered {
+    number: u64,
+    /// Millimetres, as coordinates are told and stored: after a restart they are known no better.
+    place_mm: [f64; 3],
+    /// The arrival of the first.
+    pub(crate) taken_at: Timestamp,
+}
+
+impl Numbered {
+    /// Of a fix, if it is such a one.
+    pub(crate) fn of(fix: &Fix) -> Option<Self> {
+        let number = fix.sequence.filter(|_number| fix.taken_at == fix.received_at)?;
+        let place_m = [fix.position.x_m(), fix.position.y_m(), fix.position.z_m()];
+        Some(Self {
+            number,
+            place_mm: place_m.map(|metres| (metres * 1_000.0).round()),
+            taken_at: fix.taken_at,
+        })
+    }
+
+    /// Whether both are the same fix, whenever they came.
+    pub(crate) fn is_again(&self, other: &Self) -> bool {
+        (self.number, self.place_mm) == (other.number, other.place_mm)
+    }
 }
 
 impl Device {

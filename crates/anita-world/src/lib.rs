@@ -9,4 +9,4 @@ mod world;
 
 pub use device::{Device, Silences, StatusPolicy};
 pub use proximity::{Near, Nearness};
-pub use world::{Changes, Event, Outcome, Policy, Refused, Registration, World};
+pub use world::{Changes, Event, NUMBERED_MAX, Outcome, Policy, Refused, Registration, World};

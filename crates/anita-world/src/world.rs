@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anita_model::{DeviceId, DeviceKind, DeviceStatus, Fix, Now, Position, Report, Sighting, SiteName};
 
-use crate::device::{Device, StatusPolicy};
+use crate::device::{Device, Numbered, StatusPolicy};
 use crate::proximity::{Near, Nearness, Proximity};
 
 /// What the world believes and allows.
@@ -38,7 +38,7 @@ impl Default for Policy {
 }
 
 /// How many numbered fixes are remembered of a device: what a source may have under way of one.
-const NUMBERED_MAX: usize = 16;
+pub const NUMBERED_MAX: usize = 16;
 
 /// Why a report is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -143,9 +143,27 @@ impl World {
             device.heard_at = Some(now.uptime);
             device.silent_before = now.wall.since(last_seen);
         }
-        device.numbered = device.live.as_deref().and_then(numbered).into_iter().collect();
+        device.numbered = device.live.as_deref().and_then(Numbered::of).into_iter().collect();
         device.is_unsaved = false;
         self.devices.insert(device.id.clone(), device);
+    }
+
+    /// The restored devices whose latest fixes a source may bring again after the restart, stamped with another arrival:
+    /// those that were heard of within so long of the last sign of any.
+    pub fn numbered_lately(&self, within: Duration) -> Vec<DeviceId> {
+        let last_seen = self.devices.values().filter_map(|device| device.last_seen).max();
+        let is_one = |device: &&Device| {
+            let silence = last_seen.zip(device.last_seen).map(|(last, seen)| last.since(seen));
+            !device.numbered.is_empty() && silence.is_some_and(|silence| silence <= within)
+        };
+        self.devices.values().filter(is_one).map(|device| device.id.clone()).collect()
+    }
+
+    /// Recalls the latest fixes of a restored device, newest first, so that they are known when they come again.
+    pub fn recall(&mut self, id: &DeviceId, fixes: &[Arc<Fix>]) {
+        if let Some(device) = self.devices.get_mut(id.as_str()) {
+            device.numbered = fixes.iter().filter_map(|fix| Numbered::of(fix)).take(NUMBERED_MAX).collect();
+        }
     }
 
     /// Some of the devices of which something was not saved, after an id, in the order of ids; they count as saved then.
@@ -184,16 +202,16 @@ impl World {
     }
 
     fn fix(&mut self, fix: Fix, now: Now, events: &mut Vec<Event>) -> Result<Outcome, Refused> {
+        let future_max = self.policy.future_max;
         let ahead = fix.taken_at.since(now.wall);
-        if ahead > self.policy.future_max {
+        if ahead > future_max {
             let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
-            return Err(Refused::Future {
-                ahead_ms: millis(ahead),
-                ahead_ms_max: millis(self.policy.future_max),
-            });
+            return Err(Refused::Future { ahead_ms: millis(ahead), ahead_ms_max: millis(future_max) });
         }
         let device = self.heard(&fix.device, DeviceKind::Tag, &fix.site, now, events)?;
-        if let Some(live) = &device.live {
+        // One from further ahead was taken while the clock was wrong; newer ones would be late until it is right again.
+        let live = device.live.as_ref().filter(|live| live.taken_at.since(now.wall) <= future_max);
+        if let Some(live) = live {
             if fix.taken_at < live.taken_at {
                 return Ok(Outcome::Late(Arc::new(fix)));
             }
@@ -202,12 +220,14 @@ impl World {
                 return Ok(Outcome::Duplicate(Arc::clone(live)));
             }
             // Brought again after it was not acknowledged, by a source that stamps it with its arrival.
-            let is_again = numbered(&fix).is_some_and(|numbered| device.numbered.contains(&numbered));
-            if is_again && fix.source == live.source {
-                return Ok(Outcome::Duplicate(Arc::clone(live)));
+            let numbered = Numbered::of(&fix);
+            let known = numbered.and_then(|it| device.numbered.iter().find(|known| known.is_again(&it)));
+            if let Some(known) = known.filter(|_known| fix.source == live.source) {
+                let known = Fix { taken_at: known.taken_at, received_at: known.taken_at, ..fix };
+                return Ok(Outcome::Duplicate(Arc::new(known)));
             }
         }
-        if let Some(numbered) = numbered(&fix) {
+        if let Some(numbered) = Numbered::of(&fix) {
             device.numbered.truncate(NUMBERED_MAX - 1);
             device.numbered.push_front(numbered);
         }
@@ -375,11 +395,6 @@ impl World {
         [DeviceStatus::Connected, DeviceStatus::Stale, DeviceStatus::Disconnected]
             .map(|status| (status, self.devices.values().filter(|it| it.status == status).count()))
     }
-}
-
-/// The number and the place of a fix that its source stamps with its arrival: sent again, it has another time and these.
-fn numbered(fix: &Fix) -> Option<(u64, Position)> {
-    fix.sequence.filter(|_number| fix.taken_at == fix.received_at).map(|number| (number, fix.position))
 }
 
 /// A sign of life.

@@ -240,13 +240,14 @@ impl Running {
             tracing::warn!("some connections did not end in time");
         }
         self.stop.cancel();
+        let mut ended = Ok(());
         for task in self.tasks {
-            task.await?;
+            ended = ended.and(task.await);
         }
-        let served = self.serving.await;
-        // Last of all: whatever was said until now is kept.
+        ended = ended.and(self.serving.await);
+        // Last of all, and whatever became of the tasks: what was said until now is kept.
         self.hub.close().await;
-        Ok(served?)
+        Ok(ended?)
     }
 }
 

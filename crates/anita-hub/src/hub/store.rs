@@ -8,8 +8,10 @@ use anita_metrics::{KindLabels, Metrics, StateLabels};
 use anita_model::{Fix, Timestamp};
 use anita_store::{
     AuditPage, AuditQuery, AuditRecord, BoxFuture, EventPage, EventQuery, Health, HistoryPage, HistoryQuery,
-    NewestQuery, Record, Retention, State, Store, StoreError, Ticket, Window, WindowQuery,
+    NewestQuery, Order, Record, Retention, State, Store, StoreError, Ticket, Window, WindowQuery,
 };
+
+use anita_world::{NUMBERED_MAX, World};
 
 use super::{DEVICES_AT_ONCE, Hub, HubFault};
 use crate::keeping::{Durability, state};
@@ -20,6 +22,33 @@ pub type Kept = BoxFuture<'static, Result<(), HubFault>>;
 fn fault(cause: StoreError, metrics: &Metrics, retry_after: Duration) -> HubFault {
     metrics.store_errors.inc();
     HubFault::Store { cause, retry_after }
+}
+
+/// How long before the end a source was heard that may have something under way since: far longer than a broker waits
+/// for an acknowledgement before it cuts the connection.
+const UNDER_WAY: Duration = Duration::from_secs(300);
+
+/// Recalls what sources may bring again that the store has already: it was not acknowledged yet when the last server
+/// ended.
+pub(super) async fn recall(store: &Arc<dyn Store>, world: &mut World) {
+    for device in world.numbered_lately(UNDER_WAY) {
+        let query = HistoryQuery {
+            device: device.clone(),
+            start: None,
+            end: None,
+            order: Order::NewestFirst,
+            limit: NUMBERED_MAX,
+            after: None,
+            within: None,
+        };
+        match store.page(query).await {
+            Ok(page) => world.recall(&device, &page.fixes),
+            // That is no reason not to start.
+            Err(error) => {
+                tracing::warn!(%device, %error, "the latest fixes can't be read; if they come again, they are kept twice");
+            }
+        }
+    }
 }
 
 /// What can be asked of the past, for as long as it takes.

@@ -163,6 +163,24 @@ fn what_was_told_and_lost_in_a_crash_is_a_gap_and_never_another_message() {
     assert_eq!((heard.gap, seqs(&heard)), (Some((4, 5)), vec![6]));
 }
 
+/// Once, the first rooms by name came back, and `uwb` was not among them.
+#[test]
+fn of_more_rooms_than_there_may_be_those_come_back_that_were_used_last_and_uwb() {
+    let (rooms, store) = remembering(RoomLimits::default(), Vec::new(), 0);
+    say(&rooms, &RoomName::uwb());
+    for name in ["b", "c", "a", "d"] {
+        rooms.join(&room(name), &peer(), None, now(0)).unwrap();
+        say(&rooms, &room(name));
+    }
+    let records = futures_util::FutureExt::now_or_never(store.load(1_000)).unwrap().unwrap().rooms;
+    let epoch = records.iter().find(|record| record.name == RoomName::uwb()).unwrap().epoch.clone();
+    let (rooms, _store) = remembering(RoomLimits { rooms_max: 3, ..RoomLimits::default() }, records, 0);
+    let back: Vec<Option<u64>> = ["uwb", "d", "a", "c", "b"].map(|name| say(&rooms, &room(name))).to_vec();
+    assert_eq!(back, [Some(2), Some(2), Some(2), None, None]);
+    let joined = rooms.join(&RoomName::uwb(), &peer(), None, now(0)).unwrap();
+    assert_eq!(joined.epoch, epoch);
+}
+
 proptest! {
     /// Whatever is said and however often a member listens: every number once, in order, or in a gap.
     #[test]

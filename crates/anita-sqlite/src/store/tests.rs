@@ -421,15 +421,85 @@ async fn a_file_of_a_newer_program_is_refused_and_left_alone() {
     assert_eq!(std::fs::read(&folder.path).unwrap(), before);
 }
 
+/// Once, one row of the journal that could not be read kept the server from starting.
 #[tokio::test]
-async fn a_damaged_journal_is_an_error_when_it_is_opened() {
+async fn a_damaged_row_of_the_journal_is_put_aside_and_told_of_by_a_check() {
     let folder = Folder::new();
     let store = folder.open(10);
-    done(store.commit(fixes(1..2)).await);
+    for n in 1..4 {
+        done(store.commit(fixes(n..n + 1)).await);
+    }
     drop(store);
     let db = Connection::open(&folder.path).unwrap();
-    db.execute("UPDATE journal SET body = x'01ff'", []).unwrap();
-    assert!(matches!(SqliteStore::open(&folder.path), Err(OpenError::Backend { .. })));
+    db.execute("UPDATE journal SET body = x'01ff' WHERE id = 2", []).unwrap();
+    assert_ne!(crate::check(&folder.path).unwrap().faults, [""; 0]);
+    let store = folder.open(2);
+    let before = all(&store, &id("a")).await.len() + all(&store, &id("b")).await.len();
+    assert!(before > 0, "the others are there");
+    // Whatever is packed and deleted afterwards, what can't be read stays.
+    for n in 10..40 {
+        done(store.commit(fixes(n..n + 1)).await);
+    }
+    let aside = |sql: &str| db.query_row(sql, [], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    assert_eq!(aside("SELECT body FROM damaged_block"), [1, 0xff]);
+    assert_sound(&store);
+    drop(store);
+    assert_eq!(crate::check(&folder.path).unwrap().faults, [""; 0]);
+}
+
+/// Once, one of them kept the server from starting.
+#[tokio::test]
+async fn rows_whose_values_are_none_of_ours_are_left_out() {
+    let folder = Folder::new();
+    let store = folder.open(10);
+    let event = |ordinal: u64| {
+        Record::Event(EventRecord {
+            ordinal,
+            room: RoomName::uwb(),
+            epoch: "e".into(),
+            seq: ordinal,
+            at: at_ms(0),
+            devices: vec![id("a")],
+            from: None,
+            text: "{}".into(),
+        })
+    };
+    done(store.commit(Arc::new(vec![event(1), event(2), event(3)])).await);
+    let db = Connection::open(&folder.path).unwrap();
+    let state = "INSERT INTO device_state (id, status, last_seen_us, taken_us) VALUES";
+    db.execute_batch(&format!(
+        "{state} ('a', 'stale', 5, NULL), ('b', 'stale', 9223372036854775807, NULL), ('c', 'stale', 5, 5), ('', 'stale', 5, NULL);
+         UPDATE event SET devices = 'x' WHERE ordinal = 2;
+         INSERT INTO room VALUES ('!', 'e', 1, 9), ('hall', 'e', -1, -1);"
+    ))
+    .unwrap();
+    let remembered = done(store.load(10).await);
+    assert_eq!(remembered.states.iter().map(|state| state.id.as_str()).collect::<Vec<_>>(), ["a"]);
+    let seqs: Vec<u64> = remembered.rooms[0].events.iter().map(|event| event.seq).collect();
+    assert_eq!((remembered.rooms.len(), seqs, remembered.rooms[0].seq), (1, vec![1, 3], 3));
+    assert_eq!(remembered.last_ordinal, 9);
+}
+
+#[tokio::test]
+async fn the_database_of_another_program_is_refused_and_left_alone() {
+    let folder = Folder::new();
+    Connection::open(&folder.path).unwrap().execute("CREATE TABLE theirs (x)", []).unwrap();
+    let before = std::fs::read(&folder.path).unwrap();
+    let refused = SqliteStore::open(&folder.path).unwrap_err();
+    let said = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(said.contains("another program"), "{said}");
+    assert_eq!(std::fs::read(&folder.path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn what_is_no_store_is_refused_with_what_to_do() {
+    let folder = Folder::new();
+    std::fs::write(&folder.path, vec![7; 20_000]).unwrap();
+    let refused = SqliteStore::open(&folder.path).unwrap_err();
+    assert!(
+        std::error::Error::source(&refused).unwrap().to_string().contains("restore a copy"),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

@@ -81,12 +81,41 @@ fn what_is_brought_again_is_known_by_its_number_and_place() {
     for (x, number, secs) in [(1.0, 10, 1.0), (2.0, 11, 1.1), (3.0, 12, 1.2)] {
         assert!(matches!(world.report(counted(x, number, secs), at(secs), &mut events), Outcome::Newest(_)));
     }
-    for (x, number) in [(1.0, 10), (2.0, 11), (3.0, 12)] {
+    // Each is known by itself, not by the newest: that one may be in the store, and the others not.
+    for (x, number, secs) in [(1.0, 10, 1.0), (2.0, 11, 1.1), (3.0, 12, 1.2)] {
         let again = world.report(counted(x, number, 2.0), at(2.0), &mut events);
-        assert!(matches!(again, Outcome::Duplicate(_)), "{number}");
+        let Report::Fix(first) = counted(x, number, secs) else { unreachable!() };
+        assert_eq!(again, Outcome::Duplicate(Arc::new(first)), "{number}");
     }
     // Gateways that always write the same number are no reason to lose a position.
     assert!(matches!(world.report(counted(4.0, 12, 2.1), at(2.1), &mut events), Outcome::Newest(_)));
+}
+
+/// Coordinates are stored in millimetres.
+#[test]
+fn what_is_brought_again_after_a_restart_is_known_to_the_millimetre() {
+    let (mut before, mut after) = (World::new(Policy::default()), World::new(Policy::default()));
+    let mut events = Vec::new();
+    before.report(counted(1.000_400_1, 10, 1.0), at(1.0), &mut events);
+    let mut device = before.get("a").unwrap().clone();
+    let live = device.live.as_deref().unwrap().clone();
+    device.live = Some(Arc::new(Fix { position: Position::new(1.0, 0.0, 0.0).unwrap(), ..live }));
+    after.restore(device, at(2.0));
+    let again = after.report(counted(1.000_400_1, 10, 2.0), at(2.0), &mut events);
+    assert!(matches!(again, Outcome::Duplicate(_)), "{again:?}");
+}
+
+/// Once, a clock that was years ahead for a moment made every later fix a late one, over restarts.
+#[test]
+fn a_fix_from_when_the_clock_was_wrong_is_no_reason_to_take_later_ones_for_late() {
+    let mut world = World::new(Policy::default());
+    let mut events = Vec::new();
+    world.report(fix("a", 1.0, 1_000.0, 1_000.0), at(1_000.0), &mut events);
+    assert!(matches!(world.report(fix("a", 2.0, 2.0, 2.0), at(2.0), &mut events), Outcome::Newest(_)));
+    assert!((live_x(&world, "a") - 2.0).abs() < 1e-9);
+    // A clock that is corrected by a little changes nothing.
+    world.report(fix("a", 3.0, 7.0, 7.0), at(7.0), &mut events);
+    assert!(matches!(world.report(fix("a", 4.0, 3.0, 3.0), at(3.0), &mut events), Outcome::Late(_)));
 }
 
 #[test]
