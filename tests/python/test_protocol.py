@@ -155,6 +155,9 @@ class ProtocolTest(unittest.TestCase):
             ("stop_position_tracking", {}, "uwb.tracking_stopped"),
             ("report_location", item("routed", 2.0), "uwb.locations_reported"),
             ("get_location_history", {"device_id": "routed"}, "uwb.location_history"),
+            ("play_history", {"start_time": "2026-03-01T12:00:00Z", "end_time": "2026-03-01T12:10:00Z"}, "playback.started"),
+            ("update_playback", {"paused": True}, "playback.updated"),
+            ("stop_playback", {}, "playback.stopped"),
         ]
         for type, payload, answer in requests:
             self.assertEqual(client.request(type, payload)["type"], answer, type)

@@ -275,9 +275,9 @@ mod tests {
     fn drivers_belong_to_their_crate() {
         assert_eq!(
             with("anita-hub", "rusqlite.workspace = true"),
-            ["anita-hub must not use rusqlite: only anita-store may"]
+            ["anita-hub must not use rusqlite: only anita-bench, anita-sqlite may"]
         );
-        assert!(with("anita-store", "rusqlite.workspace = true").is_empty());
+        assert!(with("anita-sqlite", "rusqlite.workspace = true").is_empty());
     }
 
     #[test]

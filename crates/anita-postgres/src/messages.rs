@@ -2,7 +2,7 @@
 
 use anita_model::{DeviceId, InvalidName, RoomName, Timestamp};
 use anita_store::{
-    AuditPage, AuditQuery, AuditRecord, EventPage, EventQuery, EventRecord, RoomRecord, StoreError,
+    AuditPage, AuditQuery, AuditRecord, EventPage, EventQuery, EventRecord, ROOMS_MAX, RoomRecord, StoreError,
 };
 use deadpool_postgres::GenericClient;
 use tokio_postgres::types::FromSql;
@@ -178,8 +178,9 @@ pub(crate) async fn rooms<C: GenericClient>(
     client: &C,
     events_max: usize,
 ) -> Result<(Vec<RoomRecord>, u64), StoreError> {
-    let sql = "SELECT name, epoch, seq, ordinal FROM room ORDER BY name";
-    let rows = client.query(sql, &[]).await.map_err(store_error)?;
+    let sql = "SELECT * FROM (SELECT name, epoch, seq, ordinal FROM room \
+               ORDER BY (name = 'uwb') DESC, ordinal DESC LIMIT $1) latest ORDER BY name";
+    let rows = client.query(sql, &[&(ROOMS_MAX.cast_signed() as i64 + 1)]).await.map_err(store_error)?;
     let mut rooms = Vec::with_capacity(rows.len());
     let mut last_ordinal = 0;
     for row in &rows {

@@ -3,7 +3,7 @@
 mod thinning;
 
 use anita_model::Timestamp;
-use anita_store::{KindLimits, Retention, StoreError, Tidied};
+use anita_store::{KindLimits, ROOMS_MAX, Retention, StoreError, Tidied};
 use deadpool_postgres::Client;
 use tokio_postgres::types::ToSql;
 
@@ -33,6 +33,11 @@ pub(crate) async fn tidy(
     let (audit, has_more) = messages(client, "audit", retention.audit, now).await?;
     tidied.audit_removed = audit;
     tidied.has_more |= has_more;
+    if !tidied.has_more {
+        let sql = "DELETE FROM room WHERE name <> 'uwb' AND ordinal <= \
+                   (SELECT ordinal FROM room ORDER BY ordinal DESC LIMIT 1 OFFSET $1)";
+        execute(client, sql, &[&(ROOMS_MAX.cast_signed() as i64)]).await?;
+    }
     Ok(tidied)
 }
 

@@ -229,6 +229,15 @@ pub(crate) fn block(points: &[Point], bytes_max: usize, fixes_max: usize) -> (Ve
     (body, taken)
 }
 
+/// The fixes of a block that is asked for. One that can't be read has none, and is told of in the log: what else there
+/// is must not be kept from whoever asks.
+pub(crate) fn legible_block(body: &[u8]) -> Vec<Point> {
+    read_block(body).unwrap_or_else(|error| {
+        tracing::error!(%error, "a block of fixes can't be read, and is left out of an answer");
+        Vec::new()
+    })
+}
+
 /// The fixes of a block, in their order.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anita_model::{DeviceId, Fix, Position, RoomName, SiteName, SourceName, Timestamp};
-use anita_store::{AuditRecord, DeviceRecord, DeviceState, EventRecord, RoomRecord, millimetres};
+use anita_store::{AuditRecord, DeviceRecord, DeviceState, EventRecord, ROOMS_MAX, RoomRecord, millimetres};
 use rusqlite::{Connection, Row, params};
 
 use crate::codec::Damaged;
@@ -182,8 +182,10 @@ pub(crate) fn event(row: &Row<'_>) -> Result<EventRecord, Fault> {
 
 /// The rooms, each with at most so many of its latest events, and the last ordinal of all.
 pub(crate) fn rooms(db: &Connection, events_max: usize) -> Result<(Vec<RoomRecord>, u64), Fault> {
-    let mut statement = db.prepare_cached("SELECT name, epoch, seq, ordinal FROM room ORDER BY name")?;
-    let mut rows = statement.query([])?;
+    let sql = "SELECT name, epoch, seq, ordinal FROM (SELECT * FROM room ORDER BY name = 'uwb' DESC, ordinal DESC LIMIT ?1)
+               ORDER BY name";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query([ROOMS_MAX.cast_signed() as i64 + 1])?;
     let mut rooms = Vec::new();
     let mut last_ordinal = 0;
     let sql = format!(
@@ -207,6 +209,14 @@ pub(crate) fn rooms(db: &Connection, events_max: usize) -> Result<(Vec<RoomRecor
         rooms.extend(sound(room(), "room")?);
     }
     Ok((rooms, last_ordinal))
+}
+
+/// Forgets the rooms beyond those whose numbering is remembered.
+pub(crate) fn forget_rooms(db: &Connection) -> Result<(), Fault> {
+    let sql = "DELETE FROM room WHERE name <> 'uwb' AND ordinal <=
+               (SELECT ordinal FROM room ORDER BY ordinal DESC LIMIT 1 OFFSET ?1)";
+    db.prepare_cached(sql)?.execute([ROOMS_MAX.cast_signed() as i64])?;
+    Ok(())
 }
 
 /// Adds an entry. Says how many bytes it takes.

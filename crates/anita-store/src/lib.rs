@@ -23,7 +23,8 @@ pub use query::{
     NewestQuery, Order, Window, WindowQuery,
 };
 pub use record::{
-    AuditRecord, DeviceRecord, DeviceState, EventRecord, FixKey, Record, Remembered, RoomRecord, millimetres,
+    AuditRecord, DeviceRecord, DeviceState, EventRecord, FixKey, ROOMS_MAX, Record, Remembered, RoomRecord,
+    millimetres,
 };
 pub use retention::{Amount, KindLimits, Retention, Thinning, Tidied, Usage, thinned};
 pub use told::Told;

@@ -90,7 +90,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// [`StoreError`].
     fn load(&self, events_max: usize) -> BoxFuture<'_, Result<Remembered, StoreError>>;
 
-    /// Keeps records, all or none, in their order; done when they survive a crash. One call at a time.
+    /// Keeps records, all or none, in their order; done when they survive a crash. One call at a time. Without records it
+    /// says whether it could keep some.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing is kept, unless a connection broke at the last moment: the same again does no harm.

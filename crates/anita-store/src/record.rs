@@ -163,6 +163,9 @@ pub fn millimetres(metres: f64) -> i64 {
     (metres * 1_000.0).round() as i64
 }
 
+/// How many rooms' numberings a store remembers besides that of `uwb`: those that were used last.
+pub const ROOMS_MAX: usize = 10_000;
+
 /// A room as it was.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoomRecord {

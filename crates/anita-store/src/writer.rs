@@ -295,7 +295,8 @@ impl Shared {
                 match (has_work, waiting.is_closing) {
                     (false, true) => return false,
                     (true, true) => return true,
-                    (false, false) => None,
+                    // A store that failed is asked now and then whether it is well again, even if nobody needs it.
+                    (false, false) => left_alone.map(Some),
                     (true, false) => {
                         let next = last_began.map(|began| began + self.settings.commit_every);
                         Some(next.max(left_alone))

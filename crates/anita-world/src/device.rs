@@ -35,8 +35,39 @@ pub struct Device {
     pub(crate) silent_before: Duration,
     /// Its latest fixes that carry a number and no time of their own: number and place again are the same fix again.
     pub(crate) numbered: VecDeque<Numbered>,
+    /// Whether its clock stands still.
+    pub(crate) clock: Clock,
     /// Whether something of it is not said to be saved yet.
     pub(crate) is_unsaved: bool,
+}
+
+/// How many fixes of a device may have the very same time, at different places, one after the other. What comes beyond
+/// that has the time of a clock that stands still.
+pub(crate) const SAME_TIME_MAX: u32 = 4_096;
+
+/// A device's clock, as far as it has to be doubted.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Clock {
+    last: Option<(Timestamp, Position)>,
+    fixes: u32,
+}
+
+impl Clock {
+    /// Takes note of a fix. Says whether its time means anything.
+    pub(crate) fn goes(&mut self, fix: &Fix) -> bool {
+        match &mut self.last {
+            Some((taken_at, position)) if *taken_at == fix.taken_at => {
+                // The same again says nothing of the clock.
+                self.fixes += u32::from(*position != fix.position && self.fixes <= SAME_TIME_MAX);
+                *position = fix.position;
+            }
+            last => {
+                *last = Some((fix.taken_at, fix.position));
+                self.fixes = 1;
+            }
+        }
+        self.fixes <= SAME_TIME_MAX
+    }
 }
 
 /// A fix that its source numbers and stamps with its arrival.
@@ -84,6 +115,7 @@ impl Device {
             heard_at: None,
             silent_before: Duration::ZERO,
             numbered: VecDeque::new(),
+            clock: Clock::default(),
             is_unsaved: false,
         }
     }

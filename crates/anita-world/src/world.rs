@@ -201,7 +201,7 @@ impl World {
         outcome.unwrap_or_else(Outcome::Refused)
     }
 
-    fn fix(&mut self, fix: Fix, now: Now, events: &mut Vec<Event>) -> Result<Outcome, Refused> {
+    fn fix(&mut self, mut fix: Fix, now: Now, events: &mut Vec<Event>) -> Result<Outcome, Refused> {
         let future_max = self.policy.future_max;
         let ahead = fix.taken_at.since(now.wall);
         if ahead > future_max {
@@ -212,12 +212,15 @@ impl World {
         // One from further ahead was taken while the clock was wrong; newer ones would be late until it is right again.
         let live = device.live.as_ref().filter(|live| live.taken_at.since(now.wall) <= future_max);
         if let Some(live) = live {
-            if fix.taken_at < live.taken_at {
-                return Ok(Outcome::Late(Arc::new(fix)));
-            }
             let is_same_number = fix.sequence.is_some() && fix.sequence == live.sequence;
             if fix.taken_at == live.taken_at && (fix.position == live.position || is_same_number) {
                 return Ok(Outcome::Duplicate(Arc::clone(live)));
+            }
+            if !device.clock.goes(&fix) {
+                fix.taken_at = fix.received_at;
+            }
+            if fix.taken_at < live.taken_at {
+                return Ok(Outcome::Late(Arc::new(fix)));
             }
             // Brought again after it was not acknowledged, by a source that stamps it with its arrival.
             let numbered = Numbered::of(&fix);

@@ -51,6 +51,10 @@ impl Keeper {
                     transaction.prepare_cached("INSERT INTO journal (id, body) VALUES (?1, ?2)")?;
                 insert.execute(params![self.next_row, body])?;
             }
+            if records.is_empty() {
+                // Nothing is to be kept: whether something could be is found out by writing what is there already.
+                transaction.execute("UPDATE tally SET count = count WHERE kind = 'fixes'", [])?;
+            }
             tally(&transaction, "events", effects.events.0, effects.events.1)?;
             tally(&transaction, "audit", effects.audit.0, effects.audit.1)?;
             transaction.commit()?;

@@ -16,7 +16,7 @@ use crate::blocks::{Block, Ledger, tally};
 use crate::fault::Fault;
 use crate::keeper::Keeper;
 use crate::keeper::pack::SLICE;
-use crate::registry::{AUDIT_BYTES, EVENT_BYTES};
+use crate::registry::{AUDIT_BYTES, EVENT_BYTES, forget_rooms};
 
 /// How long a slice may take, about.
 const SLICE_TIME: Duration = Duration::from_millis(6);
@@ -104,6 +104,9 @@ impl Keeper {
             && self.rows(&EVENTS, retention.events, now, &mut tidied.events_removed)?
             && self.rows(&AUDIT, retention.audit, now, &mut tidied.audit_removed)?
             && self.give_back()?;
+        if is_done {
+            forget_rooms(&self.db)?;
+        }
         tidied.has_more = !is_done;
         self.tidying.has_sealed &= !is_done;
         Ok(tidied)
@@ -193,14 +196,16 @@ impl Keeper {
                 format!("SELECT ordinal, at_us, {bytes} FROM {table} ORDER BY ordinal LIMIT {ROWS_MAX}");
             let mut statement = self.db.prepare_cached(&sql)?;
             let mut rows = statement.query([])?;
+            let mut seen = (0, 0);
             while let Some(row) = rows.next()? {
                 let (ordinal, at_us, bytes): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                if at_us >= least_us && excess <= 0 {
-                    break;
+                seen = (seen.0 + 1, seen.1 + bytes);
+                // What is before one that is too old is too old, too, whatever the clock was then.
+                if at_us < least_us || excess > 0 {
+                    last = Some(ordinal);
+                    gone = seen;
                 }
                 excess -= bytes;
-                last = Some(ordinal);
-                gone = (gone.0 + 1, gone.1 + bytes);
             }
         }
         let Some(last) = last else { return Ok(true) };

@@ -125,7 +125,7 @@ fn in_blocks(db: &Connection, device: i64, range: Range, within: Option<Area>) -
         let extents = ((row.get(2)?, row.get(3)?), (row.get(4)?, row.get(5)?));
         if within.is_none_or(|within| within.meets(extents.0, extents.1)) {
             cost += READ_COST;
-            let points = codec::read_block(row.get_ref(6)?.as_blob().map_err(rusqlite::Error::from)?)?;
+            let points = codec::legible_block(row.get_ref(6)?.as_blob().map_err(rusqlite::Error::from)?);
             let asked = points.into_iter().filter(|point| {
                 (first..=last).contains(&point.key()) && within.is_none_or(|within| within.has(point))
             });

@@ -89,7 +89,7 @@ fn of_device(
     }
     let mut found: Vec<Point> = Vec::new();
     let mut add = |body: &[u8]| -> Result<bool, Fault> {
-        let mut points = codec::read_block(body)?;
+        let mut points = codec::legible_block(body);
         points.retain(|point| (first..=last).contains(&point.key()));
         stretches.thin(&mut points);
         if let (Some(newest), Some(next)) = (found.last(), points.first())

@@ -210,3 +210,18 @@ async fn when_the_store_goes_away_while_records_are_kept_one_by_one_the_rest_wai
     assert_eq!(names(&store).await, [Some("newer".to_owned())]);
     assert_eq!((count(&store).await, writer.health().backlog), ((0, 0), 0));
 }
+
+/// Once, a store that was well again counted as away until somebody had something to keep.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_well_again_is_found_out_even_if_nobody_needs_it() {
+    let store = FaultyStore::new([Mood::Away, Mood::Away]);
+    let writer = start(&store);
+    writer.offer(fixes(0, 1)).await.unwrap_err();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!((writer.health().state, store.commits()), (State::Away, vec![1, 0]));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(writer.health().state, State::Well);
+    let commits = store.commits().len();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(store.commits().len(), commits, "and is left in peace then");
+}

@@ -118,6 +118,35 @@ fn a_fix_from_when_the_clock_was_wrong_is_no_reason_to_take_later_ones_for_late(
     assert!(matches!(world.report(fix("a", 4.0, 3.0, 3.0), at(3.0), &mut events), Outcome::Late(_)));
 }
 
+/// Once, all fixes of a tag whose clock stood still had one time, and what keeps them became slower with each.
+#[test]
+fn a_clock_that_stands_still_is_believed_for_a_while_and_then_the_arrival_counts() {
+    let mut world = World::new(Policy::default());
+    let mut events = Vec::new();
+    let most = f64::from(crate::device::SAME_TIME_MAX);
+    let mut step = 0.0;
+    let mut taken_at = |world: &mut World| {
+        step += 1.0;
+        let secs = 10.0 + step / 10.0;
+        let Outcome::Newest(fix) = world.report(fix("a", step, 1.0, secs), at(secs), &mut events) else {
+            panic!("step {step} is not live");
+        };
+        (fix.taken_at, at(secs).wall)
+    };
+    while {
+        let (taken_at, arrived) = taken_at(&mut world);
+        taken_at != arrived
+    } {}
+    assert!((live_x(&world, "a") - most).abs() <= 2.0);
+    let (time, arrived) = taken_at(&mut world);
+    assert_eq!(time, arrived, "and so it goes on");
+    // One that is sent again and again is no clock that stands still.
+    for _again in 0..5_000 {
+        let late = world.report(fix("a", 0.5, 2.0, 9_000.0), at(9_000.0), &mut events);
+        assert!(matches!(late, Outcome::Late(_)));
+    }
+}
+
 #[test]
 fn a_restored_device_goes_on_with_the_silence_that_it_had() {
     let mut before = World::new(Policy::default());
