@@ -275,7 +275,7 @@ mod tests {
     fn drivers_belong_to_their_crate() {
         assert_eq!(
             with("anita-hub", "rusqlite.workspace = true"),
-            ["anita-hub must not use rusqlite: only anita-bench, anita-sqlite may"]
+            ["anita-hub must not use rusqlite: only anita-bench and anita-sqlite may"]
         );
         assert!(with("anita-sqlite", "rusqlite.workspace = true").is_empty());
     }
