@@ -60,7 +60,9 @@ export class Devices extends Map<string, Device> implements DeviceMap {
       }
     });
     port.on('uwb.device_registered', ({ device_id, initial_location }) => {
-      if (!this.has(device_id)) this.#put({ ...this.#known(device_id), location: initial_location });
+      // Its status may have been told before this answer.
+      const known = this.#known(device_id);
+      if (known.location === null) this.#put({ ...known, location: initial_location });
     });
     port.on('device.status', ({ device_id, ...status }) => {
       this.#put({ ...this.#known(device_id), ...status });

@@ -95,8 +95,11 @@ describe('the map of devices', () => {
     expect(devices.get('a')).toEqual(device('a', { name: 'Crane' }));
     socket.tell('uwb.device_registered', { device_id: 'r', initial_location: place(9) });
     expect(devices.get('r')).toMatchObject({ location: place(9) });
+    socket.tell('device.status', { device_id: 's', status: 'connected', battery: 79 });
+    socket.tell('uwb.device_registered', { device_id: 's', initial_location: place(8) });
+    expect(devices.get('s')).toMatchObject({ location: place(8), battery: 79 });
     socket.tell('device.removed', { device_id: 'a' });
-    expect([...devices.keys()]).toEqual(['new', 'r']);
+    expect([...devices.keys()]).toEqual(['new', 'r', 's']);
   });
 
   test('an older location does not replace a newer one, from wherever it comes', async () => {
