@@ -592,7 +592,7 @@ export interface RegisterDevice {
   site?: string | null;
 }
 
-/** `remove_device`: Takes a device out of the registry. */
+/** `remove_device`: Takes a device out of the registry, and its history with it. */
 export interface RemoveDevice {
   /** Which device. */
   device_id: string;

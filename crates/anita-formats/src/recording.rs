@@ -54,6 +54,8 @@ pub struct Entry {
     pub floor: Option<f64>,
     /// Charge of the battery, percent, if recorded.
     pub battery_percent: Option<f64>,
+    /// The source's own number of the fix, if recorded.
+    pub sequence: Option<u64>,
 }
 
 /// Why a recording, or a line of it, could not be read.
@@ -101,6 +103,7 @@ struct Sample {
     accuracy_m: Option<f64>,
     floor: Option<f64>,
     battery_percent: Option<f64>,
+    sequence: Option<u64>,
 }
 
 /// What an item of a line is: a position, or a measurement without one.
@@ -215,6 +218,7 @@ impl<R: BufRead> Reader<R> {
             accuracy_m: sample.accuracy_m,
             floor: sample.floor,
             battery_percent: sample.battery_percent,
+            sequence: sample.sequence,
         }));
     }
 }

@@ -249,6 +249,10 @@ impl Hub {
             let mut core = self.core.lock();
             core.world.sweep(now, &mut events);
             self.spread(&events, now);
+            let entrusted = records(&events);
+            if !entrusted.is_empty() {
+                drop(self.writer.entrust(entrusted));
+            }
         }
         self.rooms.sweep(now.uptime);
     }

@@ -112,6 +112,23 @@ async fn what_is_sent_again_after_a_refusal_is_kept() {
     assert_eq!(store.usage().await.unwrap().fixes.count, 2);
 }
 
+/// Once, a status that silence had brought was not stored with its event, and was told again after a crash.
+#[tokio::test(start_paused = true)]
+async fn a_status_that_silence_brought_is_known_after_a_crash() {
+    let store = FaultyStore::new([]);
+    let hub = open(&store, None, Durability::Commit, since(0, 0)).await;
+    hub.report(vec![fix("a", 1.0, 1)], at(1)).kept.await.unwrap();
+    hub.sweep(at(20));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(hub);
+    let hub = open(&store, None, Durability::Commit, since(21, 21)).await;
+    assert_eq!(hub.device(&operator(), &id("a")).unwrap().status, DeviceStatus::Stale);
+    hub.sweep(since(21, 22));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let told = hub.past().events(anita_store::EventQuery { limit: 10, ..Default::default() }).await.unwrap();
+    assert_eq!(told.events.len(), 2, "connected, then stale, and nothing twice");
+}
+
 /// A fix of a source that counts, and stamps with the arrival.
 fn counted(x_m: f64, number: u64, secs: u64) -> Report {
     let Report::Fix(fix) = fix("a", x_m, secs) else { unreachable!() };

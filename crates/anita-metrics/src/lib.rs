@@ -294,7 +294,7 @@ impl Metrics {
             Unit::Seconds,
             self.store_commit_seconds.clone(),
         );
-        it.register("store_fixes", "Fixes that were stored", self.store_fixes.clone());
+        it.register("store_fixes", "Fixes that were stored, or were already", self.store_fixes.clone());
         it.register("store_records", "What the store holds, by kind", self.store_records.clone());
         it.register_with_unit("store", "The room that takes, by kind", Unit::Bytes, self.store_bytes.clone());
         it.register_with_unit(

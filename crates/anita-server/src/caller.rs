@@ -93,7 +93,8 @@ impl Caller {
         }
         self.audit("request", permission.as_str(), "forbidden");
         let message = format!("This needs the permission {}.", permission.as_str());
-        Err(Problem::saying(ErrorCode::Forbidden, message))
+        let details = serde_json::json!({ "permission": permission.as_str() });
+        Err(Problem(anita_wire::Refusal::saying(ErrorCode::Forbidden, message).with_details(details)))
     }
 
     /// Leaves an entry in the audit trail: what was done or tried, with what, and how it ended.

@@ -44,7 +44,8 @@ impl From<HubFault> for Refused {
             HubFault::Store { cause, retry_after } => {
                 tracing::debug!(error = %cause, "a request was refused because of the store");
                 let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
-                Self(Refusal::new(ErrorCode::Unavailable).with_retry_after_ms(retry_after_ms))
+                let message = "The store does not keep or give anything just now; what is live goes on.";
+                Self(Refusal::saying(ErrorCode::Unavailable, message).with_retry_after_ms(retry_after_ms))
             }
             HubFault::Told(error) => {
                 tracing::error!(%error, "a request met a fault");

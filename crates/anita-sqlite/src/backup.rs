@@ -97,6 +97,11 @@ pub fn backup(from: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Res
     let part = Part(PathBuf::from(temporary));
     part.remove();
     let shown = || from.display().to_string();
+    // As private as the store itself.
+    drop(
+        anita_store::private_file(&part.0)
+            .map_err(|source| BackupError::File { path: to.display().to_string(), source })?,
+    );
     copy(from, &part.0, progress).map_err(|source| BackupError::Sqlite { path: shown(), source })?;
     let checked = check(&part.0)?;
     if let Some(fault) = checked.faults.first() {

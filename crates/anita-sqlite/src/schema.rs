@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anita_store::OpenError;
+use anita_store::{OpenError, private_file};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 /// The steps from an empty file to the present schema, in order; `PRAGMA user_version` counts those taken.
@@ -37,6 +37,13 @@ pub(crate) fn open(path: &Path, migrations: &[&str]) -> Result<Connection, OpenE
     if is_foreign(path).map_err(failed)? {
         return Err(OpenError::Backend { store: path.display().to_string(), source: Foreign.into() });
     }
+    // SQLite gives what it puts beside the file the same permissions.
+    drop(
+        private_file(path).map_err(|source| OpenError::Backend {
+            store: path.display().to_string(),
+            source: source.into(),
+        })?,
+    );
     let mut connection = connect(path, OpenFlags::default()).map_err(failed)?;
     migrate(&mut connection, migrations, path)?;
     Ok(connection)

@@ -27,5 +27,5 @@ pub use record::{
     millimetres,
 };
 pub use retention::{Amount, KindLimits, Retention, Thinning, Tidied, Usage, thinned};
-pub use told::Told;
+pub use told::{Told, private_file};
 pub use writer::{Health, State, Ticket, Writer, WriterSettings};

@@ -96,7 +96,7 @@ pub struct AuditRecord {
     pub action: String,
     /// What it was about: a device, a connection, a permission; empty for nothing in particular.
     pub object: String,
-    /// `done`, `forbidden` or `refused`.
+    /// `done`, `begun`, `forbidden` or `refused`.
     pub outcome: String,
     /// From where, if that is known.
     pub address: Option<String>,

@@ -39,8 +39,7 @@ impl Told {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let shown = || path.display().to_string();
         let failed = |source: io::Error| OpenError::Backend { store: shown(), source: source.into() };
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).to_owned();
-        let file = options.open(path).map_err(failed)?;
+        let file = private_file(path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { file: Mutex::new(file) }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { store: shown() }),
@@ -89,6 +88,18 @@ impl Told {
         bytes.extend_from_slice(&boot_id());
         file.write_all(&bytes)
     }
+}
+
+/// Opens a file for reading and writing, or makes it; one that is made is nobody else's to read.
+///
+/// # Errors
+/// Those of the system.
+pub fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Up to which ordinal events may have been told, by what the file says.

@@ -149,7 +149,7 @@ pub struct UpdateDevice {
     pub kind: Option<Kind>,
 }
 
-/// Takes a device out of the registry.
+/// Takes a device out of the registry, and its history with it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct RemoveDevice {
     /// Which device.

@@ -124,6 +124,8 @@ impl App {
         let retention = config.storage.retention.clone();
         let keeping = store::open(&config.storage).await?;
         let hub = Hub::open(config.hub, keeping, Arc::new(Metrics::default()), now).await?;
+        // Whoever was silent for too long while no server ran is so from the first question on.
+        hub.sweep(now);
         let verifier = Verifier::new(config.key, config.issuer, config.audience, config.roles);
         let context = Context {
             hub: Arc::clone(&hub),

@@ -80,6 +80,7 @@ impl Schedule {
             members.extend(
                 further.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))),
             );
+            members.extend(entry.sequence.map(|sequence| ("sequence".to_owned(), sequence.into())));
         }
         Stamped { line: entry.line, item }
     }
@@ -107,6 +108,7 @@ mod tests {
             accuracy_m: Some(0.25),
             floor: None,
             battery_percent: None,
+            sequence: None,
         };
         Due { at: entry.at, taken_us, recorded_at: None, entry }
     }

@@ -14,6 +14,7 @@ pub(super) struct Columns {
     accuracy: Option<usize>,
     floor: Option<usize>,
     battery: Option<usize>,
+    sequence: Option<usize>,
 }
 
 /// Which times a recording has.
@@ -42,6 +43,7 @@ impl Columns {
             accuracy: find("accuracy_m").ok(),
             floor: find("floor").ok(),
             battery: find("battery_percent").ok(),
+            sequence: find("sequence").ok(),
         })
     }
 
@@ -84,6 +86,7 @@ impl Columns {
             accuracy_m: further("accuracy_m", self.accuracy)?,
             floor: further("floor", self.floor)?,
             battery_percent: further("battery_percent", self.battery)?,
+            sequence: self.sequence.and_then(|index| fields.get(index)?.trim().parse().ok()),
         }))
     }
 }

@@ -73,6 +73,7 @@ fn measured(value: &Value) -> Item {
         accuracy_m: None,
         floor: None,
         battery_percent: None,
+        sequence: None,
     }))
 }
 
@@ -91,5 +92,6 @@ fn sample(
         accuracy_m: further("accuracy")?,
         floor: further("floor")?,
         battery_percent: further("battery")?,
+        sequence: members.get("sequence").and_then(Value::as_u64),
     }))
 }

@@ -133,4 +133,5 @@ fn an_export_of_the_hub_is_a_recording() {
     assert_eq!(lines, ["2 0 0 tag-1 1,2,3", "3 250 250 cart \"7\", red 1.235,0,2", "4 !bad_time"]);
     let entry = Reader::new(Format::Csv, text.as_bytes()).nth(1).unwrap().unwrap();
     assert_eq!((entry.accuracy_m, entry.floor, entry.battery_percent), (Some(0.25), Some(-1.5), Some(87.6)));
+    assert_eq!(entry.sequence, Some(7));
 }

@@ -77,6 +77,9 @@ async fn events_and_the_audit_trail_are_told_to_whom_they_may_be() {
     assert_eq!(seen["events"][0]["message"]["payload"]["device_id"], "tag-2");
 
     assert_eq!(house.get("/api/v1/audit", &token("operator")).await.status, 403);
+    // The trail names all devices: it is not for a token that may not see them.
+    let narrowed = house.get("/api/v1/audit", &token_for("admin", "tag-2")).await;
+    assert_eq!(narrowed.status, 403);
     let admin = token("admin");
     house.get("/api/v1/history?format=csv", &token("viewer")).await;
     let trail = house.get("/api/v1/audit", &admin).await.json();
@@ -86,7 +89,7 @@ async fn events_and_the_audit_trail_are_told_to_whom_they_may_be() {
         .iter()
         .map(|entry| (entry["action"].as_str().unwrap(), entry["outcome"].as_str().unwrap()))
         .collect();
-    let expected = [("read audit trail", "done"), ("export history", "done"), ("request", "forbidden")];
+    let expected = [("read audit trail", "done"), ("export history", "begun"), ("request", "forbidden")];
     assert_eq!(told, expected);
     let of_one = house.get("/api/v1/audit?subject=operator%20of%20all", &admin).await.json();
     assert_eq!(of_one["entries"].as_array().unwrap().len(), 1);
