@@ -122,6 +122,7 @@ impl App {
         let clock = Clock::start();
         let now = clock.now();
         let retention = config.storage.retention.clone();
+        tracing::info!(storage = ?config.storage.backend, "opening the store");
         let keeping = store::open(&config.storage).await?;
         let hub = Hub::open(config.hub, keeping, Arc::new(Metrics::default()), now).await?;
         // Whoever was silent for too long while no server ran is so from the first question on.

@@ -58,8 +58,20 @@ pub(crate) async fn open(storage: &Storage) -> Result<Keeping, OpenError> {
 
 /// The file that says how far events were told, beside another one. Who has it has the store.
 fn told(store: &Path) -> Result<Told, OpenError> {
+    let shown = || store.display().to_string();
+    let folder = store.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let source = format!("its folder {} is not there; make it first", folder.display()).into();
+        return Err(OpenError::Backend { store: shown(), source });
+    }
+    if store.is_dir() {
+        return Err(OpenError::Backend {
+            store: shown(),
+            source: "it is a folder; name a file in it".into(),
+        });
+    }
     Told::open(&beside(store, "-told")).map_err(|error| match error {
-        OpenError::InUse { .. } => OpenError::InUse { store: store.display().to_string() },
+        OpenError::InUse { .. } => OpenError::InUse { store: shown() },
         other @ (OpenError::Newer { .. } | OpenError::Backend { .. }) => other,
     })
 }

@@ -25,6 +25,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest};
 
+const PLAIN_LISTENER: &str = "[server]\nlisten = \"127.0.0.1:0\"\nplaintext = \"loopback\"\n";
+
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A server in a folder of its own.
@@ -370,6 +372,19 @@ async fn a_path_that_is_no_endpoint_is_told_so_over_the_socket() {
     let (mut socket, _) = tokio_tungstenite::client_async(house.url("/ws/nothing"), stream).await.unwrap();
     assert_eq!(next_json(&mut socket).await["payload"]["code"], "not_found");
     assert_eq!(next_json(&mut socket).await, json!({ "close": 4504 }));
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_there_is_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, said) in
+        [("nowhere/anita.db", "is not there; make it first"), (".", "it is a folder; name a file in it")]
+    {
+        let text = format!("{PLAIN_LISTENER}[storage]\nurl = \"sqlite:{file}\"");
+        let refused = App::new(configured(folder.path(), &text)).start().await.unwrap_err();
+        let told = anita_sources::chain(&refused);
+        assert!(told.contains(said), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -111,6 +111,7 @@ fn backend(raw: &RawConfig, folder: &Path) -> Result<Backend, ConfigError> {
             spool_fixes_max: storage.spool_fixes_max,
             connections_max: storage.connections_max.max(1),
         }),
+        Some(("sqlite", _nothing)) => Err(wrong("storage.url", "names no file; write sqlite:FILE")),
         // What is written may hold a password, so it is not repeated.
         _ => {
             let scheme = url.split(':').next().unwrap_or_default();

@@ -99,6 +99,7 @@ fn what_is_wrong_is_said_with_its_key_and_the_remedy() {
         ("[server.tls]\ncert_file = \"x\"", "server.tls.key_file: is missing beside cert_file"),
         ("[heartbeat]\ninterval_secs = 0", "heartbeat.interval_secs: has to be 1 to 300 seconds, and is 0"),
         ("[storage]\nurl = \"mysql:x\"", "storage.url: \"mysql\" is not understood"),
+        ("[storage]\nurl = \"sqlite:\"", "storage.url: names no file; write sqlite:FILE"),
         ("[storage]\ncommit_ms = -1", "storage.commit_ms: has to be 0 to 10000 milliseconds, and is -1"),
         ("[storage]\ndurability = \"maybe\"", "storage.durability: unknown variant `maybe`"),
         ("[storage.retention]\nfixes_days = 0", "storage.retention.fixes_days: has to be more than 0"),
