@@ -79,3 +79,55 @@ impl Pending {
         overdue.map(|answer| answer.id).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn poll(pending: &mut Pending) -> Vec<Answered> {
+        pending.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn id() -> Option<RequestId> {
+        RequestId::find(r#"{"id":7}"#)
+    }
+
+    #[test]
+    fn as_many_as_are_allowed_make_it_full_and_one_that_is_done_makes_room() {
+        let mut pending = Pending::default();
+        for _ in 1..PENDING_MAX {
+            pending.push(Box::pin(std::future::pending()), None, SECOND);
+        }
+        assert!(!pending.is_full());
+        pending.push(Box::pin(async { Ok(Bytes::from_static(b"done")) }), id(), SECOND);
+        assert!(pending.is_full());
+        let done = poll(&mut pending);
+        assert_eq!(done, [(Ok(Bytes::from_static(b"done")), id())]);
+        assert!(!pending.is_full() && !pending.is_empty());
+    }
+
+    #[test]
+    fn what_takes_too_long_is_given_up_and_the_others_go_on() {
+        let mut pending = Pending::default();
+        pending.push(Box::pin(std::future::pending()), None, SECOND * 3);
+        pending.push(Box::pin(std::future::pending()), id(), SECOND);
+        assert_eq!(pending.due_at(), Some(SECOND));
+        assert_eq!(pending.take_overdue(Duration::from_millis(999)), []);
+        assert_eq!(pending.take_overdue(SECOND), [id()]);
+        assert_eq!(pending.due_at(), Some(SECOND * 3));
+    }
+
+    #[test]
+    fn a_handler_that_panics_costs_its_own_answer_only() {
+        let mut pending = Pending::default();
+        pending.push(Box::pin(async { panic!("in the middle") }), id(), SECOND);
+        pending.push(Box::pin(async { Ok(Bytes::new()) }), None, SECOND);
+        let done = poll(&mut pending);
+        assert_eq!(done, [(Err(ErrorCode::Internal.into()), id()), (Ok(Bytes::new()), None)]);
+        assert!(pending.is_empty());
+    }
+}

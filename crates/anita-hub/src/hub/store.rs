@@ -12,6 +12,7 @@ use anita_store::{
 };
 
 use anita_world::{NUMBERED_MAX, World};
+use tokio::task::JoinSet;
 
 use super::{DEVICES_AT_ONCE, Hub, HubFault};
 use crate::keeping::{Durability, state};
@@ -28,24 +29,35 @@ fn fault(cause: StoreError, metrics: &Metrics, retry_after: Duration) -> HubFaul
 /// for an acknowledgement before it cuts the connection.
 const UNDER_WAY: Duration = Duration::from_secs(300);
 
+/// How many devices are asked for at once at the start.
+const RECALLED_AT_ONCE: usize = 16;
+
 /// Recalls what sources may bring again that the store has already: it was not acknowledged yet when the last server
 /// ended.
 pub(super) async fn recall(store: &Arc<dyn Store>, world: &mut World) {
-    for device in world.numbered_lately(UNDER_WAY) {
-        let query = HistoryQuery {
-            device: device.clone(),
-            start: None,
-            end: None,
-            order: Order::NewestFirst,
-            limit: NUMBERED_MAX,
-            after: None,
-            within: None,
-        };
-        match store.page(query).await {
-            Ok(page) => world.recall(&device, &page.fixes),
-            // That is no reason not to start.
-            Err(error) => {
-                tracing::warn!(%device, %error, "the latest fixes can't be read; if they come again, they are kept twice");
+    for devices in world.numbered_lately(UNDER_WAY).chunks(RECALLED_AT_ONCE) {
+        let mut asked = JoinSet::new();
+        for device in devices {
+            let query = HistoryQuery {
+                device: device.clone(),
+                start: None,
+                end: None,
+                order: Order::NewestFirst,
+                limit: NUMBERED_MAX,
+                after: None,
+                within: None,
+            };
+            let store = Arc::clone(store);
+            asked.spawn(async move { (query.device.clone(), store.page(query).await) });
+        }
+        while let Some(answered) = asked.join_next().await {
+            match answered {
+                Ok((device, Ok(page))) => world.recall(&device, &page.fixes),
+                // That is no reason not to start.
+                Ok((device, Err(error))) => {
+                    tracing::warn!(%device, %error, "the latest fixes can't be read; if they come again, they are kept twice");
+                }
+                Err(error) => tracing::error!(%error, "a question to the store ended by a fault"),
             }
         }
     }

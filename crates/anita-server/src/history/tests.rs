@@ -21,14 +21,14 @@ use super::*;
 
 // --- the formats
 
-/// Whether `BLESS` is in the environment: then golden files are written instead of compared.
+/// Compares with a golden file; `UPDATE=1` writes it.
 fn golden(name: &str, found: &str) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    if std::env::var_os("BLESS").is_some() {
+    if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
         std::fs::write(&path, found).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(found, expected, "{name}; BLESS=1 writes it anew");
+    assert_eq!(found, expected, "{name}; UPDATE=1 writes it anew");
 }
 
 fn time(text: &str) -> Timestamp {
