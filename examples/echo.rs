@@ -9,6 +9,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 /// How long the closing handshake may take.
@@ -39,10 +41,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let options = parse(std::env::args().skip(1))?;
     let listener = TcpListener::bind(options.listen).await?;
     println!("listening on {}", listener.local_addr()?);
+    accept(listener, options.limits).await?;
+    Ok(())
+}
+
+/// Serves whoever comes.
+pub(crate) async fn accept(listener: TcpListener, limits: Limits) -> io::Result<()> {
     loop {
         let (stream, _peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        tokio::spawn(serve(stream, options.limits));
+        tokio::spawn(serve(stream, limits));
     }
 }
 
@@ -96,6 +104,14 @@ async fn echo(upgraded: Upgraded, limits: Limits, agreed: Option<Agreed>) {
     if agreed.is_some() {
         socket.accept_compressed();
     }
+    converse(socket, agreed).await;
+}
+
+/// Says again what it hears, until one of the two ends it.
+pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    mut socket: Socket<S>,
+    agreed: Option<Agreed>,
+) {
     // With many connections there would be one for a thread and a size of window, not one for each of them.
     let mut deflater = agreed.map(|agreed| Deflater::new(agreed.window_bits()));
     let mut made = |frame: Bytes| match &mut deflater {

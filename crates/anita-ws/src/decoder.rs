@@ -111,6 +111,20 @@ impl Decoder {
         self.input.capacity() + of_message
     }
 
+    /// Whether something has begun that is not complete: a frame, be it only the first byte of its header, or a message
+    /// of which some fragments have come. Input that was not asked for yet, see [`next_message`](Self::next_message),
+    /// counts as begun. `false` after a close frame and after a violation.
+    ///
+    /// Who bounds how long a message may take starts to count when this becomes `true`, starts anew with each text or
+    /// binary message, and stops when it is `false`. A control frame changes nothing: it may come between fragments.
+    pub fn is_mid_message(&self) -> bool {
+        match self.state {
+            State::Header => self.begun.is_some() || !self.input.is_empty(),
+            State::Payload { .. } => true,
+            State::Closed | State::Violated(_) => false,
+        }
+    }
+
     /// The next message or control frame, or `None` if more input is needed.
     ///
     /// After a close frame there is none any more, and the input is discarded.

@@ -7,8 +7,8 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -45,6 +45,9 @@ pub enum HandshakeError {
     /// The request is not HTTP/1.1. HTTP/2 has another way (RFC 8441), which is not spoken here.
     #[error("a WebSocket begins with HTTP/1.1")]
     HttpVersion,
+    /// `Host` is missing or repeated (section 4.2.1; RFC 9112 section 3.2): two parties could read it differently.
+    #[error("the header Host does not stand exactly once")]
+    Host,
     /// `Connection` does not contain `upgrade`.
     #[error("the header Connection does not say upgrade")]
     Connection,
@@ -57,6 +60,9 @@ pub enum HandshakeError {
     /// `Sec-WebSocket-Key` is missing, repeated, or not 16 bytes in base64.
     #[error("the header Sec-WebSocket-Key is not 16 bytes in base64")]
     Key,
+    /// The request has a body, which would be taken for the first frames.
+    #[error("a WebSocket begins without a body")]
+    Body,
 }
 
 // === impl Handshake ===
@@ -87,6 +93,9 @@ impl Handshake {
         if version != Version::HTTP_11 {
             return Err(HandshakeError::HttpVersion);
         }
+        if headers.get_all(HOST).iter().count() != 1 {
+            return Err(HandshakeError::Host);
+        }
         if !has_token(headers, &CONNECTION, "upgrade") {
             return Err(HandshakeError::Connection);
         }
@@ -99,6 +108,9 @@ impl Handshake {
         let key = only_value(headers, &SEC_WEBSOCKET_KEY).ok_or(HandshakeError::Key)?;
         if STANDARD.decode(key).map(|bytes| bytes.len()) != Ok(KEY_BYTES) {
             return Err(HandshakeError::Key);
+        }
+        if has_body(headers) {
+            return Err(HandshakeError::Body);
         }
         let accept = accept_of(key).ok_or(HandshakeError::Key)?;
         let all = |name| headers.get_all(name).iter().cloned().collect();
@@ -163,7 +175,7 @@ impl HandshakeError {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::HttpVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Connection | Self::Upgrade | Self::ProtocolVersion => StatusCode::UPGRADE_REQUIRED,
-            Self::Key => StatusCode::BAD_REQUEST,
+            Self::Host | Self::Key | Self::Body => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -182,7 +194,7 @@ impl HandshakeError {
                 headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
                 headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(PROTOCOL_VERSION));
             }
-            Self::HttpVersion | Self::Key => {}
+            Self::HttpVersion | Self::Host | Self::Key | Self::Body => {}
         }
         response
     }
@@ -196,6 +208,12 @@ fn only_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> 
         return None;
     }
     value.to_str().ok().map(str::trim)
+}
+
+/// Whether a body follows the head (RFC 9112 section 6).
+fn has_body(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    headers.contains_key(TRANSFER_ENCODING) || lengths.any(|length| length.as_bytes() != b"0")
 }
 
 /// Whether a header that is a list, over all of its lines, contains the token in any case.

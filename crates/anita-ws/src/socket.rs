@@ -144,6 +144,12 @@ impl<S> Socket<S> {
         self.outgoing.waiting_bytes()
     }
 
+    /// Whether the client has begun a frame or a message that is not complete, see [`Decoder::is_mid_message`]: ask it
+    /// when [`poll_next`](Self::poll_next) was pending while reading was active. One that is held back cannot go on.
+    pub fn is_mid_message(&self) -> bool {
+        self.decoder.is_mid_message()
+    }
+
     /// Another limit for the messages that begin from now on, bytes: a small one until it is known who is there.
     pub fn set_message_bytes_max(&mut self, message_bytes_max: usize) {
         self.decoder.set_message_bytes_max(message_bytes_max);

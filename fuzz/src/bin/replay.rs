@@ -12,9 +12,13 @@ use std::hash::{BuildHasher, Hasher};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anita_fuzz::{TARGETS, Target};
+
+/// How many targets run at a time.
+const AT_A_TIME: usize = 2;
 
 /// The longest input that mutations make, bytes.
 const INPUT_BYTES_MAX: usize = 4096;
@@ -28,23 +32,41 @@ struct Options {
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let options = parse(std::env::args().skip(1))?;
-    let mut failed = 0;
-    for &target in &options.targets {
-        let inputs = if options.files.is_empty() { seeds(target)? } else { read(&options.files)? };
-        let mut random = Random(options.seed);
-        match try_all(target, &inputs, &options, &mut random) {
-            Ok(mutations) => {
-                let (name, seeds, seed) = (target.name, inputs.len(), options.seed);
-                println!("fuzz target {name}: {seeds} seeds, {mutations} mutations from {seed} ... ok");
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let run_all = || {
+            while let Some(&target) = options.targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let outcome =
+                    run(target, &options).unwrap_or_else(|error| Outcome::Failed(error.to_string()));
+                let (end, text) = match outcome {
+                    Outcome::Fine(text) => ("ok", text),
+                    Outcome::Failed(text) => {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        ("FAILED", text)
+                    }
+                };
+                println!("fuzz target {}: {text} ... {end}", target.name);
             }
-            Err(input) => {
-                failed += 1;
-                let kept = keep(target, &input)?;
-                println!("fuzz target {}: {} from {} ... FAILED", target.name, kept.display(), options.seed);
-            }
-        }
-    }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        };
+        let threads: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(run_all)).collect();
+        threads.into_iter().for_each(|thread| drop(thread.join()));
+    });
+    Ok(if failed.into_inner() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How a target went, in words.
+enum Outcome {
+    Fine(String),
+    Failed(String),
+}
+
+fn run(target: Target, options: &Options) -> Result<Outcome, Box<dyn Error>> {
+    let inputs = if options.files.is_empty() { seeds(target)? } else { read(&options.files)? };
+    let seed = options.seed;
+    Ok(match try_all(target, &inputs, options, &mut Random(seed)) {
+        Ok(mutations) => Outcome::Fine(format!("{} seeds, {mutations} mutations from {seed}", inputs.len())),
+        Err(input) => Outcome::Failed(format!("{} from {seed}", keep(target, &input)?.display())),
+    })
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<dyn Error>> {

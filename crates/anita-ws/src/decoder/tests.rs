@@ -175,6 +175,35 @@ fn text_is_refused_at_its_first_wrong_byte() {
     }
 }
 
+/// What is begun and not complete can be given a deadline.
+#[test]
+fn a_message_is_under_way_from_its_first_byte_to_its_last() {
+    let frames = [
+        (part(Opcode::Text, b"ab"), true),
+        (whole(Opcode::Ping, b"between"), true),
+        (part(Opcode::Continuation, b""), true),
+        (whole(Opcode::Continuation, b"c"), false),
+        (whole(Opcode::Pong, b"alone"), false),
+        (whole(Opcode::Binary, &[7; 300]), false),
+        (part(Opcode::Binary, b"cut off by the end"), true),
+        (whole(Opcode::Close, b""), false),
+    ];
+    let mut decoder = Decoder::new(LIMITS);
+    assert!(!decoder.is_mid_message());
+    for (frame, is_mid_after) in &frames {
+        for (index, byte) in frame.iter().enumerate() {
+            decoder.buffer_mut().extend_from_slice(&[*byte]);
+            decoder.next_message().unwrap();
+            let expected = *is_mid_after || index + 1 < frame.len();
+            assert_eq!(decoder.is_mid_message(), expected, "byte {index} of {frame:x?}");
+        }
+    }
+    let mut decoder = Decoder::new(LIMITS);
+    decoder.buffer_mut().extend_from_slice(b"\x81\x00");
+    decoder.next_message().unwrap_err();
+    assert!(!decoder.is_mid_message());
+}
+
 #[test]
 fn no_memory_is_held_between_frames() {
     let mut decoder = Decoder::new(Limits::default());

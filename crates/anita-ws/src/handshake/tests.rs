@@ -1,6 +1,7 @@
 use super::*;
 
 const GOOD: &[(&str, &str)] = &[
+    ("host", "server.example.com"),
     ("connection", "keep-alive, Upgrade"),
     ("upgrade", "WebSocket"),
     ("sec-websocket-version", "13"),
@@ -53,7 +54,9 @@ fn what_is_no_handshake_is_refused() {
         (post, HandshakeError::Method, 405),
         (old, HandshakeError::HttpVersion, 505),
         (new, HandshakeError::HttpVersion, 505),
-        (request(&[]), HandshakeError::Connection, 426),
+        (request(&[]), HandshakeError::Host, 400),
+        (twice("host"), HandshakeError::Host, 400),
+        (request_with("connection", ""), HandshakeError::Connection, 426),
         (request_with("connection", "close"), HandshakeError::Connection, 426),
         (request_with("connection", "upgraded"), HandshakeError::Connection, 426),
         (request_with("upgrade", ""), HandshakeError::Upgrade, 426),
@@ -66,6 +69,8 @@ fn what_is_no_handshake_is_refused() {
         (request_with("sec-websocket-key", "dGhlIHNhbXBsZSBub25j"), HandshakeError::Key, 400),
         (request_with("sec-websocket-key", "not base64 at all !!!!=="), HandshakeError::Key, 400),
         (twice("sec-websocket-key"), HandshakeError::Key, 400),
+        (request_with("content-length", "2"), HandshakeError::Body, 400),
+        (request_with("transfer-encoding", "chunked"), HandshakeError::Body, 400),
     ];
     for (request, expected, status) in cases {
         let error = Handshake::from_request(&request).unwrap_err();
@@ -79,7 +84,7 @@ fn what_is_no_handshake_is_refused() {
 
 #[test]
 fn lists_may_be_split_over_lines() {
-    let mut headers = GOOD[1..].to_vec();
+    let mut headers: Vec<_> = GOOD.iter().copied().filter(|header| header.0 != "connection").collect();
     headers.extend([
         ("connection", "keep-alive"),
         ("connection", "x,,upgrade"),
