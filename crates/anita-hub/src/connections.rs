@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use anita_model::{Now, RoomName, Timestamp};
+use anita_model::{Identity, Now, RoomName, Timestamp};
 use anita_wire::CloseCode;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -63,7 +64,7 @@ pub struct Peer {
     pub queued_bytes: AtomicUsize,
     /// The rooms it is in: only these are looked through when it goes.
     pub(crate) rooms: Mutex<BTreeSet<RoomName>>,
-    user: RwLock<Option<String>>,
+    identity: RwLock<Option<Arc<Identity>>>,
     mail: Mutex<Mail>,
 }
 
@@ -72,17 +73,24 @@ struct Mail {
     frames: VecDeque<Bytes>,
     bytes: usize,
     closing: Option<CloseCode>,
+    /// When to come back after that at the earliest, milliseconds; 0 where nothing is said.
+    retry_after_ms: u32,
 }
 
 impl Peer {
-    /// The user, once it is known.
-    pub fn user(&self) -> Option<String> {
-        self.user.read().clone()
+    /// Who is at the other end, once that is known.
+    pub fn identity(&self) -> Option<Arc<Identity>> {
+        self.identity.read().clone()
     }
 
-    /// Says who the user is.
-    pub fn set_user(&self, user: &str) {
-        *self.user.write() = Some(user.to_owned());
+    /// The user's name, once it is known.
+    pub fn user(&self) -> Option<String> {
+        self.identity.read().as_ref().map(|identity| identity.user.subject.to_string())
+    }
+
+    /// Says who is at the other end.
+    pub fn set_identity(&self, identity: &Arc<Identity>) {
+        *self.identity.write() = Some(Arc::clone(identity));
     }
 
     /// Leaves a frame for it; past the limit of what may wait, it is closed as too slow.
@@ -102,6 +110,23 @@ impl Peer {
     pub fn close(&self, code: CloseCode) {
         self.mail.lock().closing.get_or_insert(code);
         self.bell.notify_one();
+    }
+
+    /// The same, and says when to come back at the earliest.
+    pub fn close_for(&self, code: CloseCode, retry_after: Duration) {
+        let mut mail = self.mail.lock();
+        if mail.closing.is_none() {
+            mail.closing = Some(code);
+            mail.retry_after_ms = u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX);
+        }
+        drop(mail);
+        self.bell.notify_one();
+    }
+
+    /// When its client is to come back at the earliest, if that was said to [`Peer::close_for`].
+    pub fn retry_after(&self) -> Option<Duration> {
+        let retry_after_ms = self.mail.lock().retry_after_ms;
+        (retry_after_ms > 0).then(|| Duration::from_millis(u64::from(retry_after_ms)))
     }
 
     /// What was left for it.
@@ -179,7 +204,7 @@ impl Connections {
                 replaced: AtomicU64::new(0),
                 queued_bytes: AtomicUsize::new(0),
                 rooms: Mutex::default(),
-                user: RwLock::new(None),
+                identity: RwLock::new(None),
                 mail: Mutex::default(),
             })
         };
@@ -205,6 +230,28 @@ impl Connections {
     /// All of them, at this moment.
     pub fn list(&self) -> Vec<PeerInfo> {
         self.peers.read().values().map(|peer| peer.info()).collect()
+    }
+
+    /// Ends those with an identity of which this is true; their clients are told with this code whether to come back.
+    /// Returns how many there were.
+    pub fn close_where(&self, code: CloseCode, is_meant: impl Fn(&Identity) -> bool) -> usize {
+        let mut count = 0;
+        self.for_each(|peer| {
+            if peer.identity.read().as_ref().is_some_and(|identity| is_meant(identity)) {
+                peer.close(code);
+                count += 1;
+            }
+        });
+        count
+    }
+
+    /// The connections that came last, at most so many, without those that shall end anyway.
+    pub fn newest(&self, count: usize) -> Vec<Arc<Peer>> {
+        let mut peers: Vec<Arc<Peer>> =
+            self.peers.read().values().filter(|peer| peer.ending().is_none()).cloned().collect();
+        peers.sort_unstable_by_key(|peer| std::cmp::Reverse(peer.since.uptime));
+        peers.truncate(count);
+        peers
     }
 
     /// Calls a function for each.

@@ -1,5 +1,7 @@
 //! The hub itself: reports in, answers and room messages out.
 
+mod audit;
+mod identities;
 mod reports;
 mod store;
 
@@ -9,22 +11,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anita_auth::Principal;
+use anita_auth::{Principal, Revocations};
 use anita_metrics::{Metrics, StatusLabels};
 use anita_model::{DeviceId, DeviceKind, DeviceStatus, Now, RoomName, Timestamp};
-use anita_store::{DeviceState, Store, StoreError, Writer};
+use anita_store::{AuditHead, Begun, DeviceState, Store, StoreError, Writer};
 use anita_views::{Change, Live, ViewSettings, Views, device as device_payload};
 use anita_wire::message::{self, ServerPayload};
 use anita_wire::{ErrorCode, Metres, Numbered, Outgoing, Percent, Refusal, Time};
 use anita_world::{Changes, Device, Event, Near, Policy, Refused, Registration as NewDevice, World};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
 
 use crate::connections::{Connections, Endpoint, Peer, Registration};
 use crate::ids::{ConnectionId, random_token};
 use crate::keeping::{Durability, EventLog, Keeping, records, restored};
 use crate::rooms::{RoomLimits, Rooms};
 use crate::shard::Shard;
+use audit::{Lines, Trail};
 
+pub use audit::AuditLimits;
 pub use reports::Reported;
 pub use store::{Kept, Past};
 
@@ -37,6 +42,8 @@ pub struct HubSettings {
     pub rooms: RoomLimits,
     /// How views gather.
     pub views: ViewSettings,
+    /// How many refusals get an entry of their own in the audit trail.
+    pub audit: AuditLimits,
     /// How many shards there are: threads that serve connections. At least one.
     pub shards: usize,
 }
@@ -112,9 +119,14 @@ pub struct Hub {
     shards: Vec<Arc<Shard>>,
     rooms: Rooms,
     connections: Connections,
+    /// The tokens that are not accepted any more.
+    revocations: RwLock<Revocations>,
     store: Arc<dyn Store>,
     writer: Arc<Writer>,
     durability: Durability,
+    trail: Trail,
+    /// How far the audit trail is in the store.
+    audit_kept: watch::Receiver<Option<AuditHead>>,
     metrics: Arc<Metrics>,
     /// The latest uptime that anybody came with, microseconds: for what ends without a clock at hand.
     uptime_us: AtomicU64,
@@ -131,14 +143,15 @@ impl Hub {
         metrics: Arc<Metrics>,
         now: Now,
     ) -> Result<Arc<Self>, HubFault> {
-        let Keeping { store, writer, told, durability } = keeping;
+        let Keeping { store, writer, told, durability, audit_file } = keeping;
         let failed = |cause| HubFault::Store { cause, retry_after: writer.retry_after() };
         let remembered = store.load(settings.rooms.ring_messages_max).await.map_err(failed)?;
         let kept = remembered.last_ordinal;
-        let last_told = told.as_ref().map_or(Ok(kept), |told| told.begin(kept)).map_err(HubFault::Told)?;
-        if last_told > kept {
+        let from_store = || Ok(Begun::after(kept, kept));
+        let begun = told.as_ref().map_or_else(from_store, |told| told.begin(kept)).map_err(HubFault::Told)?;
+        if begun.told > kept {
             tracing::warn!(
-                events = last_told - kept,
+                events = begun.told - kept,
                 "events may have been told that the store does not have, so many at the most; rooms tell of a gap"
             );
         }
@@ -165,12 +178,22 @@ impl Hub {
         for shard in &shards {
             shard.feed(&changes);
         }
-        let log = EventLog::new(Arc::clone(&writer), told, last_told);
+        let head = remembered.audit_head;
+        let lines = match audit_file {
+            Some(file) => {
+                Some(Lines::start(file, &store, head, writer.audit_kept(), Arc::clone(&metrics)).await)
+            }
+            None => None,
+        };
+        let log = EventLog::new(Arc::clone(&writer), told, begun.told);
         Ok(Arc::new(Self {
             core: Mutex::new(Core { world, version }),
             shards,
-            rooms: Rooms::new(settings.rooms, remembered.rooms, last_told - kept, log, now),
+            rooms: Rooms::new(settings.rooms, remembered.rooms, &begun, log, now),
             connections: Connections::default(),
+            revocations: RwLock::new(identities::restored(remembered.revocations)),
+            trail: Trail::new(settings.audit, head, lines, now),
+            audit_kept: writer.audit_kept(),
             store,
             writer,
             durability,
@@ -255,6 +278,8 @@ impl Hub {
             }
         }
         self.rooms.sweep(now.uptime);
+        self.forget_revocations(now.wall);
+        self.sweep_trail(now);
     }
 
     /// Brings the gauges up to date; called before the metrics are shown.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anita_model::{DeviceId, RoomName, Timestamp};
+use anita_store::audit::AuditFile;
 use anita_store::{
     DeviceRecord, DeviceState, EventRecord, MemoryStore, Record, Store, Told, Writer, WriterSettings,
 };
@@ -25,6 +26,7 @@ pub struct Keeping {
     pub(crate) writer: Arc<Writer>,
     pub(crate) told: Option<Told>,
     pub(crate) durability: Durability,
+    pub(crate) audit_file: Option<AuditFile>,
 }
 
 impl Keeping {
@@ -37,14 +39,20 @@ impl Keeping {
         durability: Durability,
     ) -> Self {
         let writer = Arc::new(Writer::start(Arc::clone(&store), settings));
-        Self { store, writer, told, durability }
+        Self { store, writer, told, durability, audit_file: None }
     }
 
     /// In memory, at once.
     pub fn in_memory(store: MemoryStore) -> Self {
         let store = Arc::new(store);
         let writer = Arc::new(Writer::immediate(Arc::clone(&store)));
-        Self { store, writer, told: None, durability: Durability::Commit }
+        Self { store, writer, told: None, durability: Durability::Commit, audit_file: None }
+    }
+
+    /// The audit trail also goes into a file of JSON lines.
+    #[must_use]
+    pub fn with_audit_file(self, file: AuditFile) -> Self {
+        Self { audit_file: Some(file), ..self }
     }
 }
 

@@ -15,7 +15,9 @@ mod rooms;
 mod shard;
 
 pub use connections::{Connections, Endpoint, Peer, PeerInfo, Registration};
-pub use hub::{DeviceFilter, DevicePage, Hub, HubFault, HubSettings, Kept, Past, ReportOutcome, Reported};
+pub use hub::{
+    AuditLimits, DeviceFilter, DevicePage, Hub, HubFault, HubSettings, Kept, Past, ReportOutcome, Reported,
+};
 pub use ids::{ConnectionId, random_token};
 pub use keeping::{Durability, Keeping};
 pub use manager::WebSocketManager;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anita_model::{DeviceId, Now, RoomName, Timestamp};
-use anita_store::{EventRecord, RoomRecord};
+use anita_store::{Begun, EventRecord, RoomRecord};
 use anita_wire::request::Since;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -111,8 +111,9 @@ impl Room {
         self.empty_since.is_some_and(|since| self.seq == 0 || uptime.saturating_sub(since) >= linger)
     }
 
-    /// As it was, with `skipped` numbers that may have been told and are lost.
-    fn restored(record: RoomRecord, skipped: u64, limits: &RoomLimits, now: Now) -> Self {
+    /// As it was, without the numbers that may have been told and are lost.
+    fn restored(record: RoomRecord, begun: &Begun, limits: &RoomLimits, now: Now) -> Self {
+        let skipped = begun.skipped(record.events.last().map_or(0, |event| event.ordinal));
         let mut room = Self { epoch: record.epoch, ..Self::new(now) };
         for event in record.events {
             let EventRecord { seq, at, devices, text, .. } = event;
@@ -193,12 +194,11 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// The rooms as they were, and `uwb`, which is always there. `skipped` numbers of each may have been told and are
-    /// lost.
+    /// The rooms as they were, and `uwb`, which is always there.
     pub(crate) fn new(
         limits: RoomLimits,
         mut remembered: Vec<RoomRecord>,
-        skipped: u64,
+        begun: &Begun,
         log: EventLog,
         now: Now,
     ) -> Self {
@@ -208,7 +208,7 @@ impl Rooms {
         let last_used = |record: &RoomRecord| record.events.last().map(|event| event.ordinal);
         remembered.sort_by_cached_key(|record| Reverse((record.name == uwb, last_used(record))));
         for record in remembered.into_iter().take(limits.rooms_max.max(1)) {
-            rooms.insert(record.name.clone(), Room::restored(record, skipped, &limits, now));
+            rooms.insert(record.name.clone(), Room::restored(record, begun, &limits, now));
         }
         Self { limits, by_name: Mutex::new(rooms), log: Mutex::new(log) }
     }

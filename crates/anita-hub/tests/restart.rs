@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anita_auth::{Key, Minter, Principal, Roles, Verifier};
+use anita_auth::{Grant, Key, Minter, Principal, Roles, Verifier};
 use anita_hub::{DeviceFilter, Durability, Hub, HubSettings, Keeping};
 use anita_metrics::Metrics;
 use anita_model::{DeviceId, DeviceStatus, Fix, Now, Position, Report, SiteName, SourceName, Timestamp};
@@ -48,7 +48,8 @@ fn operator() -> Principal {
     let verifier = Verifier::new(Key::hs256(SECRET).unwrap(), "anita", "anita", Roles::default());
     let minter = Minter::hs256(SECRET, "anita", "anita").unwrap();
     let roles = ["operator".to_owned()];
-    let token = minter.mint("o", &roles, None, None, at(0).wall, Duration::from_secs(9_000)).unwrap();
+    let grant = Grant { subject: "o", roles: &roles, ..Grant::default() };
+    let token = minter.mint(&grant, at(0).wall, Duration::from_secs(9_000)).unwrap();
     verifier.verify(&token, at(0).wall).unwrap()
 }
 

@@ -4,8 +4,10 @@
 //! series is bounded.
 
 mod ages;
+mod identity;
 
 pub use ages::{AgeCounts, AgeHistogram};
+pub use identity::{FetchLabels, IdentityMetrics, IssuerLabels, OutcomeLabels};
 
 use std::sync::atomic::AtomicU64;
 
@@ -37,6 +39,20 @@ pub struct TypeLabels {
 pub struct CodeLabels {
     /// The code of an error or a close.
     pub code: &'static str,
+}
+
+/// Why a connection was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabels {
+    /// Which limit was reached, or what was wrong; from a closed list.
+    pub reason: &'static str,
+}
+
+/// Which part of a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StageLabels {
+    /// `tls`, `header`, `request`, `message` or `write`.
+    pub stage: &'static str,
 }
 
 /// Which lane of delivery.
@@ -92,16 +108,40 @@ pub struct MalformedLabels {
     pub reason: &'static str,
 }
 
+/// Which class of requests.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ClassLabels {
+    /// `report`, `read`, `past`, `say`, `change`, `auth` or `domain`; `all` for the rate of all together.
+    pub class: &'static str,
+}
+
+/// Where something happened.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PlaceLabels {
+    /// The part of the server, from a closed list.
+    pub r#where: &'static str,
+}
+
 /// Every metric.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// Who comes in.
+    pub identity: IdentityMetrics,
     /// Connections that are open.
     pub connections: Gauge,
     /// Connections that were opened.
     pub connections_opened: Counter,
-    /// Connections that were refused before the upgrade.
-    pub connections_refused: Counter,
+    /// Connections that were refused, by reason.
+    pub connections_refused: Family<ReasonLabels, Counter>,
+    /// TCP connections that are open, those of web sockets among them.
+    pub tcp_connections: Gauge,
+    /// Connections of which it is not known yet whose they are.
+    pub unauthenticated_connections: Gauge,
+    /// Connections that ended because a part of them took too long, by which.
+    pub deadlines: Family<StageLabels, Counter>,
+    /// Revocations that are in force.
+    pub revocations: Gauge,
     /// Connections that ended, by close code.
     pub closes: Family<CodeLabels, Counter>,
     /// Rooms with somebody in them.
@@ -148,6 +188,12 @@ pub struct Metrics {
     pub store_given_up: Counter,
     /// Fixes in the spool, while the store behind it is away.
     pub store_spooled_fixes: Gauge,
+    /// The number of the last entry of the audit trail that is in the store.
+    pub audit_last_seq: Gauge,
+    /// Refusals that were counted and have no entry of their own in the audit trail.
+    pub audit_suppressed: Counter,
+    /// Entries that the file of the audit trail does not have.
+    pub audit_lines_lost: Counter,
     /// Commits that succeeded.
     pub store_commits: Counter,
     /// Commits that failed.
@@ -166,15 +212,36 @@ pub struct Metrics {
     pub store_removed: Family<KindLabels, Counter>,
     /// Actions that were refused for want of a permission.
     pub forbidden: Counter,
+    /// Requests that were refused because there were too many, by class.
+    pub rate_limited: Family<ClassLabels, Counter>,
+    /// Panics that were caught, by the part of the server.
+    pub panics: Family<PlaceLabels, Counter>,
+    /// Parts of the server that make no progress just now.
+    pub stuck_tasks: Gauge,
+    /// Memory of the process, resident.
+    pub memory_bytes: Gauge,
+    /// Connections that were closed because the process had too much memory.
+    pub shed: Counter,
+    /// How often the wall clock jumped.
+    pub clock_jumps: Counter,
+    /// How far the wall clock is ahead of what is believed of it.
+    pub clock_doubt_seconds: Gauge<f64, AtomicU64>,
+    /// Lines of the log that were left out because there were too many like them.
+    pub log_suppressed: Counter,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("anita"),
+            identity: IdentityMetrics::default(),
             connections: Gauge::default(),
             connections_opened: Counter::default(),
-            connections_refused: Counter::default(),
+            connections_refused: Family::default(),
+            tcp_connections: Gauge::default(),
+            unauthenticated_connections: Gauge::default(),
+            deadlines: Family::default(),
+            revocations: Gauge::default(),
             closes: Family::default(),
             rooms: Gauge::default(),
             messages_received: Family::default(),
@@ -198,6 +265,9 @@ impl Default for Metrics {
             store_backlog: Gauge::default(),
             store_given_up: Counter::default(),
             store_spooled_fixes: Gauge::default(),
+            audit_last_seq: Gauge::default(),
+            audit_suppressed: Counter::default(),
+            audit_lines_lost: Counter::default(),
             store_commits: Counter::default(),
             store_failures: Counter::default(),
             store_commit_seconds: Counter::default(),
@@ -207,6 +277,14 @@ impl Default for Metrics {
             store_disk_bytes: Gauge::default(),
             store_removed: Family::default(),
             forbidden: Counter::default(),
+            rate_limited: Family::default(),
+            panics: Family::default(),
+            stuck_tasks: Gauge::default(),
+            memory_bytes: Gauge::default(),
+            shed: Counter::default(),
+            clock_jumps: Counter::default(),
+            clock_doubt_seconds: Gauge::default(),
+            log_suppressed: Counter::default(),
         };
         metrics.register();
         metrics
@@ -216,13 +294,26 @@ impl Default for Metrics {
 impl Metrics {
     fn register(&mut self) {
         let it = &mut self.registry;
+        self.identity.register(it);
         it.register("connections", "Connections that are open", self.connections.clone());
         it.register("connections_opened", "Connections that were opened", self.connections_opened.clone());
         it.register(
             "connections_refused",
-            "Connections that were refused before the upgrade",
+            "Connections that were refused, by reason",
             self.connections_refused.clone(),
         );
+        it.register("tcp_connections", "TCP connections that are open", self.tcp_connections.clone());
+        it.register(
+            "unauthenticated_connections",
+            "Connections of which it is not known yet whose they are",
+            self.unauthenticated_connections.clone(),
+        );
+        it.register(
+            "deadlines",
+            "Connections that ended because a part of them took too long, by which",
+            self.deadlines.clone(),
+        );
+        it.register("revocations", "Revocations that are in force", self.revocations.clone());
         it.register("closes", "Connections that ended, by close code", self.closes.clone());
         it.register("rooms", "Rooms with somebody in them", self.rooms.clone());
         it.register("messages_received", "Messages of clients, by type", self.messages_received.clone());
@@ -268,6 +359,24 @@ impl Metrics {
         it.register("source_restarts", "How often a source was started anew", self.source_restarts.clone());
         it.register("forbidden", "Actions refused for want of a permission", self.forbidden.clone());
         self.register_store();
+        self.register_living();
+    }
+
+    fn register_living(&mut self) {
+        let it = &mut self.registry;
+        it.register("rate_limited", "Requests refused as too many, by class", self.rate_limited.clone());
+        it.register("panics", "Panics that were caught, by the part of the server", self.panics.clone());
+        it.register("stuck_tasks", "Parts that make no progress just now", self.stuck_tasks.clone());
+        it.register_with_unit("memory", "Resident memory", Unit::Bytes, self.memory_bytes.clone());
+        it.register("shed", "Connections closed for want of memory", self.shed.clone());
+        it.register("clock_jumps", "Jumps of the wall clock", self.clock_jumps.clone());
+        it.register_with_unit(
+            "clock_doubt",
+            "How far the wall clock is ahead of what is believed of it",
+            Unit::Seconds,
+            self.clock_doubt_seconds.clone(),
+        );
+        it.register("log_suppressed", "Lines of the log that were left out", self.log_suppressed.clone());
     }
 
     fn register_store(&mut self) {
@@ -286,6 +395,21 @@ impl Metrics {
             self.store_given_up.clone(),
         );
         it.register("store_spooled_fixes", "Fixes in the spool", self.store_spooled_fixes.clone());
+        it.register(
+            "audit_last_seq",
+            "The number of the last entry of the audit trail that is stored",
+            self.audit_last_seq.clone(),
+        );
+        it.register(
+            "audit_suppressed",
+            "Refusals that have no audit entry of their own",
+            self.audit_suppressed.clone(),
+        );
+        it.register(
+            "audit_lines_lost",
+            "Entries that the file of the audit trail lacks",
+            self.audit_lines_lost.clone(),
+        );
         it.register("store_commits", "Commits that succeeded", self.store_commits.clone());
         it.register("store_failures", "Commits that failed", self.store_failures.clone());
         it.register_with_unit(
@@ -338,6 +462,26 @@ impl Metrics {
     /// Counts an error that a client is told.
     pub fn count_error(&self, code: &'static str) {
         self.errors.get_or_create(&CodeLabels { code }).inc();
+    }
+
+    /// Counts a request that was refused because there were too many of its class.
+    pub fn count_rate_limited(&self, class: &'static str) {
+        self.rate_limited.get_or_create(&ClassLabels { class }).inc();
+    }
+
+    /// Counts a panic that was caught.
+    pub fn count_panic(&self, r#where: &'static str) {
+        self.panics.get_or_create(&PlaceLabels { r#where }).inc();
+    }
+
+    /// Counts a connection that was refused.
+    pub fn count_refused(&self, reason: &'static str) {
+        self.connections_refused.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Counts a part of a connection that took too long.
+    pub fn count_deadline(&self, stage: &'static str) {
+        self.deadlines.get_or_create(&StageLabels { stage }).inc();
     }
 
     /// Counts a message of a client.

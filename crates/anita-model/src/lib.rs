@@ -5,11 +5,13 @@
 //! goes over a wire or into a file is written by the crate that owns that format.
 
 mod fix;
+mod identity;
 mod name;
 mod position;
 mod time;
 
 pub use fix::{DeviceKind, DeviceStatus, Fix, NoPosition, Report, Sighting};
-pub use name::{DeviceId, InvalidName, RoomName, SiteName, SourceName};
+pub use identity::{Identity, Revocation, Revoked, UserId};
+pub use name::{DeviceId, InvalidName, RevocationId, RoomName, SiteName, SourceName};
 pub use position::{InvalidPosition, POSITION_ABS_MAX_M, Position};
 pub use time::{InvalidTimestamp, Now, Timestamp};

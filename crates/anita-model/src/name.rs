@@ -132,6 +132,11 @@ name! {
     SourceName, "a source name", 64, is_plain, "letters, digits and . _ - : / only"
 }
 
+name! {
+    /// The id of a revocation.
+    RevocationId, "a revocation id", 64, is_plain, "letters, digits and . _ - : / only"
+}
+
 impl RoomName {
     /// The room that hears every location: `uwb`.
     pub fn uwb() -> Self {

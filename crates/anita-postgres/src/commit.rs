@@ -18,6 +18,7 @@ use crate::names::Names;
 use crate::partitions::{self, Shared};
 use crate::plan::Plan;
 use crate::rows::{self, COPY, high_bit, rounded};
+use crate::trail;
 use crate::writer::Writer;
 
 /// A value of a row.
@@ -122,7 +123,8 @@ impl Writer {
             transaction.execute(spoil, &[&days]).await?;
         }
         messages::keep_events(&transaction, &plan.events).await?;
-        messages::keep_audit(&transaction, &plan.audit, attempt).await?;
+        trail::keep_audit(&transaction, &plan.audit, attempt).await?;
+        trail::keep_revocations(&transaction, &plan.revocations).await?;
         transaction.commit().await
     }
 }

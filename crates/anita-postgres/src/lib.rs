@@ -5,6 +5,7 @@
 //! one, and from there into the database in their order when it is back. Until then reads don't see them.
 
 mod address;
+mod audit_reader;
 mod commit;
 mod day;
 mod fault;
@@ -21,8 +22,11 @@ mod settings;
 mod store;
 mod tidy;
 mod tls;
+mod trail;
 mod usage;
+mod waiting;
 mod writer;
 
+pub use audit_reader::AuditReader;
 pub use settings::PostgresSettings;
 pub use store::PostgresStore;

@@ -13,6 +13,7 @@ use crate::commit::Attempt;
 use crate::fault::{Fault, in_time};
 use crate::partitions::Shared;
 use crate::plan::Plan;
+use crate::waiting::Waiting;
 use crate::writer::{Backend, Way, Writer};
 
 /// The bound of the first pause between two attempts.
@@ -227,6 +228,19 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// What the spool holds that a server has to know from its first moment on.
+    pub(crate) async fn waiting(&self) -> Result<Waiting, StoreError> {
+        let Some(spool) = self.spool.as_ref().filter(|spool| !spool.is_empty()).map(Arc::clone) else {
+            return Ok(Waiting::default());
+        };
+        blocking(move || {
+            let mut waiting = Waiting::default();
+            spool.each(|record| waiting.see(record))?;
+            Ok(waiting)
+        })
+        .await
     }
 
     /// Lets go of the database. What is in the spool stays there.

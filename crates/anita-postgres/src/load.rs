@@ -14,6 +14,7 @@ use crate::fault::{Fault, store_error};
 use crate::history;
 use crate::messages;
 use crate::partitions::Shared;
+use crate::trail;
 
 /// So many devices are asked for at a time.
 const DEVICES_AT_ONCE: usize = 2_000;
@@ -55,7 +56,14 @@ pub(crate) async fn load<C: GenericClient>(
         }
     }
     let (rooms, last_ordinal) = messages::rooms(client, events_max).await?;
-    Ok(Remembered { devices, states: states.into_values().collect(), rooms, last_ordinal })
+    Ok(Remembered {
+        devices,
+        states: states.into_values().collect(),
+        rooms,
+        revocations: trail::revocations(client).await?,
+        audit_head: trail::audit_head(client).await?,
+        last_ordinal,
+    })
 }
 
 fn id(row: &Row, table: &'static str) -> Result<DeviceId, StoreError> {

@@ -1,14 +1,12 @@
-//! Events, rooms and the audit trail.
+//! Events and rooms.
 
 use anita_model::{DeviceId, InvalidName, RoomName, Timestamp};
-use anita_store::{
-    AuditPage, AuditQuery, AuditRecord, EventPage, EventQuery, EventRecord, ROOMS_MAX, RoomRecord, StoreError,
-};
+use anita_store::{EventPage, EventQuery, EventRecord, ROOMS_MAX, RoomRecord, StoreError};
 use deadpool_postgres::GenericClient;
 use tokio_postgres::types::FromSql;
 use tokio_postgres::{Error, Row, Transaction};
 
-use crate::commit::{Attempt, Value, each};
+use crate::commit::{Value, each};
 use crate::day::Moment;
 use crate::fault::{Fault, store_error};
 
@@ -22,17 +20,6 @@ const EVENT: &str = "WITH added AS (
 const ROOM: &str = "INSERT INTO room (name, epoch, seq, ordinal) VALUES ($1, $2, $3, $4)
     ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq, ordinal = excluded.ordinal
     WHERE room.ordinal < excluded.ordinal";
-
-/// An entry has nothing to be known by: where it may be there already, the same words at the same time are the same one.
-const AUDIT: &str = "WITH added AS (
-        INSERT INTO audit (at, subject, action, object, outcome, address)
-        SELECT $1, $2, $3, $4, $5, $6 WHERE $7 OR NOT EXISTS (
-            SELECT FROM audit WHERE at = $1 AND subject = $2 AND action = $3 AND object = $4 AND outcome = $5
-                AND address IS NOT DISTINCT FROM $6
-        )
-        RETURNING octet_length(subject || action || object || outcome || coalesce(address, '')) + 120 AS bytes
-    )
-    UPDATE kept SET count = kept.count + 1, bytes = kept.bytes + added.bytes FROM added WHERE kind = 'audit'";
 
 /// Keeps those whose ordinal is not there yet, and where the numbering of their rooms is.
 pub(crate) async fn keep_events(transaction: &Transaction<'_>, events: &[&EventRecord]) -> Result<(), Error> {
@@ -61,36 +48,16 @@ pub(crate) async fn keep_events(transaction: &Transaction<'_>, events: &[&EventR
     each(transaction, ROOM, rooms.collect()).await
 }
 
-pub(crate) async fn keep_audit(
-    transaction: &Transaction<'_>,
-    entries: &[&AuditRecord],
-    attempt: Attempt,
-) -> Result<(), Error> {
-    let rows = entries.iter().map(|entry| -> Vec<Value> {
-        let AuditRecord { at, subject, action, object, outcome, address } = entry;
-        vec![
-            Box::new(Moment(*at)),
-            Box::new(subject.clone()),
-            Box::new(action.clone()),
-            Box::new(object.clone()),
-            Box::new(outcome.clone()),
-            Box::new(address.clone()),
-            Box::new(attempt == Attempt::First),
-        ]
-    });
-    each(transaction, AUDIT, rows.collect()).await
-}
-
-fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, StoreError> {
+pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, StoreError> {
     row.try_get(column).map_err(store_error)
 }
 
 /// How many rows to ask for, to know whether there are more than so many.
-fn one_more(limit: usize) -> i64 {
+pub(crate) fn one_more(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
 }
 
-fn unsigned(row: &Row, column: usize) -> Result<u64, StoreError> {
+pub(crate) fn unsigned(row: &Row, column: usize) -> Result<u64, StoreError> {
     Ok(get::<i64>(row, column)?.cast_unsigned())
 }
 
@@ -139,38 +106,8 @@ pub(crate) async fn events<C: GenericClient>(
     Ok(EventPage { events, next })
 }
 
-fn times(start: Option<Timestamp>, end: Option<Timestamp>) -> (Moment, Moment) {
+pub(crate) fn times(start: Option<Timestamp>, end: Option<Timestamp>) -> (Moment, Moment) {
     (Moment(start.unwrap_or_else(crate::history::first)), Moment(end.unwrap_or_else(crate::history::last)))
-}
-
-pub(crate) async fn audit<C: GenericClient>(client: &C, query: &AuditQuery) -> Result<AuditPage, StoreError> {
-    let of_subject = if query.subject.is_some() { "subject = $5" } else { "$5::text IS NULL" };
-    let sql = format!(
-        "SELECT ordinal, at, subject, action, object, outcome, address FROM audit \
-         WHERE ordinal < $1 AND at >= $2 AND at <= $3 AND {of_subject} ORDER BY ordinal DESC LIMIT $4"
-    );
-    let (start, end) = times(query.start, query.end);
-    let statement = client.prepare_cached(&sql).await.map_err(store_error)?;
-    let rows = client
-        .query(&statement, &[&below(query.after), &start, &end, &one_more(query.limit), &query.subject])
-        .await
-        .map_err(store_error)?;
-    let entry = |row: &Row| -> Result<(u64, AuditRecord), StoreError> {
-        let at: Moment = get(row, 1)?;
-        let record = AuditRecord {
-            at: at.0,
-            subject: get(row, 2)?,
-            action: get(row, 3)?,
-            object: get(row, 4)?,
-            outcome: get(row, 5)?,
-            address: get(row, 6)?,
-        };
-        Ok((unsigned(row, 0)?, record))
-    };
-    let entries: Vec<(u64, AuditRecord)> =
-        rows.iter().take(query.limit).map(entry).collect::<Result<_, _>>()?;
-    let next = entries.last().map(|(ordinal, _entry)| *ordinal).filter(|_last| rows.len() > query.limit);
-    Ok(AuditPage { entries, next })
 }
 
 /// The rooms with the tails of their epochs, and the last ordinal.

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use anita_model::{DeviceId, Fix};
-use anita_store::{AuditRecord, DeviceRecord, DeviceState, EventRecord, Record};
+use anita_model::{DeviceId, Fix, Revocation, Revoked};
+use anita_store::{AuditEntry, AuditRecord, DeviceRecord, DeviceState, EventRecord, Record};
 
 use crate::fault::Fault;
+use crate::trail::Word;
 
 /// A commit, sorted by kinds: devices are removed first, since of a removed device only what comes later counts.
 #[derive(Debug, Default)]
@@ -16,7 +17,9 @@ pub(crate) struct Plan<'a> {
     pub(crate) states: Vec<&'a DeviceState>,
     pub(crate) fixes: Vec<&'a Arc<Fix>>,
     pub(crate) events: Vec<&'a EventRecord>,
-    pub(crate) audit: Vec<&'a AuditRecord>,
+    pub(crate) audit: Vec<&'a AuditEntry>,
+    /// In their order, which counts.
+    pub(crate) revocations: Vec<Word<'a>>,
 }
 
 impl<'a> Plan<'a> {
@@ -49,12 +52,14 @@ impl<'a> Plan<'a> {
                     plan.events.push(event);
                 }
                 Record::Audit(entry) => {
-                    let AuditRecord { at: _, subject, action, object, outcome, address } = entry;
-                    for text in [subject, action, object, outcome, address.as_ref().unwrap_or(subject)] {
-                        check("an audit entry", text)?;
-                    }
+                    check_audit(entry)?;
                     plan.audit.push(entry);
                 }
+                Record::Revoke(revocation) => {
+                    check_revocation(revocation)?;
+                    plan.revocations.push(Word::Revoke(revocation));
+                }
+                Record::Unrevoke(id) => plan.revocations.push(Word::Unrevoke(id)),
             }
         }
         plan.removes = removed.into_keys().collect();
@@ -68,6 +73,7 @@ impl<'a> Plan<'a> {
             && self.states.is_empty()
             && self.events.is_empty()
             && self.audit.is_empty()
+            && self.revocations.is_empty()
     }
 }
 
@@ -77,6 +83,30 @@ fn check_event(event: &EventRecord) -> Result<(), Fault> {
     }
     if i64::try_from(event.ordinal.max(event.seq)).is_err() {
         return Err(Fault::TooLarge("the number of an event"));
+    }
+    Ok(())
+}
+
+fn check_audit(entry: &AuditEntry) -> Result<(), Fault> {
+    let AuditRecord { at: _, subject, issuer, action, object, outcome, address } = &entry.record;
+    let others = [issuer.as_ref(), address.as_ref()];
+    for text in [subject, action, object, outcome].into_iter().chain(others.into_iter().flatten()) {
+        check("an audit entry", text)?;
+    }
+    match entry.seq().map(i64::try_from) {
+        Some(Err(_too_large)) => Err(Fault::TooLarge("the number of an audit entry")),
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
+fn check_revocation(revocation: &Revocation) -> Result<(), Fault> {
+    let Revocation { id: _, revoked, issuer, made_at: _, until: _, made_by, reason } = revocation;
+    let value = match revoked {
+        Revoked::Token(text) | Revoked::Subject { subject: text, .. } => Some(text),
+        Revoked::IssuedBefore(_) => None,
+    };
+    for text in [Some(made_by), Some(reason), issuer.as_ref(), value].into_iter().flatten() {
+        check("a revocation", text)?;
     }
     Ok(())
 }

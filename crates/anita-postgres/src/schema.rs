@@ -1,17 +1,15 @@
 //! The tables, and how they came about: one step a version.
 
-use std::error::Error;
-
 use anita_model::Timestamp;
 use anita_store::OpenError;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Error};
 
 use crate::day::Day;
 use crate::fault::boxed;
 use crate::partitions::AGE_DAYS_MAX;
 
 /// The steps, the first one makes version 1.
-const STEPS: [&str; 1] = [include_str!("schema/001_initial.sql")];
+const STEPS: [&str; 2] = [include_str!("schema/001_initial.sql"), include_str!("schema/002_trail.sql")];
 
 /// What makes it possible to say which version there is.
 const BEFORE: &str = "
@@ -22,19 +20,35 @@ const BEFORE: &str = "
         first_day bigint NOT NULL
     )";
 
-/// Brings the tables to the newest version. The caller holds the lock of the database.
-pub(crate) async fn migrate(client: &mut Client, store: &str, now: Timestamp) -> Result<(), OpenError> {
-    let failed =
-        |source: Box<dyn Error + Send + Sync>| OpenError::Backend { store: store.to_owned(), source };
-    let backend = |error| failed(boxed(error));
-    client.batch_execute(BEFORE).await.map_err(backend)?;
-    let row = client.query_one("SELECT coalesce(max(version), 0) FROM schema_version", &[]).await;
-    let found: i32 = row.and_then(|row| row.try_get(0)).map_err(backend)?;
+/// Which version there is.
+pub(crate) async fn version(client: &Client) -> Result<u32, Error> {
+    let row = client.query_one("SELECT coalesce(max(version), 0) FROM schema_version", &[]).await?;
+    let found: i32 = row.try_get(0)?;
+    Ok(u32::try_from(found).unwrap_or(u32::MAX))
+}
+
+/// Whether this program knows that version.
+///
+/// # Errors
+/// [`OpenError::Newer`].
+pub(crate) fn judge(found: u32, store: &str) -> Result<(), OpenError> {
     let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
-    let found = u32::try_from(found).unwrap_or(u32::MAX);
     if found > known {
         return Err(OpenError::Newer { store: store.to_owned(), found, known });
     }
+    Ok(())
+}
+
+/// Brings the tables to the newest version. The caller holds the lock of the database.
+pub(crate) async fn migrate(client: &mut Client, store: &str, now: Timestamp) -> Result<(), OpenError> {
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| OpenError::Backend {
+        store: store.to_owned(),
+        source,
+    };
+    let backend = |error| failed(boxed(error));
+    client.batch_execute(BEFORE).await.map_err(backend)?;
+    let found = version(client).await.map_err(backend)?;
+    judge(found, store)?;
     for (version, step) in (1_i32..).zip(STEPS).skip(found as usize) {
         let first_day = Day(Day::of(now).0 - AGE_DAYS_MAX);
         let transaction = client.transaction().await.map_err(backend)?;

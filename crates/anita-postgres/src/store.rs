@@ -21,7 +21,7 @@ use crate::fault::{Fault, in_time, store_error};
 use crate::link::Link;
 use crate::settings::PostgresSettings;
 use crate::writer::Way;
-use crate::{history, load, messages, tidy, tls, usage};
+use crate::{history, load, messages, tidy, tls, trail, usage};
 
 /// The store in PostgreSQL, 15 or newer.
 ///
@@ -100,7 +100,7 @@ impl PostgresStore {
 }
 
 /// A pool of connections whose statements may take so long. Makes none yet.
-fn pool(way: &Way, max: usize, statement_timeout: Duration) -> Result<Pool, Fault> {
+pub(crate) fn pool(way: &Way, max: usize, statement_timeout: Duration) -> Result<Pool, Fault> {
     let config = way.config(statement_timeout);
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = if way.address.is_local_socket() {
@@ -142,7 +142,15 @@ fn given<T>(client: Client, result: Result<Result<T, StoreError>, Fault>) -> Res
 
 impl Store for PostgresStore {
     fn load(&self, events_max: usize) -> BoxFuture<'_, Result<Remembered, StoreError>> {
-        ask!(self, client => load::load(client, &self.link.shared, events_max, Timestamp::now()))
+        Box::pin(async move {
+            // First what is in the spool: what comes into the database meanwhile is then seen twice, and not never.
+            let waiting = self.link.waiting().await?;
+            let asked: BoxFuture<'_, Result<Remembered, StoreError>> =
+                ask!(self, client => load::load(client, &self.link.shared, events_max, Timestamp::now()));
+            let mut remembered = asked.await?;
+            waiting.add_to(&mut remembered);
+            Ok(remembered)
+        })
     }
 
     fn commit(&self, records: Arc<Vec<Record>>) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -166,7 +174,7 @@ impl Store for PostgresStore {
     }
 
     fn audit(&self, query: AuditQuery) -> BoxFuture<'_, Result<AuditPage, StoreError>> {
-        ask!(self, client => messages::audit(client, &query))
+        ask!(self, client => trail::audit(client, &query))
     }
 
     fn tidy(&self, retention: Retention, now: Timestamp) -> BoxFuture<'_, Result<Tidied, StoreError>> {

@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 use crate::day::{Day, Moment};
 use crate::fault::store_error;
 use crate::partitions::{self, LOCK_WAIT, REST, Shared};
-use crate::usage;
+use crate::{trail, usage};
 
 /// So many rows are deleted at a time.
 const ROWS_MAX: i64 = 5_000;
@@ -37,6 +37,7 @@ pub(crate) async fn tidy(
         let sql = "DELETE FROM room WHERE name <> 'uwb' AND ordinal <= \
                    (SELECT ordinal FROM room ORDER BY ordinal DESC LIMIT 1 OFFSET $1)";
         execute(client, sql, &[&(ROOMS_MAX.cast_signed() as i64)]).await?;
+        trail::forget_revocations(&*client, now).await?;
     }
     Ok(tidied)
 }
@@ -157,7 +158,14 @@ async fn messages(
 ) -> Result<(u64, bool), StoreError> {
     let bytes = match kind {
         "event" => "octet_length(text) + 150",
-        _audit => "octet_length(subject || action || object || outcome || coalesce(address, '')) + 120",
+        _audit => {
+            "octet_length(subject || action || object || outcome || coalesce(address, '') || coalesce(issuer, '')) + 120"
+        }
+    };
+    // The newest audit entry stays: the chain goes on after it.
+    let expendable = match kind {
+        "event" => "true",
+        _audit => "ordinal < (SELECT max(ordinal) FROM audit)",
     };
     let delete = |which: &str| {
         format!(
@@ -172,7 +180,15 @@ async fn messages(
     let mut removed = 0;
     let mut has_more = false;
     if let Some(age_max) = limits.age_max {
-        let sql = delete("WHERE at < $1 ORDER BY at LIMIT $2");
+        let sql = match kind {
+            "event" => delete("WHERE at < $1 ORDER BY at LIMIT $2"),
+            // From the beginning on, so that the chain has no gap: what is before one that is too old is too old, too,
+            // whatever the clock was then.
+            _audit => delete(&format!(
+                "WHERE {expendable} AND ordinal <= (SELECT max(o.ordinal) FROM \
+                 (SELECT ordinal, at FROM audit ORDER BY ordinal LIMIT $2) o WHERE o.at < $1)"
+            )),
+        };
         let least = Moment(now.minus(age_max));
         let row = client.query_one(&sql, &[&least, &ROWS_MAX]).await.map_err(store_error)?;
         let gone: i64 = row.try_get(0).map_err(store_error)?;
@@ -187,7 +203,7 @@ async fn messages(
             let rows = over / (amount.bytes / amount.count).max(1) + 1;
             let rows = rows.min(ROWS_MAX.unsigned_abs()).cast_signed();
             let row = client
-                .query_one(&delete("ORDER BY ordinal LIMIT $1"), &[&rows])
+                .query_one(&delete(&format!("WHERE {expendable} ORDER BY ordinal LIMIT $1")), &[&rows])
                 .await
                 .map_err(store_error)?;
             let gone: i64 = row.try_get(0).map_err(store_error)?;

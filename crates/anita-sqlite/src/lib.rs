@@ -1,8 +1,9 @@
 //! The embedded store: one SQLite file, a journal for what just came, packed blocks for what is past.
 //!
-//! [`SqliteStore`] is the store; [`backup()`] and [`check`] are for copies of its file; [`Spool`] is a queue in a file of its
+//! [`SqliteStore`] is the store; [`AuditReader`] reads its audit trail from elsewhere; [`backup()`] and [`check`] are for copies of its file; [`Spool`] is a queue in a file of its
 //! own, where a store that is elsewhere keeps what it can't hand on.
 
+mod audit_reader;
 mod backup;
 mod blocks;
 mod checkpoint;
@@ -19,8 +20,10 @@ mod registry;
 mod schema;
 mod spool;
 mod store;
+mod trail;
 mod words;
 
+pub use audit_reader::AuditReader;
 pub use backup::{BackupError, Checked, backup, check};
 pub use codec::{Damaged, fuzz};
 pub use spool::{Spool, SpoolSettings};

@@ -19,6 +19,7 @@ use crate::keeper::Shared;
 use crate::point::{KEY_MAX, KEY_MIN, Key, Point};
 use crate::recent::Range;
 use crate::registry;
+use crate::trail;
 
 pub(crate) use page::page;
 #[cfg(test)]
@@ -71,6 +72,8 @@ pub(crate) fn load(db: &Connection, shared: &Shared, events_max: usize) -> Resul
         devices: registry::devices(db)?,
         states: states.into_values().collect(),
         rooms,
+        revocations: trail::revocations(db)?,
+        audit_head: trail::audit_head(db)?,
         last_ordinal,
     })
 }
@@ -127,10 +130,14 @@ impl Clauses {
     }
 
     /// The whole question. `limit` is one more than are wanted, to know whether there are more.
-    fn sql(&mut self, columns: &str, table: &str, limit: usize) -> String {
+    fn sql(&mut self, columns: &str, table: &str, order: Order, limit: usize) -> String {
         let clauses = if self.clauses.is_empty() { "1".into() } else { self.clauses.join(" AND ") };
         self.values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
-        format!("SELECT {columns} FROM {table} WHERE {clauses} ORDER BY ordinal DESC LIMIT ?")
+        let order = match order {
+            Order::NewestFirst => "DESC",
+            Order::OldestFirst => "ASC",
+        };
+        format!("SELECT {columns} FROM {table} WHERE {clauses} ORDER BY ordinal {order} LIMIT ?")
     }
 }
 
@@ -144,7 +151,8 @@ pub(crate) fn events(db: &Connection, query: &EventQuery) -> Result<EventPage, F
     clauses.add("at_us >= ?", query.start.map(anita_model::Timestamp::as_micros));
     clauses.add("at_us <= ?", query.end.map(anita_model::Timestamp::as_micros));
     clauses.add("ordinal < ?", ordinal(query.after));
-    let sql = clauses.sql(registry::EVENT_COLUMNS, "event", query.limit.saturating_add(1));
+    let sql =
+        clauses.sql(registry::EVENT_COLUMNS, "event", Order::NewestFirst, query.limit.saturating_add(1));
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(clauses.values))?;
     let mut page = EventPage::default();
@@ -161,10 +169,15 @@ pub(crate) fn events(db: &Connection, query: &EventQuery) -> Result<EventPage, F
 pub(crate) fn audit(db: &Connection, query: &AuditQuery) -> Result<AuditPage, Fault> {
     let mut clauses = Clauses::default();
     clauses.add("subject = ?", query.subject.clone());
+    clauses.add("action = ?", query.action.clone());
     clauses.add("at_us >= ?", query.start.map(anita_model::Timestamp::as_micros));
     clauses.add("at_us <= ?", query.end.map(anita_model::Timestamp::as_micros));
-    clauses.add("ordinal < ?", ordinal(query.after));
-    let sql = clauses.sql(registry::AUDIT_COLUMNS, "audit", query.limit.saturating_add(1));
+    let after = match query.order {
+        Order::NewestFirst => "ordinal < ?",
+        Order::OldestFirst => "ordinal > ?",
+    };
+    clauses.add(after, ordinal(query.after));
+    let sql = clauses.sql(trail::AUDIT_COLUMNS, "audit", query.order, query.limit.saturating_add(1));
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(clauses.values))?;
     let mut page = AuditPage::default();
@@ -173,7 +186,7 @@ pub(crate) fn audit(db: &Connection, query: &AuditQuery) -> Result<AuditPage, Fa
             page.next = page.entries.last().map(|(ordinal, _entry)| *ordinal);
             break;
         }
-        page.entries.push(registry::audit(row)?);
+        page.entries.push(trail::audit(row)?);
     }
     Ok(page)
 }

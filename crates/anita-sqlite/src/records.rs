@@ -6,15 +6,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anita_model::{
-    DeviceId, DeviceKind, DeviceStatus, Fix, Position, RoomName, SiteName, SourceName, Timestamp,
+    DeviceId, DeviceKind, DeviceStatus, Fix, Position, Revocation, RevocationId, Revoked, RoomName, SiteName,
+    SourceName, Timestamp,
 };
-use anita_store::{AuditRecord, DeviceRecord, DeviceState, EventRecord, Record};
+use anita_store::{
+    AuditEntry, AuditHash, AuditLink, AuditRecord, DeviceRecord, DeviceState, EventRecord, Record,
+};
 
 use crate::codec::{Damaged, Reader, put_signed, put_text, put_unsigned};
 use crate::words::{kind_of, kind_word, status_of, status_word};
 
 /// The number of the present format.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+
+/// The first one: its audit entries are in no chain, and there are no revocations.
+const FORMAT_1: u8 = 1;
 
 const FIX: u8 = 0;
 const SAVE: u8 = 1;
@@ -22,6 +28,8 @@ const REMOVE: u8 = 2;
 const STATE: u8 = 3;
 const EVENT: u8 = 4;
 const AUDIT: u8 = 5;
+const REVOKE: u8 = 6;
+const UNREVOKE: u8 = 7;
 
 /// Texts that come again and again, each once.
 #[derive(Debug, Default)]
@@ -75,11 +83,15 @@ pub(crate) fn write(records: &[Record]) -> Vec<u8> {
             }
             Record::Audit(entry) => {
                 body.push(AUDIT);
-                put_signed(entry.at.as_micros(), &mut body);
-                for text in [&entry.subject, &entry.action, &entry.object, &entry.outcome] {
-                    put_text(text, &mut body);
-                }
-                put_option(entry.address.as_deref(), &mut body, put_text);
+                put_audit(entry, &mut body);
+            }
+            Record::Revoke(revocation) => {
+                body.push(REVOKE);
+                put_revocation(revocation, &mut body);
+            }
+            Record::Unrevoke(id) => {
+                body.push(UNREVOKE);
+                put_text(id.as_str(), &mut body);
             }
         }
     }
@@ -149,17 +161,63 @@ fn put_event(event: &EventRecord, out: &mut Vec<u8>) {
     put_text(&event.text, out);
 }
 
+fn put_audit(entry: &AuditEntry, out: &mut Vec<u8>) {
+    let AuditRecord { at, subject, issuer, action, object, outcome, address } = &entry.record;
+    put_signed(at.as_micros(), out);
+    for text in [subject, action, object, outcome] {
+        put_text(text, out);
+    }
+    put_option(address.as_deref(), out, put_text);
+    put_option(issuer.as_deref(), out, put_text);
+    put_option(entry.link, out, |link, out| {
+        put_unsigned(link.seq, out);
+        out.extend_from_slice(&link.previous.0);
+        out.extend_from_slice(&link.hash.0);
+    });
+}
+
+fn put_time(at: Timestamp, out: &mut Vec<u8>) {
+    put_signed(at.as_micros(), out);
+}
+
+fn put_revocation(revocation: &Revocation, out: &mut Vec<u8>) {
+    let Revocation { id, revoked, issuer, made_at, until, made_by, reason } = revocation;
+    put_text(id.as_str(), out);
+    match revoked {
+        Revoked::Token(id) => {
+            out.push(0);
+            put_text(id, out);
+        }
+        Revoked::Subject { subject, issued_before } => {
+            out.push(1);
+            put_text(subject, out);
+            put_option(*issued_before, out, put_time);
+        }
+        Revoked::IssuedBefore(moment) => {
+            out.push(2);
+            put_time(*moment, out);
+        }
+    }
+    put_option(issuer.as_deref(), out, put_text);
+    put_time(*made_at, out);
+    put_option(*until, out, put_time);
+    put_text(made_by, out);
+    put_text(reason, out);
+}
+
 /// The records.
 ///
 /// # Errors
 /// [`Damaged`].
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Record>, Damaged> {
     let mut reader = Reader::new(bytes);
-    if reader.byte()? != FORMAT {
+    let format = reader.byte()?;
+    if !matches!(format, FORMAT_1 | FORMAT) {
         return Err(Damaged);
     }
     let texts = (0..reader.count(1)?).map(|_| reader.text()).collect::<Result<Vec<&str>, Damaged>>()?;
-    let mut source = Source { reader, texts, devices: HashMap::new(), origins: HashMap::new(), before_us: 0 };
+    let mut source =
+        Source { format, reader, texts, devices: HashMap::new(), origins: HashMap::new(), before_us: 0 };
     // A record takes two bytes at least, and much more room in memory: it grows as they come.
     let count = source.reader.count(2)?;
     let mut records = Vec::with_capacity(count.min(4_096));
@@ -171,6 +229,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Record>, Damaged> {
 }
 
 struct Source<'a> {
+    format: u8,
     reader: Reader<'a>,
     texts: Vec<&'a str>,
     devices: HashMap<u64, DeviceId>,
@@ -192,14 +251,9 @@ impl<'a> Source<'a> {
                 newest: self.option(Self::fix)?.map(Arc::new),
             }),
             EVENT => Record::Event(self.event()?),
-            AUDIT => Record::Audit(AuditRecord {
-                at: self.time()?,
-                subject: self.text()?.to_owned(),
-                action: self.text()?.to_owned(),
-                object: self.text()?.to_owned(),
-                outcome: self.text()?.to_owned(),
-                address: self.option(Self::text)?.map(ToOwned::to_owned),
-            }),
+            AUDIT => Record::Audit(self.audit()?),
+            REVOKE => Record::Revoke(self.revocation()?),
+            UNREVOKE => Record::Unrevoke(self.revocation_id()?),
             _ => return Err(Damaged),
         })
     }
@@ -304,6 +358,57 @@ impl<'a> Source<'a> {
             devices: (0..self.reader.count(2)?).map(|_| self.device_id()).collect::<Result<_, Damaged>>()?,
             from: self.option(Self::text)?.map(Into::into),
             text: self.text()?.into(),
+        })
+    }
+    fn audit(&mut self) -> Result<AuditEntry, Damaged> {
+        let mut record = AuditRecord {
+            at: self.time()?,
+            subject: self.text()?.to_owned(),
+            issuer: None,
+            action: self.text()?.to_owned(),
+            object: self.text()?.to_owned(),
+            outcome: self.text()?.to_owned(),
+            address: self.option(Self::text)?.map(ToOwned::to_owned),
+        };
+        if self.format == FORMAT_1 {
+            return Ok(AuditEntry { record, link: None });
+        }
+        record.issuer = self.option(Self::text)?.map(ToOwned::to_owned);
+        Ok(AuditEntry { record, link: self.option(Self::link)? })
+    }
+
+    fn link(&mut self) -> Result<AuditLink, Damaged> {
+        Ok(AuditLink { seq: self.reader.unsigned()?, previous: self.hash()?, hash: self.hash()? })
+    }
+
+    fn hash(&mut self) -> Result<AuditHash, Damaged> {
+        let mut bytes = [0; 32];
+        for byte in &mut bytes {
+            *byte = self.reader.byte()?;
+        }
+        Ok(AuditHash(bytes))
+    }
+
+    fn revocation_id(&mut self) -> Result<RevocationId, Damaged> {
+        RevocationId::parse(self.text()?).map_err(|_invalid| Damaged)
+    }
+
+    fn revocation(&mut self) -> Result<Revocation, Damaged> {
+        Ok(Revocation {
+            id: self.revocation_id()?,
+            revoked: match self.reader.byte()? {
+                0 => Revoked::Token(self.text()?.into()),
+                1 => {
+                    Revoked::Subject { subject: self.text()?.into(), issued_before: self.option(Self::time)? }
+                }
+                2 => Revoked::IssuedBefore(self.time()?),
+                _ => return Err(Damaged),
+            },
+            issuer: self.option(Self::text)?.map(Into::into),
+            made_at: self.time()?,
+            until: self.option(Self::time)?,
+            made_by: self.text()?.into(),
+            reason: self.text()?.into(),
         })
     }
 }

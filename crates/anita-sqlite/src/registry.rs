@@ -1,9 +1,9 @@
-//! Everything that is not a fix: devices, states, events, rooms, the audit trail.
+//! Devices, states, events and rooms.
 
 use std::sync::Arc;
 
 use anita_model::{DeviceId, Fix, Position, RoomName, SiteName, SourceName, Timestamp};
-use anita_store::{AuditRecord, DeviceRecord, DeviceState, EventRecord, ROOMS_MAX, RoomRecord, millimetres};
+use anita_store::{DeviceRecord, DeviceState, EventRecord, ROOMS_MAX, RoomRecord, millimetres};
 use rusqlite::{Connection, Row, params};
 
 use crate::codec::Damaged;
@@ -11,7 +11,7 @@ use crate::fault::{Fault, sound};
 use crate::point::{Extras, Place, Point};
 use crate::words::{kind_of, kind_word, status_of, status_word};
 
-/// The room that an event or an entry takes beside its texts, bytes.
+/// The room that an event takes beside its texts, bytes.
 const OVERHEAD_BYTES: i64 = 64;
 
 pub(crate) fn save(db: &Connection, device: &DeviceRecord) -> Result<(), Fault> {
@@ -217,34 +217,4 @@ pub(crate) fn forget_rooms(db: &Connection) -> Result<(), Fault> {
                (SELECT ordinal FROM room ORDER BY ordinal DESC LIMIT 1 OFFSET ?1)";
     db.prepare_cached(sql)?.execute([ROOMS_MAX.cast_signed() as i64])?;
     Ok(())
-}
-
-/// Adds an entry. Says how many bytes it takes.
-pub(crate) fn add_audit(db: &Connection, entry: &AuditRecord) -> Result<i64, Fault> {
-    let AuditRecord { at, subject, action, object, outcome, address } = entry;
-    let sql = "INSERT INTO audit (at_us, subject, action, object, outcome, address)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    db.prepare_cached(sql)?.execute(params![at.as_micros(), subject, action, object, outcome, address])?;
-    let address = address.as_deref().unwrap_or_default();
-    let texts = [subject.as_str(), action, object, outcome, address];
-    Ok(texts.map(|text| text.len().cast_signed() as i64).iter().sum::<i64>() + OVERHEAD_BYTES)
-}
-
-/// The bytes of an entry, as [`add_audit`] says them.
-pub(crate) const AUDIT_BYTES: &str = "octet_length(subject) + octet_length(action) + octet_length(object)
-     + octet_length(outcome) + coalesce(octet_length(address), 0) + 64";
-
-/// The columns of an entry, in the order of [`audit`].
-pub(crate) const AUDIT_COLUMNS: &str = "ordinal, at_us, subject, action, object, outcome, address";
-
-pub(crate) fn audit(row: &Row<'_>) -> Result<(u64, AuditRecord), Fault> {
-    let entry = AuditRecord {
-        at: time(row.get(1)?)?,
-        subject: row.get(2)?,
-        action: row.get(3)?,
-        object: row.get(4)?,
-        outcome: row.get(5)?,
-        address: row.get(6)?,
-    };
-    Ok((row.get::<_, i64>(0)?.cast_unsigned(), entry))
 }

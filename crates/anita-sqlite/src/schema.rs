@@ -7,8 +7,11 @@ use anita_store::{OpenError, private_file};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 /// The steps from an empty file to the present schema, in order; `PRAGMA user_version` counts those taken.
-pub(crate) const STORE: &[&str] =
-    &[include_str!("schema/001_devices.sql"), include_str!("schema/002_history.sql")];
+pub(crate) const STORE: &[&str] = &[
+    include_str!("schema/001_devices.sql"),
+    include_str!("schema/002_history.sql"),
+    include_str!("schema/003_trail.sql"),
+];
 
 /// The same for a spool.
 pub(crate) const SPOOL: &[&str] = &[include_str!("schema/spool_001.sql")];

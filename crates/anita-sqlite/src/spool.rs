@@ -130,6 +130,32 @@ impl Spool {
         })
     }
 
+    /// Shows all records that wait, oldest first; groups that can't be read are left out. What is appended meanwhile is not
+    /// among them. Nothing is removed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn each(&self, mut see: impl FnMut(&Record)) -> Result<(), StoreError> {
+        let mut last = 0_i64;
+        let end = self.with(|inner| {
+            let sql = "SELECT coalesce(max(id), 0) FROM waiting";
+            Ok(inner.db.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0))?)
+        })?;
+        loop {
+            // One group at a time: others may use the spool in between.
+            let group = self.with(|inner| {
+                let sql = "SELECT id, body FROM waiting WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT 1";
+                let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
+                Ok(inner.db.prepare_cached(sql)?.query_row([last, end], row).optional()?)
+            })?;
+            let Some((id, body)) = group else { return Ok(()) };
+            last = id;
+            if let Ok(records) = records::read(&body) {
+                records.iter().for_each(&mut see);
+            }
+        }
+    }
+
     /// Removes a group; one that is not there is no error.
     ///
     /// # Errors

@@ -165,6 +165,10 @@ impl Store for SqliteStore {
         self.ask(read::usage)
     }
 
+    fn is_gone(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.pool.close();
         self.order(Request::Close)

@@ -6,10 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anita_model::{
-    DeviceId, DeviceKind, DeviceStatus, Fix, Position, RoomName, SiteName, SourceName, Timestamp,
+    DeviceId, DeviceKind, DeviceStatus, Fix, Position, Revocation, RevocationId, Revoked, RoomName, SiteName,
+    SourceName, Timestamp,
 };
 use anita_sqlite::{Spool, SpoolSettings};
-use anita_store::{AuditRecord, DeviceRecord, DeviceState, EventRecord, OpenError, Record, StoreError};
+use anita_store::{
+    AuditEntry, AuditHash, AuditLink, AuditRecord, DeviceRecord, DeviceState, EventRecord, OpenError, Record,
+    StoreError,
+};
 use proptest::prelude::*;
 
 fn place() -> (tempfile::TempDir, PathBuf) {
@@ -41,11 +45,52 @@ fn any_status() -> impl Strategy<Value = DeviceStatus> {
     prop::sample::select(vec![DeviceStatus::Connected, DeviceStatus::Stale, DeviceStatus::Disconnected])
 }
 
+fn any_time() -> impl Strategy<Value = Timestamp> + Clone {
+    (-5_000_000_000_000_000..5_000_000_000_000_000_i64).prop_map(|us| Timestamp::from_micros(us).unwrap())
+}
+
+/// An audit entry, or what is said of a revocation.
+fn any_word() -> impl Strategy<Value = Record> {
+    let time = any_time;
+    let hash = || any::<[u8; 32]>().prop_map(AuditHash);
+    let link =
+        (any::<u64>(), hash(), hash()).prop_map(|(seq, previous, hash)| AuditLink { seq, previous, hash });
+    let maybe = || prop::option::of(".{0,20}");
+    let audit = (time(), ".{0,20}", maybe(), ".{0,20}", ".{0,20}", maybe(), prop::option::of(link));
+    let revocation_id = || "[a-zA-Z0-9:]{1,9}".prop_map(|text| RevocationId::parse(&text).unwrap());
+    let revoked = prop_oneof![
+        ".{0,20}".prop_map(|text| Revoked::Token(text.into())),
+        (".{0,20}", prop::option::of(time()))
+            .prop_map(|(text, issued_before)| Revoked::Subject { subject: text.into(), issued_before }),
+        time().prop_map(Revoked::IssuedBefore),
+    ];
+    let revocation =
+        (revocation_id(), revoked, maybe(), time(), prop::option::of(time()), ".{0,20}", ".{0,20}");
+    prop_oneof![
+        audit.prop_map(|(at, subject, issuer, action, object, address, link)| {
+            let outcome = "done".to_owned();
+            let record = AuditRecord { at, subject, issuer, action, object, outcome, address };
+            Record::Audit(AuditEntry { record, link })
+        }),
+        revocation_id().prop_map(Record::Unrevoke),
+        revocation.prop_map(|(id, revoked, issuer, made_at, until, made_by, reason)| {
+            let (made_by, reason) = (made_by.into(), reason.into());
+            Record::Revoke(Revocation {
+                id,
+                revoked,
+                issuer: issuer.map(Into::into),
+                made_at,
+                until,
+                made_by,
+                reason,
+            })
+        }),
+    ]
+}
+
 fn any_record() -> impl Strategy<Value = Record> {
     let id = any_id();
-    let time = || {
-        (-5_000_000_000_000_000..5_000_000_000_000_000_i64).prop_map(|us| Timestamp::from_micros(us).unwrap())
-    };
+    let time = any_time;
     let number = || prop::option::of(-1e6..1e6);
     let position = || (-1e7..1e7, -1e7..1e7, -1e7..1e7).prop_map(|(x, y, z)| Position::new(x, y, z).unwrap());
     let site = || "[a-z]{1,5}".prop_map(|text| SiteName::parse(&text).unwrap());
@@ -75,7 +120,6 @@ fn any_record() -> impl Strategy<Value = Record> {
         prop::collection::vec(id.clone(), 0..4),
         (prop::option::of(".{0,20}"), ".{0,20}"),
     );
-    let audit = (time(), ".{0,20}", ".{0,20}", ".{0,20}", prop::option::of(".{0,20}"));
     prop_oneof![
         fix.prop_map(|fix| Record::Fix(Arc::new(fix))),
         device.prop_map(|(id, name, kind, site, mounted_at, floor)| {
@@ -103,9 +147,7 @@ fn any_record() -> impl Strategy<Value = Record> {
                 text: text.into(),
             })
         }),
-        audit.prop_map(|(at, subject, action, object, address)| {
-            Record::Audit(AuditRecord { at, subject, action, object, outcome: "done".to_owned(), address })
-        }),
+        any_word(),
     ]
 }
 
@@ -123,6 +165,9 @@ proptest! {
         drop(spool);
         let spool = Spool::open(&path, SpoolSettings::default()).unwrap();
         let is_fix = |record: &&Record| matches!(record, Record::Fix(_));
+        let mut seen = Vec::new();
+        spool.each(|record| seen.push(record.clone())).unwrap();
+        prop_assert_eq!(seen, groups.concat());
         prop_assert_eq!(spool.fixes(), groups.iter().flatten().filter(is_fix).count() as u64);
         for group in &groups {
             let (id, records) = spool.first().unwrap().unwrap();
@@ -188,4 +233,26 @@ fn a_spool_of_a_newer_program_is_refused() {
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
     let refused = Spool::open(&path, SpoolSettings::default());
     assert!(matches!(refused, Err(OpenError::Newer { found: 9, known: 1, .. })), "{refused:?}");
+}
+
+/// What a server of the version before spooled is brought over by this one.
+#[test]
+fn groups_of_the_first_format_are_read() {
+    let (_folder, path) = place();
+    let spool = Spool::open(&path, SpoolSettings::default()).unwrap();
+    // Format 1, no texts, one record: an audit entry at 0 µs by `a`, who did `b` with `c`: `d`, from nowhere.
+    let body = [1, 0, 1, 5, 0, 1, b'a', 1, b'b', 1, b'c', 1, b'd', 0];
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute("INSERT INTO waiting (fixes, body) VALUES (0, ?1)", [&body[..]]).unwrap();
+    let record = AuditRecord {
+        at: Timestamp::UNIX_EPOCH,
+        subject: "a".to_owned(),
+        issuer: None,
+        action: "b".to_owned(),
+        object: "c".to_owned(),
+        outcome: "d".to_owned(),
+        address: None,
+    };
+    let expected = vec![Record::Audit(AuditEntry { record, link: None })];
+    assert_eq!(spool.first().unwrap(), Some((1, expected)));
 }

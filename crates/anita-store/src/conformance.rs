@@ -20,6 +20,7 @@ mod moments;
 mod random;
 mod registry;
 mod retention;
+mod trail;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub use moments::*;
 pub use random::*;
 pub use registry::*;
 pub use retention::*;
+pub use trail::*;
 
 use crate::port::{BoxFuture, Store};
 
@@ -112,6 +114,11 @@ macro_rules! store_conformance {
             rooms_come_back_with_the_tail_of_their_epoch
             numbering_goes_on_when_events_are_deleted
             the_audit_trail_is_read_in_pages
+            the_audit_chain_comes_back_as_it_was_kept
+            the_last_entry_of_the_chain_stays_whatever_its_age
+            hashes_come_back_in_every_bit
+            revocations_are_kept_until_they_are_taken_back
+            revocations_go_when_their_tokens_have_run_out
             the_same_commit_twice_is_harmless
             a_commit_is_kept_whole_or_not_at_all
             the_order_inside_a_commit_counts

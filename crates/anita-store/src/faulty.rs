@@ -66,7 +66,8 @@ impl Store for FaultyStore {
         self.commits.lock().push(records.len());
         let mood = self.moods.lock().pop_front();
         Box::pin(async move {
-            let is_bad = |record: &Record| matches!(record, Record::Audit(entry) if entry.action == "bad");
+            let is_bad =
+                |record: &Record| matches!(record, Record::Audit(entry) if entry.record.action == "bad");
             match mood {
                 Some(Mood::Away) => return Err(StoreError::Unavailable(cause())),
                 Some(Mood::Full) => return Err(StoreError::Full(cause())),

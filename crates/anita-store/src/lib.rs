@@ -4,6 +4,7 @@
 //! caller after it. What is asked goes to the [`Store`] itself. Backends are crates of their own, and pass the suite in
 //! `conformance` (a feature, for their tests).
 
+pub mod audit;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 #[cfg(any(test, feature = "conformance"))]
@@ -16,6 +17,7 @@ mod retention;
 mod told;
 mod writer;
 
+pub use audit::{AuditEntry, AuditHash, AuditHead, AuditLink, AuditRecord};
 pub use memory::MemoryStore;
 pub use port::{BoxFuture, Cause, Condition, OpenError, Store, StoreError};
 pub use query::{
@@ -23,9 +25,8 @@ pub use query::{
     NewestQuery, Order, Window, WindowQuery,
 };
 pub use record::{
-    AuditRecord, DeviceRecord, DeviceState, EventRecord, FixKey, ROOMS_MAX, Record, Remembered, RoomRecord,
-    millimetres,
+    DeviceRecord, DeviceState, EventRecord, FixKey, ROOMS_MAX, Record, Remembered, RoomRecord, millimetres,
 };
 pub use retention::{Amount, KindLimits, Retention, Thinning, Tidied, Usage, thinned};
-pub use told::{Told, private_file};
+pub use told::{Begun, Told, private_file};
 pub use writer::{Health, State, Ticket, Writer, WriterSettings};

@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use anita_model::{DeviceId, Fix, RoomName, Timestamp};
+use anita_model::{DeviceId, Fix, Revocation, RevocationId, RoomName, Timestamp};
 use parking_lot::Mutex;
 
+use crate::audit::{AuditEntry, AuditHead, AuditRecord};
 use crate::port::{BoxFuture, Store, StoreError};
 use crate::query::{
     AuditPage, AuditQuery, Cursor, EventPage, EventQuery, HistoryPage, HistoryQuery, NewestQuery, Order,
     Window, WindowQuery,
 };
-use crate::record::{
-    AuditRecord, DeviceRecord, DeviceState, EventRecord, FixKey, Record, Remembered, RoomRecord,
-};
+use crate::record::{DeviceRecord, DeviceState, EventRecord, FixKey, Record, Remembered, RoomRecord};
 use crate::retention::{Amount, KindLimits, Retention, Tidied, Usage, thinned};
 
 /// The fixes of one device in their order.
@@ -41,9 +40,11 @@ struct Kept {
     rooms: BTreeMap<RoomName, (u64, Arc<str>, u64)>,
     events: BTreeMap<u64, EventRecord>,
     event_bytes: u64,
-    audit: BTreeMap<u64, AuditRecord>,
+    audit: BTreeMap<u64, AuditEntry>,
     audit_bytes: u64,
     audit_last: u64,
+    audit_head: Option<AuditHead>,
+    revocations: BTreeMap<RevocationId, Revocation>,
 }
 
 impl MemoryStore {
@@ -66,18 +67,20 @@ impl MemoryStore {
                     kept.states.insert(state.id.clone(), state.clone());
                 }
                 Record::Event(event) => kept.keep_event(event),
-                Record::Audit(entry) => {
-                    kept.audit_last += 1;
-                    let ordinal = kept.audit_last;
-                    kept.audit_bytes += bytes_of(entry);
-                    kept.audit.insert(ordinal, entry.clone());
+                Record::Audit(entry) => kept.keep_audit(entry),
+                Record::Revoke(revocation) => {
+                    let known = kept.revocations.entry(revocation.id.clone());
+                    known.or_insert_with(|| revocation.clone());
+                }
+                Record::Unrevoke(id) => {
+                    kept.revocations.remove(id);
                 }
             }
         }
         while kept.events.len() > self.events_max {
             kept.pop_event();
         }
-        while kept.audit.len() > self.events_max {
+        while kept.audit.len() > self.events_max.max(1) {
             kept.pop_audit();
         }
     }
@@ -98,11 +101,10 @@ impl MemoryStore {
 }
 
 /// The room that an entry takes, bytes.
-fn bytes_of(entry: &AuditRecord) -> u64 {
-    let AuditRecord { at: _, subject, action, object, outcome, address } = entry;
-    let address = address.as_deref().unwrap_or_default();
-    [subject, action, object, outcome].map(|text| text.len() as u64).iter().sum::<u64>()
-        + address.len() as u64
+fn bytes_of(entry: &AuditEntry) -> u64 {
+    let AuditRecord { at: _, subject, issuer, action, object, outcome, address } = &entry.record;
+    let (issuer, address) = (issuer.as_deref().unwrap_or_default(), address.as_deref().unwrap_or_default());
+    [subject, action, object, outcome, issuer, address].map(|text| text.len() as u64).iter().sum()
 }
 
 impl Kept {
@@ -125,13 +127,26 @@ impl Kept {
         }
     }
 
+    fn keep_audit(&mut self, entry: &AuditEntry) {
+        if let Some(link) = entry.link {
+            // Numbers only grow: one that is not larger is there already, or was.
+            if self.audit_head.is_some_and(|head| link.seq <= head.seq) {
+                return;
+            }
+            self.audit_head = Some(link.head());
+        }
+        self.audit_last += 1;
+        self.audit_bytes += bytes_of(entry);
+        self.audit.insert(self.audit_last, entry.clone());
+    }
+
     fn pop_event(&mut self) -> Option<EventRecord> {
         let (_ordinal, event) = self.events.pop_first()?;
         self.event_bytes -= event.text.len() as u64;
         Some(event)
     }
 
-    fn pop_audit(&mut self) -> Option<AuditRecord> {
+    fn pop_audit(&mut self) -> Option<AuditEntry> {
         let (_ordinal, entry) = self.audit.pop_first()?;
         self.audit_bytes -= bytes_of(&entry);
         Some(entry)
@@ -155,7 +170,11 @@ impl Kept {
             let Some(newest) = track.values().next_back() else { continue };
             states.entry(id.clone()).or_insert_with(|| DeviceState::of_fix(newest)).heard(newest);
         }
+        let mut revocations: Vec<Revocation> = self.revocations.values().cloned().collect();
+        revocations.sort_by(|a, b| (a.made_at, &a.id).cmp(&(b.made_at, &b.id)));
         Remembered {
+            revocations,
+            audit_head: self.audit_head,
             devices: self.devices.values().cloned().collect(),
             states: states.into_values().collect(),
             rooms: rooms.collect(),
@@ -250,11 +269,14 @@ impl Kept {
         {
             tidied.events_removed += u64::from(self.pop_event().is_some());
         }
-        while is_old(self.audit.first_key_value().map(|(_, it)| it.at), too_old(retention.audit))
-            || is_over(self.audit_bytes, retention.audit)
+        // The newest stays: the chain goes on after it.
+        while self.audit.len() > 1
+            && (is_old(self.audit.first_key_value().map(|(_, it)| it.record.at), too_old(retention.audit))
+                || is_over(self.audit_bytes, retention.audit))
         {
             tidied.audit_removed += u64::from(self.pop_audit().is_some());
         }
+        self.revocations.retain(|_id, revocation| revocation.until.is_none_or(|until| until > now));
         tidied
     }
 }
@@ -303,14 +325,21 @@ impl Store for MemoryStore {
 
     fn audit(&self, query: AuditQuery) -> BoxFuture<'_, Result<AuditPage, StoreError>> {
         let kept = self.kept.lock();
-        let is_asked = |(_ordinal, entry): &(&u64, &AuditRecord)| {
-            query.subject.as_ref().is_none_or(|subject| *subject == entry.subject)
-                && query.start.is_none_or(|start| entry.at >= start)
-                && query.end.is_none_or(|end| entry.at <= end)
+        let is_asked = |(_ordinal, entry): &(&u64, &AuditEntry)| {
+            let record = &entry.record;
+            query.subject.as_ref().is_none_or(|subject| *subject == record.subject)
+                && query.action.as_ref().is_none_or(|action| *action == record.action)
+                && query.start.is_none_or(|start| record.at >= start)
+                && query.end.is_none_or(|end| record.at <= end)
         };
-        let before = kept.audit.range(..query.after.unwrap_or(u64::MAX)).rev();
-        let found = before.filter(is_asked).take(query.limit + 1);
-        let mut entries: Vec<(u64, AuditRecord)> = found.map(|(&it, entry)| (it, entry.clone())).collect();
+        let take = |entries: &mut dyn Iterator<Item = (&u64, &AuditEntry)>| -> Vec<(u64, AuditEntry)> {
+            let found = entries.filter(is_asked).take(query.limit + 1);
+            found.map(|(&ordinal, entry)| (ordinal, entry.clone())).collect()
+        };
+        let mut entries = match query.order {
+            Order::NewestFirst => take(&mut kept.audit.range(..query.after.unwrap_or(u64::MAX)).rev()),
+            Order::OldestFirst => take(&mut kept.audit.range(query.after.map_or(0, |after| after + 1)..)),
+        };
         let has_more = entries.len() > query.limit;
         entries.truncate(query.limit);
         let next = entries.last().map(|(ordinal, _entry)| *ordinal).filter(|_last| has_more);

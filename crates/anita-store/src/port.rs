@@ -146,6 +146,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         Condition::Well
     }
 
+    /// Whether it ended by a fault of its own, and will not come back.
+    fn is_gone(&self) -> bool {
+        false
+    }
+
     /// Ends it in good order: what was committed is where it belongs. Nothing is asked after it.
     ///
     /// # Errors

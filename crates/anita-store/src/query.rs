@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anita_model::{DeviceId, Fix, RoomName, Timestamp};
 
-use crate::record::{AuditRecord, EventRecord, FixKey};
+use crate::audit::AuditEntry;
+use crate::record::{EventRecord, FixKey};
 
 /// A place in a device's history: what `next` and `after` carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -158,26 +159,30 @@ pub struct EventPage {
     pub next: Option<u64>,
 }
 
-/// What is asked of the audit trail, newest first.
+/// What is asked of the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditQuery {
     /// Of this subject only.
     pub subject: Option<String>,
+    /// Of this action only.
+    pub action: Option<String>,
     /// Not before this.
     pub start: Option<Timestamp>,
     /// Not after this.
     pub end: Option<Timestamp>,
     /// How many at most; at least 1.
     pub limit: usize,
-    /// Only those with a smaller ordinal.
+    /// In which order: the newest first where nothing else is said.
+    pub order: Order,
+    /// Only those that come after this ordinal in the order.
     pub after: Option<u64>,
 }
 
-/// A page of the audit trail, newest first.
+/// A page of the audit trail, in the order that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditPage {
     /// The entries with their ordinals, which count up.
-    pub entries: Vec<(u64, AuditRecord)>,
+    pub entries: Vec<(u64, AuditEntry)>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<u64>,
 }

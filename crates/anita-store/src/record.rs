@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use anita_model::{DeviceId, DeviceKind, DeviceStatus, Fix, Position, RoomName, SiteName, Timestamp};
+use anita_model::{
+    DeviceId, DeviceKind, DeviceStatus, Fix, Position, Revocation, RevocationId, RoomName, SiteName,
+    Timestamp,
+};
+
+use crate::audit::{AuditEntry, AuditHead};
 
 /// What the registry remembers of a device.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,23 +90,6 @@ pub struct EventRecord {
     pub text: Arc<str>,
 }
 
-/// Who did or tried what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditRecord {
-    /// When.
-    pub at: Timestamp,
-    /// Who; empty for nobody who is known.
-    pub subject: String,
-    /// What: a short word or two, such as `remove device`.
-    pub action: String,
-    /// What it was about: a device, a connection, a permission; empty for nothing in particular.
-    pub object: String,
-    /// `done`, `begun`, `forbidden` or `refused`.
-    pub outcome: String,
-    /// From where, if that is known.
-    pub address: Option<String>,
-}
-
 /// One thing to keep.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
@@ -115,8 +103,12 @@ pub enum Record {
     State(DeviceState),
     /// A numbered message. One with the same ordinal changes nothing.
     Event(EventRecord),
-    /// Who did what.
-    Audit(AuditRecord),
+    /// Who did what. One with the same number of the chain changes nothing.
+    Audit(AuditEntry),
+    /// Tokens are not accepted any more. One with the same id changes nothing.
+    Revoke(Revocation),
+    /// They are again. One that is not there is no error.
+    Unrevoke(RevocationId),
 }
 
 /// What makes a fix the same as another one of its device, and its place among those: by time, then by the source's own
@@ -190,6 +182,10 @@ pub struct Remembered {
     /// The rooms that ever had a message, in the order of their names. They know where their numbering is also when all
     /// their messages are gone.
     pub rooms: Vec<RoomRecord>,
+    /// Which tokens are not accepted any more, in the order in which that was said, and of the ids where that is the same.
+    pub revocations: Vec<Revocation>,
+    /// The end of the audit chain; `None` while there is none.
+    pub audit_head: Option<AuditHead>,
     /// The ordinal of the last event, whether it is still kept or not; 0 if there was none.
     pub last_ordinal: u64,
 }

@@ -4,6 +4,9 @@
 //! was told. Where the two differ, clients are told of a gap; where they don't, numbering just goes on. A number is
 //! written before its event is told, with one system call and without waiting for the disk: that is enough for the end
 //! of a process. After the end of the machine (another boot) the file may be behind, and says so.
+//!
+//! Numbers that were lost so are noted here for good: a room in which nothing was said since then would give them again
+//! after the next start, because the store knows nothing of them.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -24,6 +27,55 @@ const CLOSED: u8 = 1;
 
 /// How far ahead numbering goes on when nobody knows what was told: more than any server tells between two commits.
 const FAR_AHEAD: u64 = 1_000_000;
+
+/// How many losses are noted; more become one with the oldest, for which a room may skip too much.
+const LOSSES_MAX: usize = 64;
+
+/// Numbers that may have been told and are not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Loss {
+    /// The ordinal of the last event before them that is kept.
+    after: u64,
+    count: u64,
+}
+
+/// Where numbering goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Begun {
+    /// The ordinal up to which events may have been told.
+    pub told: u64,
+    losses: Vec<Loss>,
+}
+
+impl Begun {
+    /// After events that are kept up to the ordinal `kept`, and may have been told up to `told`.
+    pub fn after(kept: u64, told: u64) -> Self {
+        let mut begun = Self { told, losses: Vec::new() };
+        begun.lose(kept);
+        begun
+    }
+
+    /// How many numbers of a room may have been told and are lost, when `last` is the ordinal of the last of its events
+    /// that is kept; 0 if there is none.
+    pub fn skipped(&self, last: u64) -> u64 {
+        let lost_since = self.losses.iter().filter(|loss| loss.after >= last);
+        lost_since.fold(0, |sum, loss| sum.saturating_add(loss.count))
+    }
+
+    /// Takes note that everything after `kept` is lost.
+    fn lose(&mut self, kept: u64) {
+        self.losses.retain(|loss| loss.after < kept);
+        if self.told > kept {
+            self.losses.push(Loss { after: kept, count: self.told - kept });
+        }
+        while self.losses.len() > LOSSES_MAX {
+            let oldest = self.losses.remove(0);
+            if let Some(next) = self.losses.first_mut() {
+                next.count = next.count.saturating_add(oldest.count);
+            }
+        }
+    }
+}
 
 /// The file that says how far events were told. While it is open, no other server may open it.
 #[derive(Debug)]
@@ -51,16 +103,19 @@ impl Told {
     ///
     /// # Errors
     /// When the file can't be read or written.
-    pub fn begin(&self, kept: u64) -> io::Result<u64> {
+    pub fn begin(&self, kept: u64) -> io::Result<Begun> {
         let mut bytes = Vec::new();
         {
             let mut file = self.file.lock();
             file.seek(SeekFrom::Start(0))?;
             file.read_to_end(&mut bytes)?;
         }
-        let told = told(&bytes, &boot_id(), kept);
-        self.write(told, OPEN)?;
-        Ok(told)
+        let (fixed, losses) = bytes.split_at_checked(LENGTH_BYTES).unwrap_or((&bytes, &[]));
+        let mut begun = Begun { told: told(fixed, &boot_id(), kept), losses: losses_of(losses) };
+        begun.lose(kept);
+        self.write(begun.told, OPEN)?;
+        self.write_losses(&begun.losses)?;
+        Ok(begun)
     }
 
     /// Notes that the event with this ordinal is about to be told.
@@ -88,6 +143,26 @@ impl Told {
         bytes.extend_from_slice(&boot_id());
         file.write_all(&bytes)
     }
+
+    fn write_losses(&self, losses: &[Loss]) -> io::Result<()> {
+        let numbers = losses.iter().flat_map(|loss| [loss.after, loss.count]);
+        let bytes: Vec<u8> = numbers.flat_map(u64::to_le_bytes).collect();
+        let mut file = self.file.lock();
+        file.set_len((LENGTH_BYTES + bytes.len()) as u64)?;
+        file.seek(SeekFrom::Start(LENGTH_BYTES as u64))?;
+        file.write_all(&bytes)
+    }
+}
+
+/// The losses that the end of the file notes.
+fn losses_of(bytes: &[u8]) -> Vec<Loss> {
+    let (pairs, _rest) = bytes.as_chunks::<16>();
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte));
+    let loss = |pair: &[u8; 16]| {
+        let (after, count) = pair.split_at(8);
+        Loss { after: number(after), count: number(count) }
+    };
+    pairs.iter().map(loss).collect()
 }
 
 /// Opens a file for reading and writing, or makes it; one that is made is nobody else's to read.
@@ -133,17 +208,52 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("told");
         let file = Told::open(&path).unwrap();
-        assert_eq!(file.begin(0).unwrap(), 0);
+        assert_eq!(file.begin(0).unwrap(), Begun::after(0, 0));
         file.note(7);
         assert!(matches!(Told::open(&path), Err(OpenError::InUse { .. })));
         drop(file);
         let file = Told::open(&path).unwrap();
-        assert_eq!(file.begin(5).unwrap(), 7, "the process crashed");
+        assert_eq!(file.begin(5).unwrap().told, 7, "the process crashed");
         file.close(7);
         drop(file);
-        assert_eq!(Told::open(&path).unwrap().begin(7).unwrap(), 7);
+        assert_eq!(Told::open(&path).unwrap().begin(7).unwrap().told, 7);
         // A store that was restored from a copy, or came from elsewhere, may be ahead.
-        assert_eq!(Told::open(&path).unwrap().begin(9).unwrap(), 9);
+        assert_eq!(Told::open(&path).unwrap().begin(9).unwrap().told, 9);
+    }
+
+    /// Once, a loss was known only to the start after it: a room in which nothing was said until the next one began with
+    /// the lost numbers again.
+    #[test]
+    fn what_was_lost_is_known_at_every_start_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("told");
+        let start = |kept| Told::open(&path).unwrap().begin(kept).unwrap();
+        let file = Told::open(&path).unwrap();
+        file.begin(0).unwrap();
+        file.note(9);
+        drop(file);
+        let begun = start(5);
+        assert_eq!((begun.skipped(5), begun.skipped(3), begun.skipped(6)), (4, 4, 0));
+        // Another room said something after it.
+        let told = begun.told + 1;
+        Told::open(&path).unwrap().note(told);
+        for _start in 0..3 {
+            let begun = start(told);
+            assert_eq!((begun.told, begun.skipped(5), begun.skipped(told)), (told, 4, 0));
+        }
+        // A store that was put back to before it has lost all of that once.
+        assert_eq!(start(2).skipped(2), told - 2);
+    }
+
+    #[test]
+    fn losses_without_end_take_no_more_room_and_skip_too_much_rather_than_too_little() {
+        let mut begun = Begun::after(0, 0);
+        for start in 1..=100 {
+            begun.told = start * 10;
+            begun.lose(start * 10 - 1);
+        }
+        assert_eq!(begun.losses.len(), LOSSES_MAX);
+        assert_eq!((begun.skipped(0), begun.skipped(999), begun.skipped(1_000)), (100, 1, 0));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod backlog;
 mod group;
 mod health;
+mod settings;
 mod ticket;
 
 use std::sync::Arc;
@@ -16,10 +17,11 @@ use std::time::Duration;
 
 use anita_model::Fix;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::audit::{AuditHead, AuditLink};
 use crate::memory::MemoryStore;
 use crate::port::{Condition, Store, StoreError};
 use crate::record::Record;
@@ -27,49 +29,16 @@ use crate::writer::backlog::Backlog;
 use crate::writer::group::{Entry, Hand, Slip, joined, owned};
 
 pub use health::{Health, State};
+pub use settings::WriterSettings;
 pub use ticket::Ticket;
-
-/// How a writer works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WriterSettings {
-    /// How long fixes are gathered while there are many. What comes after a pause is committed at once.
-    pub commit_every: Duration,
-    /// How many fixes may wait; more are refused.
-    pub waiting_fixes_max: usize,
-    /// How many events and audit entries may wait while the store is away; the oldest go first. Of the registry and of
-    /// states only the last of each device waits.
-    pub backlog_max: usize,
-    /// How long the store is left alone after it failed; also what refused callers are told to wait.
-    pub retry_after: Duration,
-    /// A commit that takes longer than this makes the store count as slow.
-    pub slow_after: Duration,
-}
-
-impl WriterSettings {
-    /// How many entrusted records may wait for the next commit; more go to the backlog, where only the last word on each
-    /// device stays. Far more than come during a commit that does not hang.
-    fn entrusted_max(&self) -> usize {
-        self.backlog_max.saturating_mul(4).max(1_000)
-    }
-}
-
-impl Default for WriterSettings {
-    fn default() -> Self {
-        Self {
-            commit_every: Duration::from_millis(20),
-            waiting_fixes_max: 262_144,
-            backlog_max: 100_000,
-            retry_after: Duration::from_secs(1),
-            slow_after: Duration::from_secs(2),
-        }
-    }
-}
 
 /// The way into a store. Cheap to share by reference; ends with [`Writer::close`].
 #[derive(Debug)]
 pub struct Writer {
     settings: WriterSettings,
     way: Way,
+    /// The last entry of the audit chain that was kept.
+    audit_kept: Arc<watch::Sender<Option<AuditHead>>>,
 }
 
 #[derive(Debug)]
@@ -88,6 +57,7 @@ struct Shared {
     settings: WriterSettings,
     waiting: Mutex<Waiting>,
     bell: Notify,
+    audit_kept: Arc<watch::Sender<Option<AuditHead>>>,
 }
 
 #[derive(Debug)]
@@ -112,7 +82,7 @@ struct Waiting {
 impl Writer {
     /// Into memory: what is handed in is kept at once.
     pub fn immediate(store: Arc<MemoryStore>) -> Self {
-        Self { settings: WriterSettings::default(), way: Way::Immediate(store) }
+        Self { settings: WriterSettings::default(), way: Way::Immediate(store), audit_kept: Arc::default() }
     }
 
     /// Into a store, in groups. Starts a task of the present runtime.
@@ -130,9 +100,16 @@ impl Writer {
             kept_fixes: 0,
             commit_time: Duration::ZERO,
         };
-        let shared = Arc::new(Shared { store, settings, waiting: Mutex::new(waiting), bell: Notify::new() });
+        let audit_kept = Arc::<watch::Sender<_>>::default();
+        let shared = Arc::new(Shared {
+            store,
+            settings,
+            waiting: Mutex::new(waiting),
+            bell: Notify::new(),
+            audit_kept: Arc::clone(&audit_kept),
+        });
         let task = tokio::spawn(write(Arc::clone(&shared)));
-        Self { settings, way: Way::Grouped { shared, task: Mutex::new(Some(task)) } }
+        Self { settings, way: Way::Grouped { shared, task: Mutex::new(Some(task)) }, audit_kept }
     }
 
     /// How long a caller whose fixes were refused should wait.
@@ -158,9 +135,24 @@ impl Writer {
         match &self.way {
             Way::Immediate(store) => {
                 store.keep(&records);
+                note_audit(&self.audit_kept, &records);
                 Ticket::done(Ok(()))
             }
             Way::Grouped { shared, .. } => shared.entrust(records),
+        }
+    }
+
+    /// How far the audit chain is kept: its last entry that the store has. `None` until one was kept.
+    pub fn audit_kept(&self) -> watch::Receiver<Option<AuditHead>> {
+        self.audit_kept.subscribe()
+    }
+
+    /// The numbers of audit entries that were given up since this was asked last: `(first, last)`. Now and then entries
+    /// between two stretches of them count as given up that were not.
+    pub fn take_lost_audit(&self) -> Vec<(u64, u64)> {
+        match &self.way {
+            Way::Immediate(_store) => Vec::new(),
+            Way::Grouped { shared, .. } => shared.waiting.lock().backlog.take_lost(),
         }
     }
 
@@ -169,6 +161,16 @@ impl Writer {
         match &self.way {
             Way::Immediate(_store) => Health::default(),
             Way::Grouped { shared, .. } => shared.health(),
+        }
+    }
+
+    /// Whether it still keeps what it is given: neither its task nor the store behind it has ended by a fault.
+    pub fn is_alive(&self) -> bool {
+        match &self.way {
+            Way::Immediate(_store) => true,
+            Way::Grouped { shared, task } => {
+                !shared.store.is_gone() && task.lock().as_ref().is_none_or(|task| !task.is_finished())
+            }
         }
     }
 
@@ -328,6 +330,7 @@ impl Shared {
         let result = self.store.commit(Arc::clone(&records)).await;
         let result = match result {
             Ok(()) => {
+                note_audit(&self.audit_kept, &records);
                 self.settle(slips, Vec::new(), &Ok(()));
                 Ok(())
             }
@@ -382,9 +385,14 @@ impl Shared {
                 let part = Arc::new(part);
                 if away.is_ok() {
                     match self.store.commit(Arc::clone(&part)).await {
-                        Ok(()) => continue,
+                        Ok(()) => {
+                            note_audit(&self.audit_kept, &part);
+                            continue;
+                        }
                         Err(StoreError::Invalid(cause)) => {
                             tracing::error!(%cause, records = ?part, "what the store cannot hold is given up");
+                            let seqs = part.iter().filter_map(audit_link).map(|link| link.seq);
+                            seqs.for_each(|seq| self.waiting.lock().backlog.lose(seq));
                             if slip.hand == Hand::Offered {
                                 result = Err(StoreError::Invalid(cause));
                             }
@@ -450,6 +458,17 @@ impl Waiting {
             self.answer(slip, &Err(error.clone()));
         }
     }
+}
+
+/// Notes how far the audit chain is kept with these records.
+fn note_audit(kept: &watch::Sender<Option<AuditHead>>, records: &[Record]) {
+    if let Some(link) = records.iter().rev().find_map(audit_link) {
+        kept.send_replace(Some(link.head()));
+    }
+}
+
+fn audit_link(record: &Record) -> Option<AuditLink> {
+    if let Record::Audit(entry) = record { entry.link } else { None }
 }
 
 /// The task.

@@ -219,20 +219,21 @@ impl World {
             if !device.clock.goes(&fix) {
                 fix.taken_at = fix.received_at;
             }
-            if fix.taken_at < live.taken_at {
-                return Ok(Outcome::Late(Arc::new(fix)));
-            }
-            // Brought again after it was not acknowledged, by a source that stamps it with its arrival.
-            let numbered = Numbered::of(&fix);
-            let known = numbered.and_then(|it| device.numbered.iter().find(|known| known.is_again(&it)));
-            if let Some(known) = known.filter(|_known| fix.source == live.source) {
+        }
+        if let Some(numbered) = Numbered::of(&fix) {
+            // Brought again after it was not acknowledged, by a source that stamps it with its arrival: that is asked first,
+            // or it would be another one whenever our clock was set back meanwhile.
+            let known = device.numbered.iter().find(|known| known.is_again(&numbered));
+            let is_same_source = device.live.as_ref().is_some_and(|live| live.source == fix.source);
+            if let Some(known) = known.filter(|_known| is_same_source) {
                 let known = Fix { taken_at: known.taken_at, received_at: known.taken_at, ..fix };
                 return Ok(Outcome::Duplicate(Arc::new(known)));
             }
-        }
-        if let Some(numbered) = Numbered::of(&fix) {
             device.numbered.truncate(NUMBERED_MAX - 1);
             device.numbered.push_front(numbered);
+        }
+        if live.is_some_and(|live| fix.taken_at < live.taken_at) {
+            return Ok(Outcome::Late(Arc::new(fix)));
         }
         if fix.battery_percent.is_some() {
             device.battery_percent = fix.battery_percent;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anita_metrics::{KindLabels, Metrics, StateLabels};
 use anita_model::{Fix, Timestamp};
 use anita_store::{
-    AuditPage, AuditQuery, AuditRecord, BoxFuture, EventPage, EventQuery, Health, HistoryPage, HistoryQuery,
-    NewestQuery, Order, Record, Retention, State, Store, StoreError, Ticket, Window, WindowQuery,
+    AuditPage, AuditQuery, BoxFuture, EventPage, EventQuery, Health, HistoryPage, HistoryQuery, NewestQuery,
+    Order, Record, Retention, State, Store, StoreError, Ticket, Window, WindowQuery,
 };
 
 use anita_world::{NUMBERED_MAX, World};
@@ -135,6 +135,12 @@ impl Hub {
         }
     }
 
+    /// Whether what is given to the store is still kept, now or when it is well again: no part on the way has ended by a
+    /// fault.
+    pub fn is_keeping(&self) -> bool {
+        self.writer.is_alive()
+    }
+
     /// How the way into the store is.
     pub fn store_health(&self) -> Health {
         self.writer.health()
@@ -145,17 +151,12 @@ impl Hub {
         self.durability
     }
 
-    /// Keeps what somebody did or tried.
-    pub fn audit(&self, entry: AuditRecord) {
-        let AuditRecord { at: _, subject, action, object, outcome, address } = &entry;
-        tracing::info!(target: "anita::audit", subject, action, object, outcome, address, "audit");
-        drop(self.writer.entrust(vec![Record::Audit(entry)]));
-    }
-
     /// Saves what is not saved yet, and ends the store in good order. Nothing is reported or told afterwards.
     pub async fn close(&self) {
         self.save_states();
+        self.end_trail();
         self.writer.close().await;
+        self.close_trail().await;
         if self.writer.health().backlog == 0 {
             self.rooms.close();
         }
@@ -219,6 +220,7 @@ impl Hub {
         }
         metrics.store_waiting_fixes.set(gauge(health.waiting_fixes as u64));
         metrics.store_backlog.set(gauge(health.backlog as u64));
+        metrics.audit_last_seq.set(gauge(self.audit_kept.borrow().map_or(0, |head| head.seq)));
         metrics.store_spooled_fixes.set(gauge(health.spooled_fixes));
         for (counter, count) in [
             (&metrics.store_given_up, health.given_up),

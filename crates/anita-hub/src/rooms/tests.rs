@@ -18,7 +18,16 @@ fn remembering(limits: RoomLimits, records: Vec<RoomRecord>, skipped: u64) -> (R
     let store = Arc::new(MemoryStore::new(10, 10, 1_000));
     let writer = Arc::new(Writer::immediate(Arc::clone(&store)));
     let kept = records.iter().flat_map(|room| &room.events).map(|event| event.ordinal).max().unwrap_or(0);
-    (Rooms::new(limits, records, skipped, EventLog::new(writer, None, kept + skipped), now(0)), store)
+    (
+        Rooms::new(
+            limits,
+            records,
+            &Begun::after(kept, kept + skipped),
+            EventLog::new(writer, None, kept + skipped),
+            now(0),
+        ),
+        store,
+    )
 }
 
 fn peer() -> Arc<Peer> {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anita_model::{DeviceId, Fix, Position, SiteName, SourceName, Timestamp};
-use anita_postgres::{PostgresSettings, PostgresStore};
-use anita_store::{HistoryQuery, OpenError, Order, Record, Store, StoreError};
+use anita_postgres::{AuditReader, PostgresSettings, PostgresStore};
+use anita_store::audit::Chain;
+use anita_store::{AuditQuery, HistoryQuery, OpenError, Order, Record, Store, StoreError};
 
 use crate::cluster::{connect, execute};
 use crate::database::database;
@@ -73,7 +74,39 @@ async fn a_newer_schema_is_refused_with_the_way_out() {
     store.close().await.unwrap();
     execute(&database.url, "INSERT INTO schema_version (version, first_day) VALUES (99, 0)").await;
     let error = PostgresStore::open(&database.url, PostgresSettings::default()).await.unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 2, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_audit_trail_of_the_first_version_stays_and_a_chain_begins_after_it() {
+    let Some(database) = database().await else { return };
+    let store = PostgresStore::open(&database.url, PostgresSettings::default()).await.unwrap();
+    store.close().await.unwrap();
+    let back = "DROP TABLE revocation;
+        ALTER TABLE audit DROP COLUMN issuer, DROP COLUMN seq, DROP COLUMN previous, DROP COLUMN hash;
+        DELETE FROM schema_version WHERE version = 2;
+        INSERT INTO audit (at, subject, action, object, outcome) VALUES (now(), 'alice', 'act', '', 'done');
+        UPDATE kept SET count = 1, bytes = 200 WHERE kind = 'audit'";
+    for step in back.split(';') {
+        execute(&database.url, step).await;
+    }
+    let error = AuditReader::open(&database.url).await.unwrap_err();
+    assert!(told(&error).contains("not a chain yet"), "{error}");
+    let store = PostgresStore::open(&database.url, PostgresSettings::default()).await.unwrap();
+    let remembered = store.load(1).await.unwrap();
+    assert_eq!((remembered.audit_head, remembered.revocations), (None, vec![]));
+    let entries = || async {
+        let query = AuditQuery { order: Order::OldestFirst, limit: 9, ..AuditQuery::default() };
+        let page = AuditReader::open(&database.url).await.unwrap().page(&query).await.unwrap();
+        page.entries.into_iter().map(|(_ordinal, entry)| entry).collect::<Vec<_>>()
+    };
+    let old = entries().await;
+    assert_eq!((old.len(), old[0].link, old[0].record.subject.as_str()), (1, None, "alice"));
+    let mut chain = Chain::default();
+    let added = chain.add(old[0].record.clone());
+    store.commit(Arc::new(vec![Record::Audit(added.clone())])).await.unwrap();
+    assert_eq!(store.load(1).await.unwrap().audit_head, chain.head());
+    assert_eq!(entries().await, [old, vec![added]].concat());
 }
 
 #[tokio::test]

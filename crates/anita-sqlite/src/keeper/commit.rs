@@ -13,6 +13,7 @@ use crate::keeper::Keeper;
 use crate::names::{Changes, Names};
 use crate::point::Point;
 use crate::registry;
+use crate::trail;
 
 /// What a commit does to what is in memory, once it is on the disk.
 #[derive(Debug, Default)]
@@ -106,9 +107,13 @@ impl Effects {
                 }
             }
             Record::Audit(entry) => {
-                self.audit.0 += 1;
-                self.audit.1 += registry::add_audit(db, entry)?;
+                if let Some(bytes) = trail::add_audit(db, entry)? {
+                    self.audit.0 += 1;
+                    self.audit.1 += bytes;
+                }
             }
+            Record::Revoke(revocation) => trail::revoke(db, revocation)?,
+            Record::Unrevoke(id) => trail::unrevoke(db, id)?,
         }
         Ok(())
     }

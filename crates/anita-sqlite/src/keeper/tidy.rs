@@ -16,7 +16,8 @@ use crate::blocks::{Block, Ledger, tally};
 use crate::fault::Fault;
 use crate::keeper::Keeper;
 use crate::keeper::pack::SLICE;
-use crate::registry::{AUDIT_BYTES, EVENT_BYTES, forget_rooms};
+use crate::registry::{EVENT_BYTES, forget_rooms};
+use crate::trail::{AUDIT_BYTES, forget_revocations};
 
 /// How long a slice may take, about.
 const SLICE_TIME: Duration = Duration::from_millis(6);
@@ -106,6 +107,7 @@ impl Keeper {
             && self.give_back()?;
         if is_done {
             forget_rooms(&self.db)?;
+            forget_revocations(&self.db, now)?;
         }
         tidied.has_more = !is_done;
         self.tidying.has_sealed &= !is_done;
@@ -183,7 +185,7 @@ impl Keeper {
         now: Timestamp,
         removed: &mut u64,
     ) -> Result<bool, Fault> {
-        let Kind { table, tally: name, bytes } = kind;
+        let Kind { table, tally: name, bytes, expendable } = kind;
         let least_us = limits.age_max.map_or(i64::MIN, |age_max| now.minus(age_max).as_micros());
         let sum = "SELECT bytes FROM tally WHERE kind = ?1";
         let sum: i64 = self.db.prepare_cached(sum)?.query_row([*name], |row| row.get(0))?;
@@ -192,8 +194,9 @@ impl Keeper {
         let mut last = None;
         let mut gone = (0, 0);
         {
-            let sql =
-                format!("SELECT ordinal, at_us, {bytes} FROM {table} ORDER BY ordinal LIMIT {ROWS_MAX}");
+            let sql = format!(
+                "SELECT ordinal, at_us, {bytes} FROM {table} WHERE {expendable} ORDER BY ordinal LIMIT {ROWS_MAX}"
+            );
             let mut statement = self.db.prepare_cached(&sql)?;
             let mut rows = statement.query([])?;
             let mut seen = (0, 0);
@@ -238,11 +241,19 @@ struct Kind {
     table: &'static str,
     tally: &'static str,
     bytes: &'static str,
+    /// Which rows may go.
+    expendable: &'static str,
 }
 
-const EVENTS: Kind = Kind { table: "event", tally: "events", bytes: EVENT_BYTES };
+const EVENTS: Kind = Kind { table: "event", tally: "events", bytes: EVENT_BYTES, expendable: "1" };
 
-const AUDIT: Kind = Kind { table: "audit", tally: "audit", bytes: AUDIT_BYTES };
+/// The newest stays: the chain goes on after it.
+const AUDIT: Kind = Kind {
+    table: "audit",
+    tally: "audit",
+    bytes: AUDIT_BYTES,
+    expendable: "ordinal < (SELECT max(ordinal) FROM audit)",
+};
 
 /// The oldest block of a tier that begins before a border; or, where blocks are not cut, ends before it.
 fn oldest(db: &Connection, tier: i64, border: Border) -> Result<Option<Block>, Fault> {

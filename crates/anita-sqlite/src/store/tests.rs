@@ -5,7 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anita_model::{DeviceId, Position, RoomName, SiteName, SourceName};
-use anita_store::{Cursor, EventRecord, Extent, KindLimits, MemoryStore, Order, Thinning};
+use anita_store::audit::{Chain, Verification};
+use anita_store::{
+    AuditEntry, AuditRecord, Cursor, EventRecord, Extent, KindLimits, MemoryStore, Order, Thinning,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -404,8 +407,67 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
     let value = |pragma: &str| db.query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(
         (value("PRAGMA page_size"), value("PRAGMA auto_vacuum"), value("PRAGMA user_version")),
-        (8_192, 2, 2)
+        (8_192, 2, 3)
     );
+}
+
+#[tokio::test]
+async fn the_audit_trail_of_the_second_version_stays_and_a_chain_begins_after_it() {
+    let folder = Folder::new();
+    let old = Connection::open(&folder.path).unwrap();
+    old.pragma_update(None, "page_size", 8_192).unwrap();
+    old.pragma_update(None, "auto_vacuum", "incremental").unwrap();
+    old.pragma_update(None, "journal_mode", "wal").unwrap();
+    old.execute_batch(include_str!("../schema/001_devices.sql")).unwrap();
+    old.execute_batch(include_str!("../schema/002_history.sql")).unwrap();
+    old.pragma_update(None, "user_version", 2).unwrap();
+    old.execute_batch(
+        "INSERT INTO audit (at_us, subject, action, object, outcome, address)
+         VALUES (1, 'alice', 'remove device', 'a', 'done', NULL), (2, '', 'authenticate', '', 'refused', '::1');
+         UPDATE tally SET count = 2, bytes = 200 WHERE kind = 'audit';",
+    )
+    .unwrap();
+    drop(old);
+    let store = folder.open(10);
+    let remembered = done(store.load(10).await);
+    assert_eq!((remembered.audit_head, remembered.revocations), (None, vec![]));
+    let query = || AuditQuery { order: Order::OldestFirst, limit: 9, ..AuditQuery::default() };
+    let old: Vec<AuditEntry> =
+        done(store.audit(query()).await).entries.into_iter().map(|(_ordinal, entry)| entry).collect();
+    assert_eq!((old.len(), old[0].link, old[0].record.subject.as_str()), (2, None, "alice"));
+    let mut chain = Chain::default();
+    let added = chain.add(old[1].record.clone());
+    done(store.commit(Arc::new(vec![Record::Audit(added.clone())])).await);
+    assert_eq!(done(store.load(10).await).audit_head, chain.head());
+    let all: Vec<AuditEntry> =
+        done(store.audit(query()).await).entries.into_iter().map(|(_ordinal, entry)| entry).collect();
+    assert_eq!(all, [old, vec![added]].concat());
+    let mut verification = Verification::of_store(None);
+    all.iter().try_for_each(|entry| verification.step(entry)).unwrap();
+    assert_eq!(verification.finish().unwrap().older, 2);
+}
+
+/// Once, a commit that failed and was there all the same doubled its entries when it was tried again.
+#[tokio::test]
+async fn entries_whose_commit_failed_and_came_back_to_life_are_kept_once() {
+    let folder = Folder::new();
+    let store = folder.open(10);
+    let record = AuditRecord {
+        at: at_ms(0),
+        subject: String::new(),
+        issuer: None,
+        action: "act".to_owned(),
+        object: String::new(),
+        outcome: String::new(),
+        address: None,
+    };
+    let mut chain = Chain::default();
+    let entries = Arc::new(vec![Record::Audit(chain.add(record.clone())), Record::Audit(chain.add(record))]);
+    store.shared.faults.fail_sync.store(true, Ordering::Relaxed);
+    store.commit(Arc::clone(&entries)).await.unwrap_err();
+    done(store.commit(entries).await);
+    assert_eq!(done(store.usage().await).audit.count, 2);
+    assert_eq!(done(store.audit(AuditQuery { limit: 9, ..AuditQuery::default() }).await).entries.len(), 2);
 }
 
 #[tokio::test]
@@ -417,7 +479,7 @@ async fn a_file_of_a_newer_program_is_refused_and_left_alone() {
     drop(db);
     let before = std::fs::read(&folder.path).unwrap();
     let refused = SqliteStore::open(&folder.path);
-    assert!(matches!(refused, Err(OpenError::Newer { found: 99, known: 2, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(OpenError::Newer { found: 99, known: 3, .. })), "{refused:?}");
     assert_eq!(std::fs::read(&folder.path).unwrap(), before);
 }
 

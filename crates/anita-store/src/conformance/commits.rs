@@ -11,9 +11,10 @@ use super::make::{
     xs_of,
 };
 use super::{ENDS, End, Fixture, again};
+use crate::audit::{AuditEntry, AuditHash, AuditLink, AuditRecord};
 use crate::port::{Store, StoreError};
 use crate::query::{AuditQuery, EventQuery, HistoryQuery, Order};
-use crate::record::{AuditRecord, DeviceRecord, DeviceState, EventRecord, Record};
+use crate::record::{DeviceRecord, DeviceState, EventRecord, Record};
 
 /// The connection broke and nobody knows: the same once more.
 pub async fn the_same_commit_twice_is_harmless(fixture: &mut dyn Fixture) {
@@ -147,6 +148,10 @@ pub async fn an_empty_commit_and_a_large_one_are_kept(fixture: &mut dyn Fixture)
     assert_eq!((loaded.states.len(), loaded.last_ordinal), (250, 2_000));
 }
 
+/// The place of an entry that is as far as can be.
+const LAST_LINK: AuditLink =
+    AuditLink { seq: 1 << 62, previous: AuditHash::NONE, hash: AuditHash([0xff; 32]) };
+
 /// The ends of what the types can hold.
 pub async fn extreme_values_come_back_as_they_were(fixture: &mut dyn Fixture) {
     let mut store = fixture.open().await;
@@ -185,12 +190,13 @@ pub async fn extreme_values_come_back_as_they_were(fixture: &mut dyn Fixture) {
     let told = EventRecord { text: "x".repeat(300_000).into(), ..event(1 << 62, "uwb", "", 1 << 62, last) };
     let empty = String::new;
     let tried = AuditRecord {
-        action: empty(),
+        issuer: Some(empty()),
         object: empty(),
         outcome: empty(),
         address: Some(empty()),
-        ..entry("", "", first)
+        ..entry("", "", first).record
     };
+    let tried = AuditEntry { record: tried, link: Some(LAST_LINK) };
     records.extend([
         Record::Save(registered.clone()),
         Record::State(heard.clone()),

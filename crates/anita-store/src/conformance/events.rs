@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::make::{at, at_ms, audit_pages, done, entry, event, event_pages, id, keep, room, tidy};
 use super::{ENDS, End, Fixture, again};
+use crate::audit::{AuditEntry, AuditRecord};
 use crate::query::{AuditQuery, EventQuery};
-use crate::record::{AuditRecord, EventRecord, Record};
+use crate::record::{EventRecord, Record};
 use crate::retention::{KindLimits, Retention};
 
 /// Newest first, of all rooms or of one, in a range of time whose ends belong to it.
@@ -130,12 +131,14 @@ pub async fn the_audit_trail_is_read_in_pages(fixture: &mut dyn Fixture) {
     let full = AuditRecord {
         at: at(9),
         subject: String::new(),
+        issuer: Some("https://id.example".to_owned()),
         action: "g".to_owned(),
         object: "ä 😀 'x'".to_owned(),
         outcome: "forbidden".to_owned(),
         address: Some("[2001:db8::1]:443".to_owned()),
     };
-    let mut entries: Vec<AuditRecord> = ["a", "b", "c", "d", "e", "f"]
+    let full = AuditEntry { record: full, link: None };
+    let mut entries: Vec<AuditEntry> = ["a", "b", "c", "d", "e", "f"]
         .into_iter()
         .zip(1_i64..)
         .map(|(action, n)| entry(if n % 2 == 0 { "alice" } else { "bob" }, action, at(n)))
@@ -147,7 +150,7 @@ pub async fn the_audit_trail_is_read_in_pages(fixture: &mut dyn Fixture) {
     let whole = AuditQuery { limit: 100, ..AuditQuery::default() };
     for end in ENDS {
         let page = done(store.audit(whole.clone()).await);
-        let found: Vec<AuditRecord> = page.entries.into_iter().rev().map(|(_ordinal, entry)| entry).collect();
+        let found: Vec<AuditEntry> = page.entries.into_iter().rev().map(|(_ordinal, entry)| entry).collect();
         assert_eq!((found, page.next), (entries.clone(), None));
         let all = |limit| AuditQuery { limit, ..AuditQuery::default() };
         assert_eq!(audit_pages(&store, &all(7)).await, [["g", "f", "e", "d", "c", "b", "a"]]);
@@ -166,6 +169,6 @@ pub async fn the_audit_trail_is_read_in_pages(fixture: &mut dyn Fixture) {
     keep(&store, vec![Record::Audit(entry("bob", "h", at(3)))]).await;
     let store = again(fixture, store, End::Closed).await;
     let newest = done(store.audit(whole).await).entries[0].clone();
-    assert_eq!(newest.1.action, "h", "the order is that of the commits, not that of the times");
+    assert_eq!(newest.1.record.action, "h", "the order is that of the commits, not that of the times");
     assert!(newest.0 > before);
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use anita_model::{
-    DeviceId, DeviceKind, DeviceStatus, Fix, Position, RoomName, SiteName, SourceName, Timestamp,
+    DeviceId, DeviceKind, DeviceStatus, Fix, Position, Revocation, RevocationId, Revoked, RoomName, SiteName,
+    SourceName, Timestamp,
 };
 
+use crate::audit::{AuditEntry, AuditRecord};
 use crate::port::{Store, StoreError};
 use crate::query::{AuditQuery, Cursor, EventQuery, HistoryQuery, NewestQuery, Order, Window, WindowQuery};
-use crate::record::{AuditRecord, DeviceRecord, DeviceState, EventRecord, Record};
+use crate::record::{DeviceRecord, DeviceState, EventRecord, Record};
 use crate::retention::{Retention, Tidied};
 
 /// Most of the checks happen on this day: 2026-03-01T12:00:00Z.
@@ -105,14 +107,29 @@ pub(super) fn event(ordinal: u64, name: &str, epoch: &str, seq: u64, happened_at
     }
 }
 
-pub(super) fn entry(subject: &str, action: &str, happened_at: Timestamp) -> AuditRecord {
-    AuditRecord {
+/// An entry in no chain, as those of old files are.
+pub(super) fn entry(subject: &str, action: &str, happened_at: Timestamp) -> AuditEntry {
+    let record = AuditRecord {
         at: happened_at,
         subject: subject.to_owned(),
+        issuer: None,
         action: action.to_owned(),
         object: "a".to_owned(),
         outcome: "done".to_owned(),
         address: None,
+    };
+    AuditEntry { record, link: None }
+}
+
+pub(super) fn revocation(text: &str, revoked: Revoked, made_at: Timestamp) -> Revocation {
+    Revocation {
+        id: RevocationId::parse(text).unwrap(),
+        revoked,
+        issuer: None,
+        made_at,
+        until: None,
+        made_by: "admin".into(),
+        reason: "".into(),
     }
 }
 
@@ -199,8 +216,13 @@ pub(super) async fn audit_pages(store: &Arc<dyn Store>, query: &AuditQuery) -> V
     let mut after = query.after;
     loop {
         let page = done(store.audit(AuditQuery { after, ..query.clone() }).await);
-        assert!(page.entries.is_sorted_by(|(a, _), (b, _)| a > b), "the ordinals count down");
-        pages.push(page.entries.into_iter().map(|(_ordinal, entry)| entry.action).collect());
+        match query.order {
+            Order::NewestFirst => {
+                assert!(page.entries.is_sorted_by(|(a, _), (b, _)| a > b), "they count down");
+            }
+            Order::OldestFirst => assert!(page.entries.is_sorted_by(|(a, _), (b, _)| a < b), "they count up"),
+        }
+        pages.push(page.entries.into_iter().map(|(_ordinal, entry)| entry.record.action).collect());
         if page.next.is_none() {
             return pages;
         }

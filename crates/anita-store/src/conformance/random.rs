@@ -3,16 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anita_model::{DeviceId, DeviceKind, DeviceStatus, Fix, Position, SiteName, SourceName, Timestamp};
+use anita_model::{
+    DeviceId, DeviceKind, DeviceStatus, Fix, Position, Revocation, RevocationId, Revoked, SiteName,
+    SourceName, Timestamp,
+};
 
-use super::make::{all, at_ms, device, done, entry, event, fix, id, keep, room, state};
+use super::make::{all, at_ms, device, done, entry, event, fix, id, keep, revocation, room, state};
 use super::{ENDS, Fixture, again};
+use crate::audit::{AuditEntry, AuditRecord, Chain};
 use crate::memory::MemoryStore;
 use crate::port::Store;
 use crate::query::{AuditQuery, EventQuery, Extent, HistoryQuery, NewestQuery, Order, WindowQuery};
-use crate::record::{AuditRecord, DeviceRecord, DeviceState, EventRecord, Record};
+use crate::record::{DeviceRecord, DeviceState, EventRecord, Record};
 
 const DEVICES: [&str; 5] = ["a", "B", "tag 7", "ü", "😀"];
+const REVOCATIONS: [&str; 6] = ["a", "B", "r:1", "r:2", "_", "0"];
 const ROOMS: [&str; 3] = ["uwb", "hall", "hall/2"];
 const SITES: [&str; 2] = ["main", "north"];
 const SOURCES: [&str; 3] = ["http", "websocket", "hall"];
@@ -82,11 +87,20 @@ struct Work {
     ordinal: u64,
     seqs: [u64; ROOMS.len()],
     epochs: [u64; ROOMS.len()],
+    chain: Chain,
+    told: Option<AuditEntry>,
 }
 
 impl Work {
     fn new(seed: u64) -> Self {
-        Self { dice: Dice(seed), ordinal: 0, seqs: [0; ROOMS.len()], epochs: [1; ROOMS.len()] }
+        Self {
+            dice: Dice(seed),
+            ordinal: 0,
+            seqs: [0; ROOMS.len()],
+            epochs: [1; ROOMS.len()],
+            chain: Chain::default(),
+            told: None,
+        }
     }
 
     async fn run(&mut self, store: &Arc<dyn Store>, memory: &Arc<dyn Store>, rounds: usize) {
@@ -183,11 +197,32 @@ impl Work {
                 let happened_at = self.moment();
                 let subject = self.dice.of(&["alice", "bob", ""]);
                 let address = self.dice.maybe(|_dice| "10.0.0.1:80".to_owned());
-                let base = entry(subject, &format!("act {}", self.dice.below(1_000)), happened_at);
-                Record::Audit(AuditRecord { address, ..base })
+                let issuer = self.dice.maybe(|dice| dice.of(&["anita", ""]).to_owned());
+                let base = entry(subject, &format!("act {}", self.dice.below(9)), happened_at).record;
+                let added = self.chain.add(AuditRecord { issuer, address, ..base });
+                // Now and then the same comes again.
+                let before = self.told.replace(added.clone());
+                Record::Audit(before.filter(|_before| self.dice.is_one_in(5)).unwrap_or(added))
             }
+            12 => Record::Revoke(self.revocation()),
+            13 => Record::Unrevoke(RevocationId::parse(self.dice.of(&REVOCATIONS)).unwrap()),
             _ => Record::Fix(Arc::new(self.fix())),
         }
+    }
+
+    fn revocation(&mut self) -> Revocation {
+        let made_at = self.moment();
+        let issued_before = self.dice.is_one_in(2).then(|| self.moment());
+        let until = self.dice.is_one_in(2).then(|| self.moment());
+        let dice = &mut self.dice;
+        let text: Arc<str> = dice.of(&["alice", "ü", ""]).into();
+        let revoked = match dice.below(3) {
+            0 => Revoked::Token(text),
+            1 => Revoked::Subject { subject: text, issued_before },
+            _ => Revoked::IssuedBefore(made_at),
+        };
+        let issuer = dice.maybe(|dice| dice.of(&["anita", "ä"]).into());
+        Revocation { issuer, until, ..revocation(dice.of(&REVOCATIONS), revoked, made_at) }
     }
 
     async fn compare(&mut self, store: &Arc<dyn Store>, memory: &Arc<dyn Store>, round: usize) {
@@ -238,6 +273,8 @@ impl Work {
             subject: self.dice.maybe(|dice| dice.of(&["alice", "bob", "", "nobody"]).to_owned()),
             start: self.dice.is_one_in(3).then(|| self.moment()),
             end: self.dice.is_one_in(3).then(|| self.moment()),
+            action: self.dice.maybe(|dice| format!("act {}", dice.below(9))),
+            order: self.dice.of(&[Order::NewestFirst, Order::OldestFirst]),
             limit: usize::try_from(1 + self.dice.below(9)).unwrap(),
             after: None,
         };

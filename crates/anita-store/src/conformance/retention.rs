@@ -216,7 +216,7 @@ async fn ordinals(store: &Arc<dyn Store>) -> Vec<u64> {
 /// The actions of the whole audit trail, newest first.
 async fn actions(store: &Arc<dyn Store>) -> Vec<String> {
     let page = done(store.audit(AuditQuery { limit: 10_000, ..AuditQuery::default() }).await);
-    page.entries.into_iter().map(|(_ordinal, entry)| entry.action).collect()
+    page.entries.into_iter().map(|(_ordinal, entry)| entry.record.action).collect()
 }
 
 /// Each kind by its own age.

@@ -1,8 +1,11 @@
-use anita_model::{DeviceId, DeviceKind, Position, SiteName, SourceName, Timestamp};
+use anita_model::{
+    DeviceId, DeviceKind, Position, Revocation, RevocationId, Revoked, SiteName, SourceName, Timestamp,
+};
 
 use super::*;
+use crate::audit::{AuditEntry, AuditHash, AuditLink, AuditRecord};
 use crate::faulty::{FaultyStore, Mood};
-use crate::record::{AuditRecord, DeviceRecord};
+use crate::record::DeviceRecord;
 
 fn fixes(first: u64, count: u64) -> Vec<Arc<Fix>> {
     let fix = |sequence| {
@@ -22,15 +25,26 @@ fn fixes(first: u64, count: u64) -> Vec<Arc<Fix>> {
     (first..first + count).map(fix).collect()
 }
 
-fn audit(action: &str) -> Vec<Record> {
-    vec![Record::Audit(AuditRecord {
+fn entry(action: &str, seq: u64) -> AuditEntry {
+    let record = AuditRecord {
         at: Timestamp::UNIX_EPOCH,
         subject: String::new(),
+        issuer: None,
         action: action.to_owned(),
         object: String::new(),
         outcome: String::new(),
         address: None,
-    })]
+    };
+    let link = AuditLink { seq, previous: AuditHash::NONE, hash: AuditHash::NONE };
+    AuditEntry { record, link: (seq > 0).then_some(link) }
+}
+
+fn audit(action: &str) -> Vec<Record> {
+    vec![Record::Audit(entry(action, 0))]
+}
+
+fn linked(seq: u64) -> Vec<Record> {
+    vec![Record::Audit(entry("", seq))]
 }
 
 async fn count(store: &FaultyStore) -> (u64, u64) {
@@ -224,4 +238,63 @@ async fn a_store_that_is_well_again_is_found_out_even_if_nobody_needs_it() {
     let commits = store.commits().len();
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(store.commits().len(), commits, "and is left in peace then");
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_much_of_the_audit_chain_is_kept_is_known_when_it_is() {
+    let store = FaultyStore::new([Mood::Away]);
+    let writer = start(&store);
+    let kept = writer.audit_kept();
+    let seq = || kept.borrow().map(|head| head.seq);
+    writer.entrust(linked(1)).await.unwrap_err();
+    drop(writer.entrust(linked(2)));
+    assert_eq!(seq(), None, "the store is away");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(seq(), Some(2));
+    writer.entrust([linked(3), audit("in no chain"), linked(4), save("a")].concat()).await.unwrap();
+    writer.offer(fixes(0, 1)).await.unwrap();
+    assert_eq!(seq(), Some(4));
+    let memory = Writer::immediate(Arc::new(MemoryStore::new(1, 1, 1)));
+    memory.entrust(linked(1)).await.unwrap();
+    assert_eq!(memory.audit_kept().borrow().map(|head| head.seq), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn audit_entries_that_are_lost_are_told_by_their_numbers_and_revocations_are_not_lost() {
+    let store = FaultyStore::new([Mood::AwayAfter(Duration::from_secs(3_600))]);
+    let writer = Writer::start(
+        Arc::clone(&store) as Arc<dyn Store>,
+        WriterSettings { backlog_max: 10, ..WriterSettings::default() },
+    );
+    drop(writer.entrust(audit("under way")));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let revocation = Revocation {
+        id: RevocationId::parse("r").unwrap(),
+        revoked: Revoked::Token("t".into()),
+        issuer: None,
+        made_at: Timestamp::UNIX_EPOCH,
+        until: None,
+        made_by: "admin".into(),
+        reason: "".into(),
+    };
+    drop(writer.entrust(vec![Record::Revoke(revocation.clone())]));
+    for seq in 1..=10_000 {
+        drop(writer.entrust(linked(seq)));
+    }
+    tokio::time::sleep(Duration::from_secs(3_700)).await;
+    assert_eq!(store.load(0).await.unwrap().revocations, [revocation]);
+    let lost: u64 = writer.take_lost_audit().iter().map(|(first, last)| last - first + 1).sum();
+    assert!(lost > 5_000, "{lost}");
+    assert_eq!(count(&store).await.1 + lost, 10_001, "kept, or told to be lost");
+    assert_eq!(writer.take_lost_audit(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_audit_entry_that_the_store_cannot_hold_is_told_to_be_lost() {
+    let store = FaultyStore::new([Mood::Picky, Mood::Picky, Mood::Picky, Mood::Picky]);
+    let writer = start(&store);
+    let bad = vec![Record::Audit(entry("bad", 2))];
+    writer.entrust([linked(1), bad, linked(3)].concat()).await.unwrap();
+    assert_eq!(writer.take_lost_audit(), [(2, 2)]);
+    assert_eq!(writer.audit_kept().borrow().map(|head| head.seq), Some(3));
 }

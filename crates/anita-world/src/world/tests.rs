@@ -73,6 +73,29 @@ fn counted(x: f64, number: u64, secs: f64) -> Report {
     Report::Fix(Fix { sequence: Some(number), ..fix })
 }
 
+/// Once, a numbered fix that came while the server's clock was behind was late, and was not known when it came again: the
+/// history had it twice. The same held for one that came again when the clock had been set back.
+#[test]
+fn a_numbered_fix_that_comes_again_is_known_whatever_the_servers_clock_does() {
+    let behind =
+        |secs: f64, back: u64| Now { wall: at(secs).wall.minus(Duration::from_secs(back)), ..at(secs) };
+    let arrives = |x: f64, number: u64, now: Now| {
+        let Report::Fix(fix) = counted(x, number, 0.0) else { unreachable!() };
+        Report::Fix(Fix { taken_at: now.wall, received_at: now.wall, ..fix })
+    };
+    let (mut world, mut events) = (World::new(Policy::default()), Vec::new());
+    let mut report = |x: f64, number: u64, now: Now| world.report(arrives(x, number, now), now, &mut events);
+    assert!(matches!(report(1.0, 10, at(100.0)), Outcome::Newest(_)));
+    // Three seconds back: what comes now is late by the clock.
+    assert!(matches!(report(2.0, 11, behind(101.0, 3)), Outcome::Late(_)));
+    let again = report(2.0, 11, behind(102.0, 3));
+    assert!(matches!(again, Outcome::Duplicate(known) if known.taken_at == at(98.0).wall));
+    // Further back than a device may be ahead: the live one counts no more, and is known all the same.
+    let again = report(1.0, 10, behind(103.0, 60));
+    assert!(matches!(again, Outcome::Duplicate(known) if known.taken_at == at(100.0).wall));
+    assert!(matches!(report(3.0, 12, behind(104.0, 60)), Outcome::Newest(_)));
+}
+
 /// Once, what a broker brought again after a crash, stamped with its new arrival, was kept twice.
 #[test]
 fn what_is_brought_again_is_known_by_its_number_and_place() {
