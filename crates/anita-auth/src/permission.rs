@@ -17,6 +17,11 @@ macro_rules! permissions {
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }
             }
+
+            /// The permission of a name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|it| it.as_str() == name)
+            }
         }
     };
 }
@@ -44,6 +49,8 @@ permissions! {
     MetricsRead = "metrics.read";
     /// Read who did or tried what.
     AuditRead = "audit.read";
+    /// Revoke tokens, and take that back.
+    TokensRevoke = "tokens.revoke";
 }
 
 /// A word that names no permission.
@@ -84,6 +91,12 @@ impl Permissions {
         Self(self.0 | other.0)
     }
 
+    /// What is in both sets.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// The permissions in the set, in the order of [`Permission::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Permission> {
         Permission::ALL.iter().copied().filter(move |&it| self.allow(it))
@@ -98,10 +111,7 @@ impl Permissions {
         for word in words {
             let found = match word {
                 "*" => Some(Self::all()),
-                _ => Permission::ALL
-                    .iter()
-                    .find(|it| it.as_str() == word)
-                    .map(|&it| std::iter::once(it).collect()),
+                _ => Permission::from_name(word).map(|it| std::iter::once(it).collect()),
             };
             permissions =
                 permissions.union(found.ok_or_else(|| UnknownPermission { word: word.to_owned() })?);

@@ -1,14 +1,16 @@
 //! Who is at the other end, and what they may do and see.
 
-use anita_model::{RoomName, Timestamp};
+use std::sync::Arc;
+
+use anita_model::{Identity, RoomName, Timestamp};
 
 use crate::{Patterns, Permission, Permissions};
 
 /// Who is at the other end of a connection: what a verified token says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Principal {
-    /// The token's subject.
-    pub subject: String,
+    /// Who, and by which token.
+    pub identity: Arc<Identity>,
     /// The token's roles, as written.
     pub roles: Vec<String>,
     /// What the roles allow.
@@ -22,6 +24,11 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// The token's subject.
+    pub fn subject(&self) -> &str {
+        &self.identity.user.subject
+    }
+
     /// Whether the roles allow it.
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.allow(permission)

@@ -15,8 +15,14 @@ use crate::handlers::{Refused, answer};
 use crate::session::{Phase, Session};
 
 /// The ways to bring a token, as `system.auth_required` names them.
-const AUTH_METHODS: [&str; 5] =
-    ["authorization_header", "query_token", "subprotocol_token", "authenticate_message", "session_cookie"];
+const AUTH_METHODS: [&str; 6] = [
+    "authorization_header",
+    "query_token",
+    "subprotocol_token",
+    "authenticate_message",
+    "session_cookie",
+    "ticket",
+];
 
 impl Session {
     pub(crate) fn ask_for_token(&mut self) {
@@ -54,15 +60,31 @@ impl Session {
     }
 
     pub(crate) fn authenticate(&mut self, token: &str, id: Option<&RequestId>, now: Now) {
-        match self.context.verifier.verify(token, now.wall) {
+        if let Some(judged) = self.judge(token, id, now) {
+            self.authenticated(judged, id, now);
+        }
+    }
+
+    pub(crate) fn authenticated(
+        &mut self,
+        judged: Result<Principal, TokenError>,
+        id: Option<&RequestId>,
+        now: Now,
+    ) {
+        match judged {
             Ok(principal) => self.welcome(principal, id, now),
             Err(error) => {
-                let refusal = token_refusal(error);
-                let code = refusal.code.closes().unwrap_or(CloseCode::BadToken);
                 self.audit_token(error);
-                self.refuse_and_close(&refusal, id, code);
+                self.refuse_and_close(&token_refusal(error), id, close_code(error));
             }
         }
+    }
+
+    pub(crate) fn refuse_ticket(&mut self) {
+        let message = "The ticket was used already, has run out, or is not for this page; get another one.";
+        self.audit("authenticate", "a ticket that is not accepted", "refused");
+        let refusal = Refusal::saying(ErrorCode::InvalidToken, message);
+        self.refuse_and_close(&refusal, None, CloseCode::BadToken);
     }
 
     pub(crate) fn audit_token(&self, error: TokenError) {
@@ -76,12 +98,15 @@ impl Session {
         let is_uwb = self.peer().endpoint == Endpoint::Uwb;
         if is_uwb && !may_join && !principal.may(Permission::EndpointsOpen) {
             let message = "This token does not allow the room \"uwb\", which /ws/uwb needs.";
-            self.become_principal(principal, now);
+            self.become_principal(principal, id, now);
             self.audit_forbidden("open /ws/uwb", "uwb");
             self.refuse_and_close(&Refusal::saying(ErrorCode::Forbidden, message), id, CloseCode::Forbidden);
             return;
         }
-        self.become_principal(principal, now);
+        self.become_principal(principal, id, now);
+        if self.closing().is_some() {
+            return;
+        }
         if let Ok(hello) = self.hello() {
             self.out.push(answer(&hello, id));
         }
@@ -99,7 +124,7 @@ impl Session {
         Ok(Connection {
             client_id: self.client_id().to_owned(),
             status: "authenticated".to_owned(),
-            user_id: principal.subject.clone(),
+            user_id: principal.subject().to_owned(),
             roles: principal.roles.clone(),
             permissions: permission_names(principal),
             expires_at: Time(principal.expires_at),
@@ -116,9 +141,16 @@ impl Session {
         })
     }
 
-    /// From now on this principal is at the other end. What it may not do any more ends.
-    pub(crate) fn become_principal(&mut self, principal: Principal, now: Now) {
-        self.peer().set_user(&principal.subject);
+    /// From now on this principal is at the other end. What it may not do any more ends; everything does if its token
+    /// was revoked.
+    pub(crate) fn become_principal(&mut self, principal: Principal, id: Option<&RequestId>, now: Now) {
+        self.peer().set_identity(&principal.identity);
+        // After saying who it is: a revocation at this moment finds the connection, or is found here.
+        if self.context.hub.is_revoked(&principal) {
+            self.audit_token(TokenError::Revoked);
+            self.refuse_and_close(&token_refusal(TokenError::Revoked), id, CloseCode::LoggedOut);
+            return;
+        }
         let is_first = matches!(self.phase, Phase::Waiting { .. });
         let per_second = self.context.settings.requests_per_second(&principal);
         if is_first {
@@ -128,9 +160,19 @@ impl Session {
         self.budget.set_rate(per_second);
         self.expires_at = now.uptime.saturating_add(principal.expires_at.plus(LEEWAY).since(now.wall));
         self.see(&principal, now);
+        self.refuse_answers(&principal);
         let lost: Vec<RoomName> =
             self.rooms.keys().filter(|room| !principal.may_join(room)).cloned().collect();
+        let roles = principal.roles.join(" ");
+        let rights =
+            |it: &Principal| (it.permissions, it.roles.clone(), it.devices.clone(), it.rooms.clone());
+        let has_other_rights = self.principal().is_ok_and(|before| rights(before) != rights(&principal));
         self.phase = Phase::Live(Box::new(principal));
+        if is_first {
+            self.audit("sign in", self.client_id(), "begun");
+        } else if has_other_rights {
+            self.audit("change rights", &roles, "begun");
+        }
         for room in lost {
             self.leave(&room, now);
             self.say(&RoomLeft { room: room.to_string() });
@@ -150,20 +192,43 @@ impl Session {
 pub fn token_refusal(error: TokenError) -> Refusal {
     let code = match error {
         TokenError::Expired => ErrorCode::TokenExpired,
+        TokenError::KeysUnavailable { .. } => ErrorCode::Unavailable,
         TokenError::TooLong
         | TokenError::Malformed
+        | TokenError::Critical
         | TokenError::Algorithm
+        | TokenError::UnknownKey
+        | TokenError::NoKeyNamed
         | TokenError::Signature
+        | TokenError::Type
         | TokenError::Issuer
         | TokenError::Audience
         | TokenError::Subject
+        | TokenError::TokenId
         | TokenError::NotYet
+        | TokenError::Revoked
         | TokenError::Patterns => ErrorCode::InvalidToken,
     };
     let text = error.to_string();
     let mut sentence = text.chars();
     let sentence: String = sentence.next().into_iter().flat_map(char::to_uppercase).chain(sentence).collect();
-    Refusal::saying(code, format!("{sentence}."))
+    let refusal = Refusal::saying(code, format!("{sentence}."));
+    if let TokenError::KeysUnavailable { retry_after } = error {
+        return refusal
+            .with_retry_after_ms(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).max(1));
+    }
+    refusal
+}
+
+/// How a connection ends whose first token is not accepted.
+fn close_code(error: TokenError) -> CloseCode {
+    if error == TokenError::Revoked {
+        return CloseCode::LoggedOut;
+    }
+    if let TokenError::KeysUnavailable { .. } = error {
+        return CloseCode::TryLater;
+    }
+    token_refusal(error).code.closes().unwrap_or(CloseCode::BadToken)
 }
 
 /// The names of a principal's permissions.

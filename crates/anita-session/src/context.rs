@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anita_auth::{Permission, Principal, Verifier};
+use anita_auth::{Authority, Permission, Principal};
 use anita_hub::Hub;
 use anita_wire::limits;
 
+use crate::class::ClassRates;
 use crate::extension::Extensions;
 use crate::playback::Playbacks;
 
@@ -23,7 +24,9 @@ pub struct SessionSettings {
     pub viewer_requests_per_second: u32,
     /// Requests a second of a client that may report locations.
     pub publisher_requests_per_second: u32,
-    /// After so many requests in a row that were refused as too many, the client is closed.
+    /// What a client may ask of each class of requests, besides that.
+    pub class_rates: ClassRates,
+    /// When so many more requests were refused as too many than were taken, the client is closed.
     pub rate_refusals_max: u32,
 }
 
@@ -35,6 +38,7 @@ impl Default for SessionSettings {
             message_bytes_max: limits::MESSAGE_BYTES_MAX_DEFAULT,
             viewer_requests_per_second: 50,
             publisher_requests_per_second: 1_000,
+            class_rates: ClassRates::default(),
             rate_refusals_max: 1_000,
         }
     }
@@ -57,7 +61,7 @@ pub struct Context {
     /// The hub.
     pub hub: Arc<Hub>,
     /// Who turns tokens into principals.
-    pub verifier: Arc<Verifier>,
+    pub verifier: Arc<dyn Authority>,
     /// The settings.
     pub settings: SessionSettings,
     /// The application's own message types.
@@ -73,8 +77,10 @@ pub enum Credentials {
     None,
     /// A token: in the header, the query or the subprotocol.
     Token(String),
-    /// The session of a page, verified when it was made.
+    /// The session of a page, or a ticket: verified when it was made.
     Session(Box<Principal>),
+    /// A ticket that was used, has run out, or is not for this page.
+    BadTicket,
     /// There is no such endpoint.
     NoSuchEndpoint,
 }
@@ -86,6 +92,7 @@ impl std::fmt::Debug for Credentials {
             Self::None => "None",
             Self::Token(_) => "Token",
             Self::Session(_) => "Session",
+            Self::BadTicket => "BadTicket",
             Self::NoSuchEndpoint => "NoSuchEndpoint",
         })
     }

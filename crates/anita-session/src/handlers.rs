@@ -8,7 +8,9 @@ mod system;
 mod tracking;
 pub(crate) mod views;
 
+use anita_auth::{Permission, Principal};
 use anita_hub::{HubFault, Kept};
+use anita_model::DeviceId;
 use anita_store::StoreError;
 use anita_wire::message::ServerPayload;
 use anita_wire::{ErrorCode, Outgoing, Refusal, RequestId};
@@ -59,12 +61,47 @@ impl From<HubFault> for Refused {
 pub(crate) enum Answer {
     /// The complete frame.
     Now(Bytes),
-    /// The same, when something else is done. The conversation goes on meanwhile.
-    Later(Answering),
+    /// The same, when something else is done. The conversation goes on meanwhile; who may not know it any more when it
+    /// is there is refused.
+    Later(Answering, Guard),
+    /// None yet: the conversation waits, and answers when it goes on.
+    Parked,
 }
 
 /// An answer under way.
 pub(crate) type Answering = BoxFuture<'static, Result<Bytes, Refused>>;
+
+/// What somebody must be allowed for an answer under way to be given.
+pub(crate) enum Guard {
+    /// It says nothing but what the asker said.
+    None,
+    /// To know of a device, and perhaps a permission.
+    Device(DeviceId, Option<Permission>),
+    /// Whatever the asker was allowed: only the application knows what is in the answer.
+    AsAsked(Box<Principal>),
+}
+
+impl Guard {
+    /// The refusal of the answer, if it must not be given.
+    pub(crate) fn refusal(&self, principal: &Principal) -> Option<Refusal> {
+        let lacks = |permission: Permission| !principal.may(permission);
+        match self {
+            Self::None => None,
+            Self::Device(_device, Some(permission)) if lacks(*permission) => {
+                Some(ErrorCode::Forbidden.into())
+            }
+            Self::Device(device, _) => {
+                (!principal.may_see(device.as_str())).then(|| devices::no_such_device(device).0)
+            }
+            Self::AsAsked(asker) => {
+                let is_same = asker.permissions.intersection(principal.permissions) == asker.permissions
+                    && asker.devices == principal.devices
+                    && asker.rooms == principal.rooms;
+                (!is_same).then(|| ErrorCode::Forbidden.into())
+            }
+        }
+    }
+}
 
 /// The complete frame of an answer.
 pub(crate) fn answer<P: ServerPayload>(payload: &P, id: Option<&RequestId>) -> Bytes {

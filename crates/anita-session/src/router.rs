@@ -1,5 +1,5 @@
-//! The router: a request's permission and its handler, each an exhaustive match. A request without one of them does
-//! not build.
+//! The router: a request's permission, its class and its handler, each an exhaustive match. A request without one of
+//! them does not build.
 
 use anita_auth::Permission;
 use anita_model::Now;
@@ -7,8 +7,9 @@ use anita_wire::message::Pong;
 use anita_wire::{ErrorCode, Incoming, Refusal, Request, RequestId, RequestKind, Time};
 use bytes::Bytes;
 
-use crate::extension::Caller;
-use crate::handlers::{Answer, Answering, Refused, answer};
+use crate::class::RequestClass;
+use crate::extension::{Caller, Extensions};
+use crate::handlers::{Answer, Guard, Refused, answer};
 use crate::session::Session;
 
 /// What a request needs; `None` where being authenticated is enough.
@@ -39,12 +40,46 @@ pub(crate) fn permission(request: RequestKind) -> Option<Permission> {
     }
 }
 
+/// What a request does to the server: each class has a rate of its own.
+fn class(request: RequestKind) -> RequestClass {
+    match request {
+        RequestKind::ReportLocation => RequestClass::Report,
+        RequestKind::Authenticate => RequestClass::Auth,
+        RequestKind::Ping
+        | RequestKind::GetConnectionStats
+        | RequestKind::GetActiveDevices
+        | RequestKind::GetDeviceLocation
+        | RequestKind::GetRoomMembers => RequestClass::Read,
+        RequestKind::GetLocationHistory
+        | RequestKind::PlayHistory
+        | RequestKind::UpdatePlayback
+        | RequestKind::StopPlayback => RequestClass::Past,
+        RequestKind::SendToRoom => RequestClass::Say,
+        RequestKind::JoinRoom
+        | RequestKind::LeaveRoom
+        | RequestKind::Subscribe
+        | RequestKind::UpdateSubscription
+        | RequestKind::Unsubscribe
+        | RequestKind::StartPositionTracking
+        | RequestKind::StopPositionTracking
+        | RequestKind::RegisterDevice
+        | RequestKind::UpdateDevice
+        | RequestKind::RemoveDevice => RequestClass::Change,
+    }
+}
+
+/// The class of a type of messages; `None` for one that there is not.
+pub(crate) fn class_of(name: &str, extensions: &Extensions) -> Option<RequestClass> {
+    let of_domain = || extensions.has(name).then_some(RequestClass::Domain);
+    RequestKind::from_type(name).map(class).or_else(of_domain)
+}
+
 impl Session {
     /// Asks for a request's permission, reads it, and calls its handler. What is not allowed is refused as such, whatever
     /// its payload.
     pub(crate) fn route(&mut self, incoming: &Incoming<'_>, now: Now) -> Result<Answer, Refused> {
         let Some(kind) = RequestKind::from_type(&incoming.name) else {
-            return self.route_extension(incoming, now).map(Answer::Later);
+            return self.route_extension(incoming, now);
         };
         self.context.hub.metrics().count_message(kind.type_name());
         if let Some(permission) = permission(kind) {
@@ -55,19 +90,26 @@ impl Session {
         let frame = match request {
             // What asks or changes the store is answered when that is done.
             Request::RegisterDevice(payload) => {
-                return self.register_device(payload, id, now).map(Answer::Later);
+                let answering = self.register_device(payload, id, now)?;
+                return Ok(Answer::Later(answering, Guard::None));
             }
-            Request::UpdateDevice(payload) => return self.update_device(payload, id, now).map(Answer::Later),
+            Request::UpdateDevice(payload) => {
+                let guard = Guard::Device(payload.device_id.clone(), None);
+                return Ok(Answer::Later(self.update_device(payload, id, now)?, guard));
+            }
             Request::RemoveDevice(payload) => {
-                return self.remove_device(&payload, id, now).map(Answer::Later);
+                return Ok(Answer::Later(self.remove_device(&payload, id, now)?, Guard::None));
             }
             Request::ReportLocation(payload) => {
-                return self.report_location(payload, id, now).map(Answer::Later);
+                return Ok(Answer::Later(self.report_location(payload, id, now)?, Guard::None));
             }
             Request::GetLocationHistory(payload) => {
-                return self.location_history(&payload, id).map(Answer::Later);
+                let guard = Guard::Device(payload.device_id.clone(), Some(Permission::HistoryRead));
+                return Ok(Answer::Later(self.location_history(&payload, id)?, guard));
             }
-            Request::Authenticate(payload) => self.refresh(&payload, id, now),
+            Request::Authenticate(payload) => {
+                return Ok(self.refresh(&payload, id, now)?.map_or(Answer::Parked, Answer::Now));
+            }
             Request::Ping(_) => Ok(answer(&Pong { server_time: Time(now.wall) }, id)),
             Request::JoinRoom(payload) => self.join_room(&payload, id, now),
             Request::LeaveRoom(payload) => self.leave_room(&payload, id, now),
@@ -89,7 +131,7 @@ impl Session {
     }
 
     /// The same for an application's own types.
-    fn route_extension(&mut self, incoming: &Incoming<'_>, now: Now) -> Result<Answering, Refused> {
+    fn route_extension(&mut self, incoming: &Incoming<'_>, now: Now) -> Result<Answer, Refused> {
         if !self.context.extensions.has(&incoming.name) {
             self.context.hub.metrics().count_message("unknown");
             let name: String = incoming.name.chars().take(64).collect();
@@ -101,8 +143,10 @@ impl Session {
         if let Some(permission) = self.context.extensions.permission(&incoming.name) {
             self.require(permission, &incoming.name)?;
         }
+        let principal = self.principal()?;
+        let guard = Guard::AsAsked(Box::new(principal.clone()));
         let caller = Caller {
-            principal: self.principal()?.clone(),
+            principal: principal.clone(),
             client_id: self.client_id().to_owned(),
             now,
             manager: anita_hub::WebSocketManager::new(std::sync::Arc::clone(&self.context.hub)),
@@ -110,7 +154,8 @@ impl Session {
         let answering = self.context.extensions.call(&incoming.name, caller, incoming.payload);
         let (answer_type, pending) = answering.ok_or(ErrorCode::UnknownType)?;
         let id = incoming.id.clone();
-        Ok(Box::pin(async move { Ok(custom(answer_type, &pending.await?, id.as_ref())) }))
+        let answering = async move { Ok(custom(answer_type, &pending.await?, id.as_ref())) };
+        Ok(Answer::Later(Box::pin(answering), guard))
     }
 
     /// Refuses, and leaves an audit line, when the principal lacks a permission.

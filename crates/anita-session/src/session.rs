@@ -1,5 +1,7 @@
 //! The conversation: who is at the other end, what it is in, what it is owed, and when it ends.
 
+mod ending;
+
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,24 +14,23 @@ use anita_hub::{Peer, Registration};
 use anita_model::{Now, RoomName, SourceName, Timestamp};
 use anita_store::AuditRecord;
 use anita_views::Slot;
-use anita_wire::message::{Heartbeat, Reconnect};
+use anita_wire::message::Heartbeat;
 use anita_wire::{CloseCode, CloseReason, ErrorCode, Incoming, Refusal, RequestId, Time};
 use bytes::Bytes;
 
 use crate::answering::Pending;
 use crate::budget::Budget;
+use crate::class::ClassBudgets;
 use crate::context::{Context, Credentials};
 use crate::deliver::PaceNotice;
 use crate::handlers::views::Subscription;
 use crate::handlers::{Answer, Refused};
+use crate::parked::Parked;
 use crate::playback::Playback;
 use crate::router::refusal_frame;
 
 /// Pings and pongs of a peer in a second; a well-behaved one sends a few a minute.
 const CONTROL_FRAMES_PER_SECOND: u32 = 100;
-
-/// How large a message may be whose id is still read when there were too many, bytes.
-const RATE_REFUSED_READ_BYTES_MAX: usize = 1_024;
 
 /// How long an answer may be under way; the store and an application's own handlers are what can take long.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
@@ -97,6 +98,8 @@ pub struct Session {
     pub(crate) out: Vec<Bytes>,
     /// Answers under way; nothing where there are none, which is nearly always.
     answering: Option<Box<Pending>>,
+    /// The token that waits for keys of its issuer; nothing where none does, which is nearly always.
+    pub(crate) parked: Option<Box<Parked>>,
     /// The past that is played back; nothing where there is none, which is nearly always.
     pub(crate) playback: Option<Box<Playback>>,
     /// How many there were: they are named by it.
@@ -104,15 +107,20 @@ pub struct Session {
     /// What fixes of this connection name as their source.
     pub(crate) source: SourceName,
     pub(crate) budget: Budget,
+    /// What may still be asked of each class of requests.
+    class_budgets: ClassBudgets,
     /// The pings and pongs that the peer may send.
     controls: Budget,
+    /// Requests that were refused as too many, less those that were taken since.
     rate_refusals: u32,
-    heard_at: Duration,
+    pub(crate) heard_at: Duration,
     /// The wall clock when something happened last: the time of entries in the audit trail.
     wall: Timestamp,
     pub(crate) heartbeat_at: Duration,
     /// When the token and its leeway run out, by the uptime: a jump of the wall clock ends nobody.
     pub(crate) expires_at: Duration,
+    /// Whether it was told when to come back.
+    is_told_to_return: bool,
     closing: Option<Closing>,
 }
 
@@ -135,16 +143,19 @@ impl Session {
             pace: PaceNotice::default(),
             out: Vec::new(),
             answering: None,
+            parked: None,
             playback: None,
             playbacks_begun: 0,
             source,
             budget: Budget::new(settings.viewer_requests_per_second, now.uptime),
+            class_budgets: ClassBudgets::default(),
             controls: Budget::new(CONTROL_FRAMES_PER_SECOND, now.uptime),
             rate_refusals: 0,
             heard_at: now.uptime,
             wall: now.wall,
             heartbeat_at: now.uptime.saturating_add(settings.heartbeat_interval),
             expires_at: Duration::MAX,
+            is_told_to_return: false,
             closing: None,
             context,
         };
@@ -152,6 +163,7 @@ impl Session {
             Credentials::Token(token) => session.authenticate(&token, None, now),
             Credentials::Session(principal) => session.welcome(*principal, None, now),
             Credentials::None => session.ask_for_token(),
+            Credentials::BadTicket => session.refuse_ticket(),
             Credentials::NoSuchEndpoint => {
                 let message = "There is no WebSocket at this path; use /ws or /ws/uwb.";
                 session.refuse_and_close(
@@ -193,6 +205,7 @@ impl Session {
             return Duration::ZERO;
         }
         match &self.phase {
+            Phase::Waiting { .. } if self.parked.is_some() => Duration::MAX,
             Phase::Waiting { deadline } => *deadline,
             Phase::Live(_) => {
                 let answer_due = self.answering.as_ref().and_then(|pending| pending.due_at());
@@ -206,6 +219,10 @@ impl Session {
 
     /// When the peer has been silent for strictly more than two heartbeat intervals, by the uptime.
     fn silent_at(&self) -> Duration {
+        if self.parked.is_some() {
+            // Nobody listens.
+            return Duration::MAX;
+        }
         let silence_max = self.context.settings.heartbeat_interval.saturating_mul(2);
         self.heard_at.saturating_add(silence_max).saturating_add(Duration::from_millis(1))
     }
@@ -236,9 +253,26 @@ impl Session {
         self.close(CloseCode::OutOfMemory);
     }
 
+    /// A message was begun and not finished in time: the line is as good as dead.
+    pub fn on_message_deadline(&mut self) {
+        let message = "A message has to be complete within the time for one.";
+        self.refuse_and_close(&Refusal::saying(ErrorCode::Timeout, message), None, CloseCode::Silence);
+    }
+
+    /// Its user has as many connections as one may have: nothing is said to the client but this.
+    pub fn on_too_many_sockets(&mut self, retry_after: Duration) {
+        self.out.clear();
+        let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+        let message = "This user has as many connections as one may have.";
+        let refusal = Refusal::saying(ErrorCode::LimitReached, message).with_retry_after_ms(retry_after_ms);
+        self.refuse(&refusal, None);
+        let reason = CloseReason { retry_after_ms: Some(retry_after_ms), ..CloseReason::after(refusal.code) };
+        self.end(Closing { code: CloseCode::TryLater, reason });
+    }
+
     /// Takes a text message.
     pub fn on_text(&mut self, text: &str, now: Now) {
-        if self.closing.is_some() {
+        if self.closing.is_some() || self.hold(text) {
             return;
         }
         self.on_heard(now);
@@ -251,38 +285,45 @@ impl Session {
             self.refuse_rate(wait, text);
             return;
         }
-        self.rate_refusals = 0;
         let incoming = match Incoming::decode(text) {
             Ok(incoming) => incoming,
             Err(refusal) => {
+                self.pay_back_refusal();
                 self.context.hub.metrics().count_message("invalid");
                 let id = RequestId::find(text);
                 self.refuse(&refusal, id.as_ref());
                 return;
             }
         };
+        if let Err((class, wait)) = self.count_class(&incoming, now) {
+            self.refuse_class(class, wait, incoming.id.as_ref());
+            return;
+        }
+        self.pay_back_refusal();
         // A panic in a handler costs its request. The session's own state is only changed by whole statements of
         // handlers, and dropped with the socket at the worst.
         let routed = std::panic::catch_unwind(AssertUnwindSafe(|| self.route(&incoming, now)));
         match routed {
             Ok(Ok(Answer::Now(frame))) => self.out.push(frame),
-            Ok(Ok(Answer::Later(answering))) => {
+            Ok(Ok(Answer::Parked)) => {}
+            Ok(Ok(Answer::Later(answering, guard))) => {
                 let pending = self.answering.get_or_insert_default();
-                pending.push(answering, incoming.id, now.uptime.saturating_add(ANSWER_DEADLINE));
+                pending.push(answering, guard, incoming.id, now.uptime.saturating_add(ANSWER_DEADLINE));
                 // What is done already is answered at once.
                 self.poll_answers(&mut TaskContext::from_waker(Waker::noop()));
             }
             Ok(Err(Refused(refusal))) => self.refuse(&refusal, incoming.id.as_ref()),
             Err(_panic) => {
                 tracing::error!(r#type = %incoming.name, "a handler panicked; its request is refused");
+                self.context.hub.metrics().count_panic("handler");
                 self.refuse(&ErrorCode::Internal.into(), incoming.id.as_ref());
             }
         }
     }
 
-    /// Whether as many answers are under way as may: nothing more is read then.
+    /// Whether as many answers are under way as may, or a token waits for keys: nothing more is read then.
     pub fn is_full(&self) -> bool {
-        self.answering.as_ref().is_some_and(|pending| pending.is_full())
+        self.parked.is_some() || self.answering.as_ref().is_some_and(|pending| pending.is_full())
     }
 
     /// Done when the store or a handler has done its part of an answer or of a playback: [`Session::on_wake`] has
@@ -297,7 +338,8 @@ impl Session {
     /// Lets everything that is under way go on. Says whether something is ready.
     fn poll_under_way(&mut self, context: &mut TaskContext<'_>) -> bool {
         let is_read = self.playback.as_mut().is_some_and(|playback| playback.poll(context));
-        self.poll_answers(context) || is_read
+        let is_judged = self.poll_parked(context);
+        self.poll_answers(context) || is_read || is_judged
     }
 
     /// Done when no answer is under way. Cancel safe.
@@ -311,9 +353,11 @@ impl Session {
     fn poll_answers(&mut self, context: &mut TaskContext<'_>) -> bool {
         let Some(pending) = &mut self.answering else { return false };
         let done = pending.poll(context);
+        let panics = pending.take_panics();
         if pending.is_empty() {
             self.answering = None;
         }
+        (0..panics).for_each(|_| self.context.hub.metrics().count_panic("handler"));
         let is_any = !done.is_empty();
         for (answered, id) in done {
             match answered {
@@ -340,6 +384,9 @@ impl Session {
 
     /// A binary message: the protocol has none.
     pub fn on_binary(&mut self) {
+        if self.closing.is_some() {
+            return;
+        }
         let message = "Binary messages are not understood; send JSON as text.";
         self.refuse_and_close(
             &Refusal::saying(ErrorCode::InvalidMessage, message),
@@ -354,7 +401,11 @@ impl Session {
             return;
         }
         if let Some(code) = self.peer().ending() {
-            self.close(code);
+            self.end_as_asked(code);
+            return;
+        }
+        self.unpark(now);
+        if self.closing.is_some() {
             return;
         }
         if delivery == Delivery::Open {
@@ -362,7 +413,7 @@ impl Session {
             self.out.extend(mail);
         }
         match &self.phase {
-            Phase::Waiting { deadline } if now.uptime >= *deadline => {
+            Phase::Waiting { deadline } if now.uptime >= *deadline && self.parked.is_none() => {
                 let message = "No `authenticate` came in time.";
                 let refusal = Refusal::saying(ErrorCode::Unauthenticated, message);
                 self.refuse_and_close(&refusal, None, CloseCode::AuthenticationDeadline);
@@ -397,20 +448,6 @@ impl Session {
         }
     }
 
-    /// The server stops: says when to come back, and ends.
-    pub fn on_drain(&mut self, retry_after: Duration) {
-        if self.closing.is_some() {
-            return;
-        }
-        let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
-        if matches!(self.phase, Phase::Live(_)) {
-            self.say(&Reconnect { retry_after_ms, message: "The server restarts.".to_owned() });
-        }
-        let reason =
-            CloseReason { retry_after_ms: Some(retry_after_ms), ..CloseReason::of(CloseCode::Restart) };
-        self.end(Closing { code: CloseCode::Restart, reason });
-    }
-
     // --- saying no
 
     /// Answers with an `error`; the socket goes on.
@@ -421,22 +458,6 @@ impl Session {
             metrics.forbidden.inc();
         }
         self.out.push(refusal_frame(refusal, id));
-    }
-
-    /// Too many: the answer names its request where reading that costs next to nothing.
-    fn refuse_rate(&mut self, wait: Duration, text: &str) {
-        let id = if text.len() <= RATE_REFUSED_READ_BYTES_MAX { RequestId::find(text) } else { None };
-        self.rate_refusals += 1;
-        let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-        let refusal = Refusal::new(ErrorCode::RateLimited).with_retry_after_ms(retry_after_ms);
-        self.refuse(&refusal, id.as_ref());
-        if self.rate_refusals > self.context.settings.rate_refusals_max {
-            let reason = CloseReason {
-                retry_after_ms: Some(retry_after_ms),
-                ..CloseReason::of(CloseCode::RateLimited)
-            };
-            self.end(Closing { code: CloseCode::RateLimited, reason });
-        }
     }
 
     pub(crate) fn refuse_and_close(&mut self, refusal: &Refusal, id: Option<&RequestId>, code: CloseCode) {
@@ -458,10 +479,11 @@ impl Session {
 
     /// Leaves an entry in the audit trail: what was done or tried, with what, and how it ended.
     pub(crate) fn audit(&self, action: &str, object: &str, outcome: &str) {
-        let subject = self.principal().map(|principal| principal.subject.clone()).unwrap_or_default();
+        let user = self.principal().ok().map(|principal| &principal.identity.user);
         self.context.hub.audit(AuditRecord {
             at: self.wall,
-            subject,
+            subject: user.map(|user| user.subject.to_string()).unwrap_or_default(),
+            issuer: user.map(|user| user.issuer.to_string()),
             action: action.to_owned(),
             object: object.to_owned(),
             outcome: outcome.to_owned(),

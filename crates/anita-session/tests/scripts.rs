@@ -11,6 +11,7 @@
 //! alice ping                                          the WebSocket ping she must hear next
 //! alice quiet                                         she must have heard everything
 //! alice closed 4401                                   and must be closed with this code
+//! alice warned                                        the server says that it will stop
 //! alice vanish                                        her socket is gone without a word
 //! alice stops reading | alice reads                   what is new waits, replaced by what is newer | goes on
 //! alice sleeps                                        its session has nothing to do at this moment
@@ -18,6 +19,9 @@
 //! near 0.5                                            as the first line: tags closer than half a metre are told
 //! tail 4                                              as the first line: so many fixes are kept one by one
 //! source tag-1 1.0 2.0 [taken -3s | floor 1]          a source reports a fix
+//! keys wait | keys come | keys fail                   from here on, tokens wait for keys of their issuer | they came | not
+//! revoke jti=t1 | revoke sub=alice [before] | revoke before    tokens are revoked: issued before this moment
+//! slow comes                                          what `domain.slow` is asked is answered from here on
 //! wait 10s                                            time passes
 //! ```
 

@@ -123,8 +123,10 @@ impl Session {
             return Err(Refusal::saying(ErrorCode::TooLarge, message).with_details(details).into());
         }
         let room = payload.room;
-        let from =
-            Sender { client_id: self.client_id().to_owned(), user_id: self.principal()?.subject.clone() };
+        let from = Sender {
+            client_id: self.client_id().to_owned(),
+            user_id: self.principal()?.subject().to_owned(),
+        };
         let message = RoomMessage { room: room.to_string(), name: payload.name, data: payload.data, from };
         let published = self.context.hub.publish(&room, &message, &[], Some(&self.peer().id), now.wall);
         let (epoch, seq) =

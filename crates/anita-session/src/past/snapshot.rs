@@ -7,6 +7,7 @@ use anita_hub::{DeviceFilter, Hub};
 use anita_model::{DeviceId, Fix, Timestamp};
 use anita_store::NewestQuery;
 use anita_wire::{Metres, Percent, Place, Time};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{page_limit, site_of};
@@ -29,7 +30,7 @@ pub struct SnapshotQuestion {
 }
 
 /// One page of the answer, in the order of the devices' ids. Devices without a fix are left out.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Snapshot {
     /// The moment.
     pub at: Time,
@@ -41,7 +42,7 @@ pub struct Snapshot {
 }
 
 /// Where a device was: its newest fix at the moment or before it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SnapshotEntry {
     /// Which device.
     pub device_id: String,

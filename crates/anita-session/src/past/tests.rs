@@ -4,7 +4,9 @@ use std::time::Duration;
 use anita_auth::{Patterns, Permissions, Principal};
 use anita_hub::{Hub, HubSettings, Keeping};
 use anita_metrics::Metrics;
-use anita_model::{DeviceId, DeviceKind, Fix, Now, Position, RoomName, SiteName, SourceName, Timestamp};
+use anita_model::{
+    DeviceId, DeviceKind, Fix, Identity, Now, Position, RoomName, SiteName, SourceName, Timestamp, UserId,
+};
 use anita_store::{DeviceRecord, EventRecord, MemoryStore, Record, Store, WriterSettings};
 use anita_wire::view::{Area, BoxArea, ViewFilter};
 use geo::{Distance, Euclidean, Line, Point};
@@ -37,7 +39,11 @@ fn fix(device: &str, secs: f64, x_m: f64, y_m: f64, floor: Option<f64>) -> Arc<F
 
 fn principal(devices: Patterns, rooms: Patterns) -> Principal {
     Principal {
-        subject: "alice".to_owned(),
+        identity: Arc::new(Identity {
+            user: UserId { issuer: "anita".into(), subject: "alice".into() },
+            token_id: None,
+            issued_at: None,
+        }),
         roles: Vec::new(),
         permissions: Permissions::all(),
         devices,

@@ -8,6 +8,7 @@ use anita_model::{DeviceId, Fix};
 use anita_store::{HistoryQuery, Order};
 use anita_wire::{Metres, Place, Time};
 use geo::{Coord, LineString, SimplifyIdx};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{FIXES_AT_ONCE, Range, no_such_device, site_of, too_much, within};
@@ -41,7 +42,7 @@ pub struct TrackQuestion {
 }
 
 /// The answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Track {
     /// Which device.
     pub device_id: String,
@@ -58,7 +59,7 @@ pub struct Track {
 }
 
 /// A point of a track.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TrackPoint {
     /// The device's time.
     pub timestamp: Time,

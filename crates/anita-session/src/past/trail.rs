@@ -5,6 +5,7 @@ use anita_hub::Hub;
 use anita_model::RoomName;
 use anita_store::{AuditQuery, EventQuery, EventRecord};
 use anita_wire::Time;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -47,7 +48,7 @@ impl TrailQuestion {
 }
 
 /// A page of events, newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Events {
     /// The events.
     pub events: Vec<EventEntry>,
@@ -57,7 +58,7 @@ pub struct Events {
 }
 
 /// What was told in a room.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct EventEntry {
     /// The room.
     pub room: String,
@@ -70,6 +71,7 @@ pub struct EventEntry {
     /// The devices it tells of.
     pub devices: Vec<String>,
     /// The message, as it was told.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub message: Box<RawValue>,
 }
 
@@ -119,7 +121,7 @@ pub async fn events(hub: &Hub, principal: &Principal, question: TrailQuestion) -
 }
 
 /// A page of the audit trail, newest first.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AuditTrail {
     /// The entries.
     pub entries: Vec<AuditEntry>,
@@ -129,12 +131,18 @@ pub struct AuditTrail {
 }
 
 /// Who did or tried what.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AuditEntry {
     /// When.
     pub at: Time,
-    /// Who; empty for nobody who is known.
+    /// Its number in the chain; absent for one from before there was a chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// Who; empty for nobody who is known, and for the server itself.
     pub subject: String,
+    /// Who says that it is that subject: `iss` of the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
     /// What.
     pub action: String,
     /// What it was about; empty for nothing in particular.
@@ -144,6 +152,9 @@ pub struct AuditEntry {
     /// From where, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// Its hash, which holds the one before it: 64 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
 }
 
 /// A page of the audit trail. Whoever calls it has made sure that it may be read.
@@ -153,14 +164,18 @@ pub struct AuditEntry {
 pub async fn audit(hub: &Hub, question: TrailQuestion) -> Result<AuditTrail, Refused> {
     let (limit, after) = (question.limit()?, question.ordinal()?);
     let TrailQuestion { of: subject, range: Range { start, end }, .. } = question;
-    let page = hub.past().audit(AuditQuery { subject, start, end, limit, after }).await?;
+    let page =
+        hub.past().audit(AuditQuery { subject, start, end, limit, after, ..AuditQuery::default() }).await?;
     let entries = page.entries.into_iter().map(|(_ordinal, entry)| AuditEntry {
-        at: Time(entry.at),
-        subject: entry.subject,
-        action: entry.action,
-        object: entry.object,
-        outcome: entry.outcome,
-        address: entry.address,
+        seq: entry.seq(),
+        hash: entry.link.map(|link| link.hash.to_string()),
+        at: Time(entry.record.at),
+        subject: entry.record.subject,
+        issuer: entry.record.issuer,
+        action: entry.record.action,
+        object: entry.record.object,
+        outcome: entry.record.outcome,
+        address: entry.record.address,
     });
     Ok(AuditTrail { entries: entries.collect(), next: page.next.map(|ordinal| ordinal.to_string()) })
 }

@@ -9,6 +9,7 @@ use anita_store::{Extent, HistoryQuery, Order};
 use anita_views::Filter;
 use anita_wire::view::{Area, ViewFilter};
 use anita_wire::{ErrorCode, Refusal, Time};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -52,7 +53,7 @@ pub struct VisitsQuestion {
 }
 
 /// One page of the answer: in the order of the devices' ids, and of each device the oldest first.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Visits {
     /// The start that was asked for.
     pub start_time: Time,
@@ -68,7 +69,7 @@ pub struct Visits {
 }
 
 /// A stretch of time in which a device was inside.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Visit {
     /// Which device.
     pub device_id: String,

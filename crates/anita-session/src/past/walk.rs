@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use anita_auth::Principal;
+use anita_auth::{Principal, TokenError};
 use anita_hub::{Hub, Past};
 use anita_model::{DeviceId, Fix};
 use anita_store::{Cursor, HistoryQuery, Order};
 
 use super::{FIXES_AT_ONCE, Range, Selection};
+use crate::authentication::token_refusal;
 use crate::handlers::Refused;
 
 /// A walk through the fixes of devices: device by device in the order of their ids, the oldest first. It holds one page
@@ -29,7 +30,7 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// At its beginning. The rights are those of the moment in which it began.
+    /// At its beginning. The rights are those of the moment in which it began; it ends when the token is revoked.
     pub fn new(hub: Arc<Hub>, principal: Principal, selection: Selection, range: Range) -> Self {
         let past = hub.past();
         Self { hub, past, principal, selection, range, ids: VecDeque::new(), looked_up: None, present: None }
@@ -38,8 +39,12 @@ impl Walk {
     /// One step: the next page of fixes, all of one device; it can be empty. `None` at the end.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store does not answer, and when the token was revoked meanwhile.
     pub async fn step(&mut self) -> Result<Option<Vec<Arc<Fix>>>, Refused> {
+        // A walk may take minutes.
+        if self.hub.is_revoked(&self.principal) {
+            return Err(token_refusal(TokenError::Revoked).into());
+        }
         let Some((device, after)) = self.present.take().or_else(|| self.next_device()) else {
             return Ok(None);
         };

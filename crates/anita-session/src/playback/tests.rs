@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::task::Waker;
 
-use anita_model::{Position, SiteName, SourceName};
+use anita_model::{Identity, Position, SiteName, SourceName, UserId};
 use anita_store::{NewestQuery, Record, Store, StoreError, Window, WindowQuery};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending, ready};
@@ -423,7 +423,11 @@ fn who_may_no_longer_be_seen_is_neither_due_nor_in_what_is_being_read() {
     let fixes: Vec<_> =
         every_tenth("a", 90.0, 120.0).into_iter().chain(every_tenth("b", 90.0, 120.0)).collect();
     let principal = Principal {
-        subject: "alice".to_owned(),
+        identity: Arc::new(Identity {
+            user: UserId { issuer: "anita".into(), subject: "alice".into() },
+            token_id: None,
+            issued_at: None,
+        }),
         roles: Vec::new(),
         permissions: anita_auth::Permissions::all(),
         devices: anita_auth::Patterns::parse(&["a".to_owned()]).unwrap(),

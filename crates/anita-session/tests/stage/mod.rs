@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use anita_auth::{Key, Minter, Roles, Verifier};
+use anita_auth::{Authority, Grant, Judgement, Key, Minter, Principal, Roles, TokenError, Verifier};
 use anita_hub::{Endpoint, Hub, HubSettings, Keeping};
 use anita_metrics::Metrics;
-use anita_model::{DeviceId, Fix, Now, Position, Report, SiteName, SourceName, Timestamp};
+use anita_model::{
+    DeviceId, Fix, Now, Position, Report, Revocation, RevocationId, Revoked, SiteName, SourceName, Timestamp,
+};
 use anita_session::{Context, Credentials, Delivery, Extensions, Session, SessionSettings};
 use anita_store::MemoryStore;
 use anita_views::ViewSettings;
@@ -28,6 +32,12 @@ struct Client {
     is_reading: bool,
 }
 
+impl Client {
+    fn live(&mut self) -> Result<&mut Session, String> {
+        self.session.as_mut().ok_or_else(|| "the client is closed".to_owned())
+    }
+}
+
 pub struct Stage {
     context: Arc<Context>,
     minter: Minter,
@@ -35,6 +45,52 @@ pub struct Stage {
     clients: BTreeMap<String, Client>,
     /// The epoch that was heard last.
     epoch: String,
+    keys: Arc<Keys>,
+    /// Whether `domain.slow` answers.
+    is_slow_done: Arc<AtomicBool>,
+    revocations: usize,
+}
+
+/// Whether tokens have to wait for the keys of their issuer, and how that ended for those that did.
+#[derive(Debug, Default)]
+struct Keys {
+    are_awaited: AtomicBool,
+    /// One of the three below.
+    ended: AtomicU8,
+}
+
+const NOT_YET: u8 = 0;
+const CAME: u8 = 1;
+const FAILED: u8 = 2;
+
+impl Keys {
+    fn ended(&self) -> Poll<Result<(), TokenError>> {
+        match self.ended.load(Ordering::Relaxed) {
+            NOT_YET => Poll::Pending,
+            CAME => Poll::Ready(Ok(())),
+            _ => Poll::Ready(Err(TokenError::KeysUnavailable { retry_after: Duration::from_secs(5) })),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct StageAuthority {
+    verifier: Verifier,
+    keys: Arc<Keys>,
+}
+
+impl Authority for StageAuthority {
+    fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, TokenError> {
+        self.verifier.verify(token, now)
+    }
+
+    fn judge(&self, token: &str, now: Timestamp) -> Judgement {
+        if !self.keys.are_awaited.load(Ordering::Relaxed) {
+            return Judgement::Given(self.verify(token, now));
+        }
+        let keys = Arc::clone(&self.keys);
+        Judgement::Awaited(Box::pin(std::future::poll_fn(move |_context| keys.ended())))
+    }
 }
 
 /// What can be different about a stage.
@@ -47,6 +103,38 @@ struct Settings {
 /// Everything on the stage answers at once, so a future that waits is a fault.
 fn at_once<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().expect("nothing on the stage waits")
+}
+
+/// The message types of an application; `domain.slow` is answered when that is said.
+fn extensions(is_slow_done: &Arc<AtomicBool>) -> Extensions {
+    let mut extensions = Extensions::default();
+    extensions
+        .add("domain.echo", None, "domain.echoed", |_caller, payload: Value| async move { Ok(payload) })
+        .unwrap();
+    extensions
+        .add("domain.panic", None, "domain.never", |_caller, _payload: Value| async move {
+            if true {
+                panic!("a handler of the application panics");
+            }
+            Ok(Value::Null)
+        })
+        .unwrap();
+    extensions
+        .add("domain.panic_at_once", None, "domain.never", |_caller, payload: Value| {
+            assert!(payload == "never", "a handler of the application panics before it has a future");
+            async move { Ok(Value::Null) }
+        })
+        .unwrap();
+    let is_done = Arc::clone(is_slow_done);
+    extensions
+        .add("domain.slow", None, "domain.slowed", move |_caller, payload: Value| {
+            let is_done = Arc::clone(&is_done);
+            std::future::poll_fn(move |_context| {
+                if is_done.load(Ordering::Relaxed) { Poll::Ready(Ok(payload.clone())) } else { Poll::Pending }
+            })
+        })
+        .unwrap();
+    extensions
 }
 
 impl Stage {
@@ -75,24 +163,25 @@ impl Stage {
             now,
         ));
         let verifier = Verifier::new(Key::hs256(SECRET).unwrap(), "anita", "anita", Roles::default());
-        let mut extensions = Extensions::default();
-        extensions
-            .add("domain.echo", None, "domain.echoed", |_caller, payload: Value| async move { Ok(payload) })
-            .unwrap();
-        extensions
-            .add("domain.panic", None, "domain.never", |_caller, _payload: Value| async move {
-                if true {
-                    panic!("a handler of the application panics");
-                }
-                Ok(Value::Null)
-            })
-            .unwrap();
         let settings =
             SessionSettings { viewer_requests_per_second: 20, rate_refusals_max: 5, ..Default::default() };
-        let (hub, verifier) = (hub.unwrap(), Arc::new(verifier));
+        let is_slow_done = Arc::new(AtomicBool::new(false));
+        let extensions = extensions(&is_slow_done);
+        let keys = Arc::new(Keys::default());
+        let authority = StageAuthority { verifier, keys: Arc::clone(&keys) };
+        let (hub, verifier) = (hub.unwrap(), Arc::new(authority));
         let context = Context { hub, verifier, settings, extensions, playbacks: Arc::default() };
         let minter = Minter::hs256(SECRET, "anita", "anita").unwrap();
-        Self { context: Arc::new(context), minter, now, clients: BTreeMap::new(), epoch: String::new() }
+        Self {
+            context: Arc::new(context),
+            minter,
+            now,
+            clients: BTreeMap::new(),
+            epoch: String::new(),
+            keys,
+            is_slow_done,
+            revocations: 0,
+        }
     }
 
     pub fn play(&mut self, line: &str) -> Result<(), String> {
@@ -100,6 +189,9 @@ impl Stage {
         match subject {
             "wait" => self.wait(seconds(rest)?),
             "source" => self.report(rest)?,
+            "keys" => self.keys(rest)?,
+            "slow" => self.is_slow_done.store(rest == "comes", Ordering::Relaxed),
+            "revoke" => self.revoke(rest)?,
             "near" => {
                 let metres = rest.parse().map_err(|_| format!("no distance: {rest}"))?;
                 let nearness = Some(Nearness { enter_m: metres, leave_m: metres * 1.5 });
@@ -148,9 +240,8 @@ impl Stage {
             }
             "binary" => client.session.as_mut().ok_or("the client is closed")?.on_binary(),
             "pong" => client.session.as_mut().ok_or("the client is closed")?.on_control(now),
-            "drain" => {
-                client.session.as_mut().ok_or("the client is closed")?.on_drain(Duration::from_millis(250));
-            }
+            "drain" => client.live()?.on_drain(Duration::from_millis(250)),
+            "warned" => client.live()?.on_drain_notice(Duration::from_millis(750)),
             "stops" => client.is_reading = false,
             "reads" => client.is_reading = true,
             "sleeps" => {
@@ -227,7 +318,7 @@ impl Stage {
 
     /// A token made from words: `role=viewer devices=tag-* rooms=uwb ttl=60 sub=alice`.
     fn token(&self, name: &str, words: &str) -> String {
-        let (mut roles, mut devices, mut rooms) = (Vec::new(), None, None);
+        let (mut roles, mut devices, mut rooms, mut id) = (Vec::new(), None, None, None);
         let (mut subject, mut ttl) = (name.to_owned(), 3_600);
         for word in words.split_whitespace() {
             let (key, value) = word.split_once('=').expect("key=value");
@@ -236,12 +327,59 @@ impl Stage {
                 "role" => roles = list(),
                 "devices" => devices = Some(list()),
                 "rooms" => rooms = Some(list()),
+                "id" => id = Some(value.to_owned()),
                 "sub" => value.clone_into(&mut subject),
                 "ttl" => ttl = value.parse().expect("seconds"),
                 _ => panic!("no such word of a token: {key}"),
             }
         }
-        self.minter.mint(&subject, &roles, devices, rooms, self.now.wall, Duration::from_secs(ttl)).unwrap()
+        let grant = Grant {
+            subject: &subject,
+            roles: &roles,
+            devices: devices.as_deref(),
+            rooms: rooms.as_deref(),
+            token_id: id.as_deref(),
+        };
+        self.minter.mint(&grant, self.now.wall, Duration::from_secs(ttl)).unwrap()
+    }
+
+    /// The keys of the issuer: `keys wait`, and then `keys come` or `keys fail`.
+    fn keys(&self, rest: &str) -> Result<(), String> {
+        let ended = match rest {
+            "wait" => NOT_YET,
+            "come" => CAME,
+            "fail" => FAILED,
+            _ => return Err("keys wait | come | fail".to_owned()),
+        };
+        self.keys.are_awaited.store(ended == NOT_YET, Ordering::Relaxed);
+        self.keys.ended.store(ended, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// `revoke jti=t1`, `revoke sub=alice [before]` or `revoke before`: tokens that were issued before this moment.
+    fn revoke(&mut self, rest: &str) -> Result<(), String> {
+        let words: Vec<&str> = rest.split(' ').collect();
+        let issued_before = words.contains(&"before").then_some(self.now.wall);
+        let revoked = match (words[0].split_once('='), issued_before) {
+            (Some(("jti", id)), None) => Revoked::Token(id.into()),
+            (Some(("sub", subject)), issued_before) => {
+                Revoked::Subject { subject: subject.into(), issued_before }
+            }
+            (None, Some(moment)) => Revoked::IssuedBefore(moment),
+            _ => return Err("revoke jti=… | sub=… [before] | before".to_owned()),
+        };
+        self.revocations += 1;
+        let revocation = Revocation {
+            id: RevocationId::parse(&format!("r{}", self.revocations)).unwrap(),
+            revoked,
+            issuer: None,
+            made_at: self.now.wall,
+            until: None,
+            made_by: "stage".into(),
+            reason: "".into(),
+        };
+        let (_closed, kept) = self.context.hub.revoke(&revocation).map_err(|refusal| refusal.message)?;
+        at_once(kept).map_err(|error| error.to_string())
     }
 
     fn report(&mut self, rest: &str) -> Result<(), String> {

@@ -1,0 +1,16 @@
+//! The keys of issuers: from files that the operator names and from addresses where issuers publish them, kept fresh.
+//!
+//! What judges a token is a value without a clock ([`anita_auth::Verifier`]); here are the tasks that put another one in
+//! its place, and what a token waits for that is signed with a key which was published a moment ago.
+
+mod address;
+mod fetch;
+mod files;
+mod issuers;
+mod published;
+
+pub use address::{InvalidAddress, KeyAddress};
+pub use fetch::{FetchFault, JWKS_BYTES_MAX, TrustFault};
+pub use files::{KeyFault, KeyFiles, Secret};
+pub use issuers::{IssuerSettings, Issuers, KeySource, TOKENS_WAITING_MAX};
+pub use published::{DEMAND_INTERVAL, KEYS_WAIT_MAX, PublishedSettings};
