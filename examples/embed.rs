@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut app = App::new(Config::load(path.as_ref())?);
 
     app.on("domain.whoami", None, "domain.you", |caller, _nothing: serde_json::Value| async move {
-        Ok(json!({ "user_id": caller.principal.subject, "connections": caller.manager.connection_count() }))
+        Ok(json!({ "user_id": caller.principal.subject(), "connections": caller.manager.connection_count() }))
     })?;
 
     app.on(
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(Permission::RoomsSend),
         "domain.alarm_raised",
         |caller, RaiseAlarm { zone }: RaiseAlarm| async move {
-            let alarm = json!({ "zone": zone, "by": caller.principal.subject });
+            let alarm = json!({ "zone": zone, "by": caller.principal.subject() });
             let said = caller.manager.broadcast(&RoomName::uwb(), "domain.alarm", &alarm, caller.now.wall);
             let seq = said.ok_or_else(|| Refusal::saying(ErrorCode::Unavailable, "Nobody listens."))?;
             Ok(AlarmRaised { zone, seq })

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::fault::{Fault, Outcome};
 use crate::kernel::Cores;
 use crate::report::Report;
-use crate::scenario::{self, a, b, c, d, e, f, g, h};
+use crate::scenario::{self, a, b, c, d, e, f, g, h, i};
 use crate::{kernel, process, yardstick};
 
 /// What a delivery, a fix and a connection cost the server, and how fresh what it delivers is.
@@ -64,6 +64,11 @@ enum Command {
     /// The live part is E over WebSocket, with the server's store in memory and in SQLite in turns. The other parts use the
     /// store by itself, without a server.
     H(Run<h::Options>),
+    /// 10,000 clients of a server that is restarted, and of one that is killed: how they come back
+    ///
+    /// They obey what the server says as the JavaScript client does: `retry_after_ms` of the close, `Retry-After` of a
+    /// refusal, and a random wait on top that doubles from half a second.
+    I(Run<i::Options>),
     /// All of them, one after the other, as they are without options
     All(Shared),
     /// The yardstick itself, a child of the others: prints its address, serves until standard input ends
@@ -163,6 +168,7 @@ fn run_command(command: Command) -> Outcome {
         Command::F(it) => alone(&it.shared, |bench| f::run(bench, &it.options)),
         Command::G(it) => alone(&it.shared, |bench| g::run(bench, &it.options)),
         Command::H(it) => alone(&it.shared, |bench| h::run(bench, &it.options)),
+        Command::I(it) => alone(&it.shared, |bench| i::run(bench, &it.options)),
         Command::All(shared) => alone(&shared, scenario::all),
         Command::YardstickServer => yardstick::serve(),
         Command::Child { program, arguments } => process::become_child(&program, &arguments),

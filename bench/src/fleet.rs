@@ -1,5 +1,7 @@
 //! Many clients in one thread: non-blocking sockets behind one epoll, no allocation for what they hear.
 
+mod again;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -105,6 +107,8 @@ pub(crate) struct Fleet {
     opened: usize,
     failed: usize,
     why: Option<String>,
+    /// Connections that ended since that was last asked, and when the server said to come back, milliseconds.
+    losses: Vec<(usize, Option<u64>)>,
     /// What all have heard.
     pub(crate) total: Tally,
 }
@@ -123,6 +127,7 @@ impl Fleet {
             opened: 0,
             failed: 0,
             why: None,
+            losses: Vec::new(),
             total: Tally::default(),
         })
     }
@@ -202,10 +207,16 @@ impl Fleet {
 
     /// Begins one connection; `false` when the machine has no room for it.
     fn begin(&mut self, wish: &Wish<'_>, request: &str) -> Outcome<bool> {
+        let Some(member) = self.dial(self.members.len(), wish, request)? else { return Ok(false) };
+        self.members.push(member);
+        Ok(true)
+    }
+
+    fn dial(&self, index: usize, wish: &Wish<'_>, request: &str) -> Outcome<Option<Member>> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = match net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None) {
             Ok(socket) => socket,
-            Err(Errno::MFILE | Errno::NFILE) => return Ok(false),
+            Err(Errno::MFILE | Errno::NFILE) => return Ok(None),
             Err(error) => return Err(error).to("make a socket"),
         };
         if let Some(bytes) = wish.receive_buffer {
@@ -220,9 +231,9 @@ impl Fleet {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(error) => return Err(error).to("connect"),
         }
-        let data = EventData::new_u64(self.members.len() as u64);
+        let data = EventData::new_u64(index as u64);
         epoll::add(&self.epoll, &socket, data, EventFlags::OUT).to("watch a socket")?;
-        self.members.push(Member {
+        Ok(Some(Member {
             socket: Some(socket),
             stage: Stage::Connecting,
             is_muted: false,
@@ -231,8 +242,7 @@ impl Fleet {
             is_deflated: false,
             opened_us: 0,
             tally: Tally::default(),
-        });
-        Ok(true)
+        }))
     }
 
     /// Hears what there is, after waiting at most so long for it.
@@ -348,7 +358,13 @@ impl Fleet {
         let Some(member) = self.members.get_mut(index) else { return };
         match ws::answer(&member.buffer) {
             Answer::Incomplete => {}
-            Answer::Refused(line) => self.lost(index, &line),
+            Answer::Refused(line) => {
+                let retry_after_ms = ws::retry_after_ms(&member.buffer);
+                self.lost(index, &line);
+                if let Some((_lost, asked)) = self.losses.last_mut() {
+                    *asked = retry_after_ms;
+                }
+            }
             Answer::Opened { head_len, is_deflated } => {
                 let buffer = std::mem::take(&mut member.buffer);
                 member.stage = Stage::Open;
@@ -442,6 +458,7 @@ impl Fleet {
             }
             member.stage = Stage::Closed;
             self.failed += 1;
+            self.losses.push((index, None));
             self.why.get_or_insert_with(|| why.to_owned());
         }
     }

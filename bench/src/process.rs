@@ -50,6 +50,12 @@ impl Server {
         &mut self.child
     }
 
+    /// Asks it to stop, as an operator does.
+    pub(crate) fn terminate(&self) -> Outcome {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        id.map_or(Ok(()), |id| kill_process(id, Signal::TERM)).to("stop the server")
+    }
+
     /// Whether it still runs.
     pub(crate) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -104,13 +110,20 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
+impl Server {
+    /// Kills it, if it still runs.
+    pub(crate) fn end(&mut self) {
         if let Some(id) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
             && self.is_alive()
         {
             kill_process(id, Signal::KILL).ok();
         }
         self.child.wait().ok();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod e;
 pub(crate) mod f;
 pub(crate) mod g;
 pub(crate) mod h;
+pub(crate) mod i;
 mod stream;
 mod viewers;
 
@@ -31,5 +32,6 @@ pub(crate) fn all(bench: &mut Bench) -> Outcome {
     count("f", f::run(bench, &f::Options::default()));
     count("g", g::run(bench, &g::Options::default()));
     count("h", h::run(bench, &h::Options::default()));
+    count("i", i::run(bench, &i::Options::default()));
     if failed.is_empty() { Ok(()) } else { Err(Fault::new(format!("failed: {}", failed.join(", ")))) }
 }

@@ -105,6 +105,28 @@ impl Anita {
         Ok(Self { process, address, program: program.to_owned(), config, _folder: folder })
     }
 
+    /// The next start lets in so many in a second.
+    pub(crate) fn limit_handshakes(&self, per_second: u32) -> Outcome {
+        let text = fs::read_to_string(&self.config).to("read the configuration")?;
+        let limited = text
+            .replace("handshakes_per_second = 1000000\n", &format!("handshakes_per_second = {per_second}\n"));
+        fs::write(&self.config, limited).to("write the configuration")
+    }
+
+    /// Ends it, unless it has ended, and starts it anew with the same configuration on the same port. The log goes on.
+    pub(crate) fn start_again(mut self) -> Outcome<Self> {
+        let log = self.config.with_file_name("anita.log");
+        let output = File::options().append(true).open(&log).to("open the log")?;
+        let errors = output.try_clone().to("open the log")?;
+        self.process.end();
+        let config = self.config.clone();
+        self.process = Server::spawn(&self.program, |command| {
+            command.arg("serve").arg("--config").arg(&config);
+            command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        })?;
+        Ok(self)
+    }
+
     /// A token, narrowed to devices if a pattern is given.
     pub(crate) fn token(&self, role: &str, devices: Option<&str>) -> Outcome<String> {
         let mut command = Command::new(&self.program);
@@ -144,7 +166,10 @@ fn configuration(address: SocketAddr, setup: Setup<'_>) -> String {
         "[auth]\nissuer = \"anita\"\naudience = \"anita\"\nsecret_file = \"jwt.secret\"\n\
          [storage]\nurl = \"{storage}\"\n[log]\nlevel = \"warn\"\n[heartbeat]\ninterval_secs = 300\n\
          [devices]\nstale_after_secs = 600\ndisconnected_after_secs = 1200\n\
-         [limits]\nsockets_max = 1000000\nhandshakes_per_second = 1000000\n\
+         [limits]\nsockets_max = 1000000\nsockets_per_address_max = 1000000\nsockets_per_user_max = 1000000\n\
+         connections_max = 1000000\nconnections_per_address_max = 1000000\nunauthenticated_max = 1000000\n\
+         unauthenticated_per_address_max = 1000000\nhandshakes_per_second = 1000000\n\
+         handshakes_per_second_per_address = 1000000\ntls_handshakes_per_second_per_address = 1000000\n\
          publisher_requests_per_second = 1000000\nviewer_requests_per_second = 1000\n{more}\n"
     )
     // Writing to a String does not fail.

@@ -183,6 +183,13 @@ pub(crate) fn answer(bytes: &[u8]) -> Answer {
     Answer::Refused(String::from_utf8_lossy(line).into_owned())
 }
 
+/// When a refusal says to come back, milliseconds.
+pub(crate) fn retry_after_ms(bytes: &[u8]) -> Option<u64> {
+    let head = String::from_utf8_lossy(bytes).to_ascii_lowercase();
+    let secs = head.lines().find_map(|line| line.strip_prefix("retry-after: "))?;
+    secs.trim().parse::<u64>().ok().map(|secs| secs * 1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,7 +26,7 @@ fn every_scenario_runs_to_its_end_when_it_is_quick() {
     assert!(output.status.success(), "{said}");
     let raw: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
     std::fs::remove_file(&json).unwrap();
-    for scenario in ["a", "b", "c", "d", "e", "f", "g"] {
+    for scenario in ["a", "b", "c", "d", "e", "f", "g", "i"] {
         assert!(raw[scenario]["title"].is_string(), "{scenario} is missing: {said}");
     }
     assert_eq!(raw["g"]["verdict: all recovered, each number once and in order, no gap"], true, "{said}");
@@ -34,7 +34,7 @@ fn every_scenario_runs_to_its_end_when_it_is_quick() {
 
 #[test]
 fn every_scenario_has_a_help_that_teaches() {
-    for scenario in ["a", "b", "c", "d", "e", "f", "g", "all"] {
+    for scenario in ["a", "b", "c", "d", "e", "f", "g", "i", "all"] {
         let output =
             Command::new(env!("CARGO_BIN_EXE_anita-bench")).args([scenario, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();

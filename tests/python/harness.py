@@ -69,7 +69,8 @@ def wait_for(predicate, what, seconds=PATIENCE, every=0.02):
 class Server:
     """A real `anita serve` in a temporary folder."""
 
-    def __init__(self, *, tls=False, heartbeat_secs=1, more=""):
+    def __init__(self, *, tls=False, heartbeat_secs=1, more="", prepare=lambda folder, config: config):
+        """`more` goes at the end of the configuration; `prepare` may change all of it."""
         self.program = program()
         self.scheme = "https" if tls else "http"
         self.port = free_port()
@@ -78,7 +79,9 @@ class Server:
         (self.folder / "jwt.secret").write_text(secrets.token_hex(32) + "\n")
         way_in = "[server.tls]\nself_signed = true" if tls else 'plaintext = "loopback"'
         (self.folder / "anita.toml").write_text(
-            f"""
+            prepare(
+                self.folder,
+                f"""
 [server]
 listen = "127.0.0.1:{self.port}"
 {way_in}
@@ -91,7 +94,8 @@ interval_secs = {heartbeat_secs}
 [storage]
 url = "sqlite:anita.db"
 {more}
-"""
+""",
+            )
         )
         self.config = str(self.folder / "anita.toml")
         self.process = None

@@ -10,10 +10,11 @@ use toml::Table;
 use crate::fault::{Fault, Outcome};
 
 /// What a crate of ours may use of ours, its tests apart.
-const FLOORS: [(&str, &[&str]); 20] = [
+const FLOORS: [(&str, &[&str]); 22] = [
     ("anita-model", &[]),
     ("anita-ws", &[]),
     ("anita-uring", &[]),
+    ("anita-forwarded", &[]),
     ("anita-metrics", &["anita-model"]),
     ("anita-wire", &["anita-model"]),
     ("anita-auth", &["anita-model"]),
@@ -24,6 +25,7 @@ const FLOORS: [(&str, &[&str]); 20] = [
     ("anita-postgres", &["anita-model", "anita-sqlite", "anita-store"]),
     ("anita-sources", &["anita-formats", "anita-model"]),
     ("anita-client", &["anita-formats", "anita-model", "anita-wire"]),
+    ("anita-issuers", &["anita-auth", "anita-metrics", "anita-model"]),
     ("anita-views", &["anita-auth", "anita-model", "anita-wire", "anita-world", "anita-ws"]),
     ("anita-hub", &HUB),
     ("anita-session", &SESSION),
@@ -56,9 +58,10 @@ const SESSION: [&str; 9] = [
     "anita-ws",
 ];
 
-const SERVER: [&str; 12] = [
+const SERVER: [&str; 13] = [
     "anita-auth",
     "anita-formats",
+    "anita-forwarded",
     "anita-hub",
     "anita-metrics",
     "anita-model",
@@ -71,11 +74,13 @@ const SERVER: [&str; 12] = [
     "anita-ws",
 ];
 
-const ALL: [&str; 17] = [
+const ALL: [&str; 19] = [
     "anita-auth",
     "anita-client",
     "anita-formats",
+    "anita-forwarded",
     "anita-hub",
+    "anita-issuers",
     "anita-metrics",
     "anita-model",
     "anita-postgres",
@@ -92,7 +97,7 @@ const ALL: [&str; 17] = [
 ];
 
 /// What only some crates of ours may use of others, their tests apart.
-const RESERVED: [(&str, &[&str]); 27] = [
+const RESERVED: [(&str, &[&str]); 31] = [
     ("axum", &["anita-server"]),
     ("clap", &["anita", "anita-bench", "xtask"]),
     ("deadpool-postgres", &["anita-postgres"]),
@@ -102,16 +107,19 @@ const RESERVED: [(&str, &[&str]); 27] = [
     ("hyper", &["anita-client", "anita-server"]),
     ("hyper-util", &["anita-client", "anita-server"]),
     ("io-uring", &["anita-uring"]),
+    ("ipnet", &["anita-forwarded"]),
     ("jiff", &["anita-model"]),
     ("jsonwebtoken", &["anita-auth"]),
     ("libc", &["anita-uring"]),
     ("prometheus-client", &["anita-metrics"]),
     ("rcgen", &["anita-server"]),
+    ("reqwest", &["anita-issuers"]),
     ("rumqttc-next", &["anita-sources"]),
     ("rumqttc-v4", &["anita-sources"]),
     ("rusqlite", &["anita-bench", "anita-sqlite"]),
     ("rust-embed", &["anita-server"]),
-    ("rustix", &["anita-bench", "anita-ws"]),
+    ("rustix", &["anita-bench", "anita-server", "anita-ws"]),
+    ("sd-notify", &["anita"]),
     ("socket2", &["anita-server"]),
     ("tokio-postgres", &["anita-bench", "anita-postgres"]),
     ("tokio-postgres-rustls", &["anita-postgres"]),
@@ -120,12 +128,14 @@ const RESERVED: [(&str, &[&str]); 27] = [
     ("tokio-tungstenite", &["anita-client"]),
     ("tower", &["anita-server"]),
     ("tracing-subscriber", &["anita"]),
+    ("x509-parser", &["anita-server"]),
 ];
 
 /// Crates without a clock, a task or a socket.
-const PURE: [&str; 7] = [
+const PURE: [&str; 8] = [
     "anita-auth",
     "anita-formats",
+    "anita-forwarded",
     "anita-model",
     "anita-session",
     "anita-views",

@@ -1,13 +1,15 @@
 //! `cargo xtask test`: installs what is missing, runs the suites, and ends with one line of totals.
 
-mod bench;
+pub(crate) mod bench;
 mod checks;
-mod counts;
-mod needs;
+pub(crate) mod counts;
+pub(crate) mod needs;
 mod postgres;
 mod programs;
-mod services;
+pub(crate) mod services;
 mod suite;
+mod supply;
+mod venv;
 
 use std::fs;
 use std::path::Path;

@@ -11,19 +11,21 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::caller::Wire;
+use crate::client_certificate::Presented;
+use crate::descriptors::{self, Relief, Reserve};
+use crate::guests::{ConnectionPlace, Reason};
 use crate::history::Cut;
+use crate::proxied;
 use crate::rest;
-use crate::server::{Plaintext, Server, SocketPlace};
+use crate::server::{Plaintext, ProxyProtocol, Server};
 use crate::shards::{Seat, ShardThreads};
-use crate::stream::Stream;
+use crate::stream::{Stream, Tcp};
 use crate::tls::{Certificates, TlsError};
 
-/// How long to wait after an accept that failed: out of file descriptors, for example, which is not mended by asking
-/// again at once.
+/// How long to wait after an accept that failed for want of something that is not mended by asking again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The first byte of a TLS connection: a handshake record (RFC 8446 §5.1).
@@ -31,12 +33,14 @@ const TLS_HANDSHAKE: u8 = 0x16;
 
 /// What somebody hears who speaks plain HTTP where only TLS is spoken.
 const PLAIN_REFUSED: &[u8] =
-    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\n\
+    content-security-policy: default-src 'none'; frame-ancestors 'none'\r\ncache-control: no-store\r\nconnection: close\r\n\r\n\
     This port speaks TLS: use https:// and wss://.\n";
 
 /// What somebody hears who is not one of the proxies.
 const STRANGER_REFUSED: &[u8] =
-    b"HTTP/1.1 403 Forbidden\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
+    b"HTTP/1.1 403 Forbidden\r\ncontent-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\n\
+    content-security-policy: default-src 'none'; frame-ancestors 'none'\r\ncache-control: no-store\r\nconnection: close\r\n\r\n\
     This port is for this machine, or for the proxies of server.trusted_proxies, only.\n";
 
 /// How much of what such a peer sends is read and thrown away, bytes.
@@ -73,7 +77,7 @@ pub enum ServeError {
 pub struct Door {
     server: Arc<Server>,
     listener: TcpListener,
-    tls: Option<(TlsAcceptor, Certificates)>,
+    certificates: Option<Certificates>,
     shards: ShardThreads,
 }
 
@@ -97,44 +101,49 @@ impl Door {
         let is_plain_possible = match server.settings.plaintext {
             Plaintext::Never => false,
             Plaintext::Loopback => listen.ip().is_loopback(),
-            Plaintext::TrustedProxy(_) => true,
+            Plaintext::TrustedProxy => true,
         };
-        let tls = match certificates {
-            Some(certificates) => Some((TlsAcceptor::from(certificates.server_config()?), certificates)),
-            None if is_plain_possible => None,
-            None => return Err(ServeError::NoWayIn { listen }),
-        };
-        let shards = ShardThreads::start(server.context.hub.shards(), server.clock, &server.settings)
-            .map_err(ServeError::Thread)?;
-        Ok(Self { server, listener, tls, shards })
+        if certificates.is_none() && !is_plain_possible {
+            return Err(ServeError::NoWayIn { listen });
+        }
+        descriptors::prepare(server.settings.guests.connections_max);
+        let shards = ShardThreads::start(&server).map_err(ServeError::Thread)?;
+        Ok(Self { server, listener, certificates, shards })
     }
 
     /// Serves until the server drains.
     pub async fn serve(self) {
-        let Self { server, listener, tls, shards } = self;
-        let acceptor = tls.map(|(acceptor, certificates)| {
-            server.tasks.spawn(certificates.keep_fresh(server.draining.clone()));
-            acceptor
-        });
-        let router = rest::router(Arc::clone(&server));
-        while let Some(accepted) = server.draining.run_until_cancelled(listener.accept()).await {
-            match accepted {
-                Ok((stream, address)) => {
-                    let Some((place, (shard, runtime, seat))) = server.take_socket().zip(shards.take_seat())
-                    else {
-                        server.context.hub.metrics().connections_refused.inc();
-                        continue;
-                    };
-                    let arrival = Arrival { stream, address, shard, place: (place, seat) };
-                    let task = connection(Arc::clone(&server), router.clone(), acceptor.clone(), arrival);
-                    server.tasks.spawn_on(task, runtime);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
+        let Self { server, listener, certificates, shards } = self;
+        if let Some(certificates) = certificates.clone() {
+            let server_here = Arc::clone(&server);
+            server.tasks.spawn(async move {
+                let draining = &server_here.draining;
+                server_here
+                    .restarted("certificates", || certificates.clone().keep_fresh(draining.clone()))
+                    .await;
+            });
         }
+        let router = rest::router(Arc::clone(&server));
+        let mut reserve = Reserve::new();
+        while let Some(accepted) = server.draining.run_until_cancelled(listener.accept()).await {
+            let (stream, address) = match accepted {
+                Ok((stream, address)) => (stream, address.ip().to_canonical()),
+                Err(error) => {
+                    after_failure(&server, &listener, &mut reserve, &error).await;
+                    continue;
+                }
+            };
+            let entered = enter(&server, address).inspect_err(|reason| server.refused(*reason));
+            let Some((place, (shard, runtime, seat))) = entered.ok().zip(shards.take_seat()) else {
+                continue;
+            };
+            let arrival = Arrival { stream, address, shard, place, seat };
+            let task = connection(Arc::clone(&server), router.clone(), certificates.clone(), arrival);
+            let server_here = Arc::clone(&server);
+            server.tasks.spawn_on(async move { server_here.contained("connection", task).await }, runtime);
+        }
+        // Another server can listen here from now on, and whoever comes meanwhile hears at once that nobody does.
+        drop(listener);
         // The threads go on until the last connection has ended, or nobody waits for it any more.
         tokio::select! {
             () = server.tasks.wait() => {}
@@ -144,12 +153,62 @@ impl Door {
     }
 }
 
+/// A place for a connection from this address. A proxy has as many as it likes: its clients are counted instead.
+fn enter(server: &Server, address: IpAddr) -> Result<ConnectionPlace, Reason> {
+    let proxies = &server.settings.proxies;
+    let is_proxy = proxies.trusted.contains(address);
+    if proxies.protocol == ProxyProtocol::Required && !is_proxy {
+        return Err(Reason::Stranger);
+    }
+    server.guests.enter(Some(address).filter(|_address| !is_proxy))
+}
+
+/// An accept that failed: what there is to do so that the next one is not the same.
+async fn after_failure(
+    server: &Server,
+    listener: &TcpListener,
+    reserve: &mut Reserve,
+    error: &std::io::Error,
+) {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+        // The peer was gone before it was accepted: nobody else's trouble.
+        return;
+    }
+    if !descriptors::are_gone(error) {
+        tracing::warn!(%error, "a connection could not be accepted");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+        return;
+    }
+    match reserve.refuse(listener, server.clock.now().uptime).await {
+        Relief::Refused => server.refused(Reason::Descriptors),
+        Relief::Nobody => {}
+        Relief::Helpless => tokio::time::sleep(ACCEPT_PAUSE).await,
+    }
+}
+
 /// A connection that came in, and its places among all and on its thread.
 struct Arrival {
     stream: TcpStream,
-    address: SocketAddr,
+    address: IpAddr,
     shard: usize,
-    place: (SocketPlace, Seat),
+    place: ConnectionPlace,
+    seat: Seat,
+}
+
+/// A connection's places. Each request has it; a WebSocket takes it along, and everything else lets it go when the
+/// connection ends.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    place: ConnectionPlace,
+    _seat: Seat,
+}
+
+impl Visit {
+    /// The connection's place.
+    pub(crate) fn place(&self) -> &ConnectionPlace {
+        &self.place
+    }
 }
 
 /// Hands a socket over to the thread that this is called on, with small buffers in the kernel: what waits there can't
@@ -163,29 +222,59 @@ fn settle(stream: TcpStream, send_buffer_bytes: usize) -> std::io::Result<TcpStr
     TcpStream::from_std(stream.into_std()?)
 }
 
-async fn connection(server: Arc<Server>, router: Router, tls: Option<TlsAcceptor>, arrival: Arrival) {
-    let Arrival { stream, address, shard, place } = arrival;
-    let address = address.ip().to_canonical();
+async fn connection(
+    server: Arc<Server>,
+    router: Router,
+    certificates: Option<Certificates>,
+    arrival: Arrival,
+) {
+    let Arrival { stream, address, shard, mut place, seat } = arrival;
     let stream = match settle(stream, server.settings.send_buffer_bytes) {
-        Ok(stream) => stream,
+        Ok(stream) => Tcp::new(stream, server.settings.write_deadline),
         Err(error) => {
             tracing::debug!(%error, %address, "a connection was gone before it began");
             return;
         }
     };
-    let handshake = tokio::time::timeout(server.settings.tls_deadline, secure(&server, tls, stream, address));
-    let Ok(Some(stream)) = handshake.await else {
-        tracing::debug!(%address, "a connection did not get through its handshake");
-        return;
+    let secured = secure(&server, certificates, stream, address, &mut place);
+    let (stream, address) = match tokio::time::timeout(server.settings.tls_deadline, secured).await {
+        Ok(Ok(secured)) => secured,
+        Ok(Err(reason)) => {
+            if reason != Reason::Silent {
+                server.refused(reason);
+            }
+            tracing::debug!(%address, reason = reason.as_str(), "a connection was refused");
+            return;
+        }
+        Err(_elapsed) => {
+            server.context.hub.metrics().count_deadline("tls");
+            tracing::debug!(%address, "a connection did not get through its handshake in time");
+            return;
+        }
     };
     let wire = Wire { address, is_tls: matches!(stream, Stream::Tls(_)), shard };
-    // Held by the service, which the connection keeps alive until its end; an upgrade takes it along.
-    let place = Arc::new(place);
+    let presented = stream.client_certificate();
+    let presented = presented.and_then(|der| Presented::read(der, &server.settings.certificate_rules));
+    let visit = Arc::new(Visit { place, _seat: seat });
+    speak_http(&server, router, stream, (wire, visit, presented)).await;
+}
+
+/// HTTP/1.1 until the connection ends, or becomes a WebSocket. Each request has what is known of the connection.
+async fn speak_http(
+    server: &Server,
+    router: Router,
+    stream: Stream,
+    (wire, visit, presented): (Wire, Arc<Visit>, Option<Presented>),
+) {
+    let address = wire.address;
     let cut = Cut::default();
     let cut_here = cut.clone();
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(wire);
-        request.extensions_mut().insert(Arc::clone(&place));
+        request.extensions_mut().insert(Arc::clone(&visit));
+        if let Some(presented) = &presented {
+            request.extensions_mut().insert(presented.clone());
+        }
         request.extensions_mut().insert(cut.clone());
         let router = router.clone();
         async move {
@@ -213,6 +302,7 @@ async fn connection(server: Arc<Server>, router: Router, tls: Option<TlsAcceptor
         }
     };
     if let Err(error) = finished {
+        count_http_deadline(server, &error);
         tracing::debug!(%error, %address, "an HTTP connection ended badly");
     }
 }
@@ -221,32 +311,71 @@ fn no_error(never: Infallible) -> axum::response::Response {
     match never {}
 }
 
-/// Begins TLS where the peer speaks it, and lets plain text through where it is allowed.
+/// Counts an HTTP connection that ended because its peer was too slow.
+fn count_http_deadline(server: &Server, error: &hyper::Error) {
+    let metrics = server.context.hub.metrics();
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    if error.is_timeout() {
+        metrics.count_deadline("header");
+    } else if cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut) {
+        metrics.count_deadline("write");
+    }
+}
+
+/// Hears what a proxy says first, begins TLS where the peer speaks it, and lets plain text through where it is allowed.
+/// Returns the address of the client as well.
 async fn secure(
     server: &Server,
-    tls: Option<TlsAcceptor>,
-    stream: TcpStream,
-    address: IpAddr,
-) -> Option<Stream> {
-    let has_tls = tls.is_some();
+    certificates: Option<Certificates>,
+    mut stream: Tcp,
+    peer: IpAddr,
+    place: &mut ConnectionPlace,
+) -> Result<(Stream, IpAddr), Reason> {
+    let mut address = peer;
+    if server.settings.proxies.protocol == ProxyProtocol::Required {
+        let said = proxied::read_header(&mut stream).await.map_err(|error| {
+            tracing::debug!(%error, %peer, "a proxy did not say whom it speaks for");
+            Reason::ProxyHeader
+        })?;
+        if let Some(client) = said {
+            place.name(client)?;
+            address = client;
+        }
+    }
     let mut first = [0];
-    let speaks_tls = stream.peek(&mut first).await.ok()? > 0 && first == [TLS_HANDSHAKE];
-    if let Some(acceptor) = tls.filter(|_acceptor| speaks_tls) {
-        return acceptor.accept(stream).await.ok().map(|stream| Stream::Tls(Box::new(stream)));
+    let peeked = stream.tcp().peek(&mut first).await.map_err(|_gone| Reason::Silent)?;
+    if peeked == 0 {
+        // Gone without a word, as health checks of balancers are: nobody was refused anything.
+        return Err(Reason::Silent);
+    }
+    let has_tls = certificates.is_some();
+    let speaks_tls = first == [TLS_HANDSHAKE];
+    if let Some(certificates) = certificates.filter(|_certificates| speaks_tls) {
+        let counted = Some(address).filter(|address| !server.settings.proxies.trusted.contains(*address));
+        server.guests.count_tls_handshake(counted, server.clock.now().uptime)?;
+        let secured = certificates.acceptor().accept(stream).await.map_err(|error| {
+            tracing::debug!(%error, %address, "a TLS handshake failed");
+            Reason::Tls
+        })?;
+        return Ok((Stream::Tls(Box::new(secured)), address));
     }
     let is_allowed = match &server.settings.plaintext {
         Plaintext::Never => false,
         Plaintext::Loopback => address.is_loopback(),
-        Plaintext::TrustedProxy(proxies) => proxies.contains(&address),
+        Plaintext::TrustedProxy => server.settings.proxies.trusted.contains(peer),
     };
     if is_allowed {
-        return Some(Stream::Plain(stream));
+        return Ok((Stream::Plain(stream), address));
     }
-    // A courtesy: whether it is heard makes no difference. What the peer still sends is read to the end, so that it
-    // sees the answer and not a reset.
-    let mut stream = stream;
-    stream.write_all(if has_tls { PLAIN_REFUSED } else { STRANGER_REFUSED }).await.ok()?;
-    stream.shutdown().await.ok()?;
-    tokio::io::copy(&mut stream.take(REFUSED_BYTES_MAX), &mut tokio::io::sink()).await.ok()?;
-    None
+    refuse_plain(stream, if has_tls { PLAIN_REFUSED } else { STRANGER_REFUSED }).await.ok();
+    Err(Reason::Stranger)
+}
+
+/// A courtesy: whether it is heard makes no difference. What the peer still sends is read to the end, so that it sees the
+/// answer and not a reset.
+async fn refuse_plain(mut stream: Tcp, answer: &[u8]) -> std::io::Result<()> {
+    stream.write_all(answer).await?;
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream.take(REFUSED_BYTES_MAX), &mut tokio::io::sink()).await?;
+    Ok(())
 }

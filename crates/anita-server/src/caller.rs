@@ -1,15 +1,18 @@
 //! Who makes an HTTP request: from which address, over what, and with which token or session.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use anita_auth::{Permission, Principal};
+use anita_auth::{Judgement, Permission, Principal, TokenError};
 use anita_store::AuditRecord;
 use anita_wire::ErrorCode;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 
+use crate::accept::Visit;
+use crate::budgets;
+use crate::client_certificate::Presented;
 use crate::origin::{self, Origin};
 use crate::page_session::COOKIE;
 use crate::problem::Problem;
@@ -30,32 +33,26 @@ impl Wire {
     /// The address of the client: what a trusted proxy says, else that of the other end. `None` when a proxy does not
     /// say it: then it is nobody nearby.
     pub(crate) fn client_address(self, server: &Server, headers: &HeaderMap) -> Option<IpAddr> {
-        match &server.settings.plaintext {
-            Plaintext::TrustedProxy(proxies) if proxies.contains(&self.address) => {
-                // The last entry is the proxy's own; those before it are the client's words.
-                let forwarded = headers.get_all("x-forwarded-for").iter().next_back()?;
-                address_of(forwarded.to_str().ok()?.rsplit(',').next()?.trim())
-            }
-            Plaintext::TrustedProxy(_) | Plaintext::Never | Plaintext::Loopback => Some(self.address),
-        }
+        let proxies = &server.settings.proxies;
+        let lines = proxies.forwarded.header().map(|name| headers.get_all(name));
+        let lines = lines.iter().flatten().map(HeaderValue::as_bytes);
+        anita_forwarded::client_of(self.address, &proxies.trusted, proxies.forwarded, lines)
+    }
+
+    /// The address that limits are counted by: a proxy that does not say whom it speaks for counts for itself.
+    pub(crate) fn counted_address(self, server: &Server, headers: &HeaderMap) -> IpAddr {
+        self.client_address(server, headers).unwrap_or(self.address)
     }
 
     /// Whether the page at the other end speaks TLS: with us, or with the proxy in front of us.
     pub(crate) fn is_secure(self, server: &Server) -> bool {
-        self.is_tls || matches!(server.settings.plaintext, Plaintext::TrustedProxy(_))
+        self.is_tls || server.settings.plaintext == Plaintext::TrustedProxy
     }
 
     /// The scheme that a page of our own origin has.
     pub(crate) fn scheme(self, server: &Server) -> &'static str {
         if self.is_secure(server) { "https" } else { "http" }
     }
-}
-
-/// An address with or without a port: proxies write both.
-fn address_of(text: &str) -> Option<IpAddr> {
-    let plain = text.parse().ok();
-    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
-    plain.or_else(with_port)
 }
 
 /// The value of our cookie, if the request has it.
@@ -80,6 +77,8 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 pub(crate) struct Caller {
     /// Who.
     pub(crate) principal: Principal,
+    /// The session of the page, where it was that.
+    pub(crate) page: Option<String>,
     /// From where.
     address: Option<IpAddr>,
     server: Arc<Server>,
@@ -99,14 +98,22 @@ impl Caller {
 
     /// Leaves an entry in the audit trail: what was done or tried, with what, and how it ended.
     pub(crate) fn audit(&self, action: &str, object: &str, outcome: &str) {
-        audit(&self.server, self.address, &self.principal.subject, [action, object, outcome]);
+        audit(&self.server, self.address, Some(&self.principal), [action, object, outcome]);
     }
 }
 
-fn audit(server: &Server, address: Option<IpAddr>, subject: &str, [action, object, outcome]: [&str; 3]) {
+/// Leaves an entry in the audit trail: who did or tried it, if that is known, and what, with what, and how it ended.
+pub(crate) fn audit(
+    server: &Server,
+    address: Option<IpAddr>,
+    principal: Option<&Principal>,
+    [action, object, outcome]: [&str; 3],
+) {
+    let user = principal.map(|principal| &principal.identity.user);
     server.context.hub.audit(AuditRecord {
         at: server.clock.now().wall,
-        subject: subject.to_owned(),
+        subject: user.map(|user| user.subject.to_string()).unwrap_or_default(),
+        issuer: user.map(|user| user.issuer.to_string()),
         action: action.to_owned(),
         object: object.to_owned(),
         outcome: outcome.to_owned(),
@@ -118,27 +125,27 @@ impl FromRequestParts<Arc<Server>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Problem> {
-        let principal = principal_of(parts, server)?;
-        server.count_request(&principal).map_err(|wait| {
-            Problem::busy(ErrorCode::RateLimited, "Too many requests; send several locations in one.", wait)
-        })?;
+        let (principal, page) = principal_of(parts, server).await?;
+        visit_of(parts)?.place().authenticated();
+        let class = budgets::class_of(&parts.method, parts.uri.path());
+        server.count_request(&principal, class)?;
         let address = wire_of(parts)?.client_address(server, &parts.headers);
-        Ok(Self { principal, address, server: Arc::clone(server) })
+        Ok(Self { principal, page, address, server: Arc::clone(server) })
     }
 }
 
-/// Who asks, by token or by session.
-fn principal_of(parts: &Parts, server: &Server) -> Result<Principal, Problem> {
+/// Who asks, by token or by session, and by which.
+async fn principal_of(parts: &Parts, server: &Server) -> Result<(Principal, Option<String>), Problem> {
     let now = server.clock.now().wall;
     if let Some(token) = bearer(&parts.headers) {
-        return server
-            .context
-            .verifier
-            .verify(token, now)
-            .map_err(|error| token_problem(error, parts, server));
+        return Ok((verified(token, parts, server).await?, None));
     }
     let wire = wire_of(parts)?;
-    let id = cookie(&parts.headers).ok_or(ErrorCode::Unauthenticated)?;
+    let Some(id) = cookie(&parts.headers) else {
+        let principal = certified(parts, server);
+        let principal = principal.filter(|principal| !server.context.hub.is_revoked(principal));
+        return principal.map(|principal| (principal, None)).ok_or_else(|| ErrorCode::Unauthenticated.into());
+    };
     let origin = origin::judge(&parts.headers, wire.scheme(server), &server.settings.allowed_origins);
     // Browsers leave the Origin away only where nothing is changed.
     let is_safe = parts.method == Method::GET || parts.method == Method::HEAD;
@@ -146,7 +153,50 @@ fn principal_of(parts: &Parts, server: &Server) -> Result<Principal, Problem> {
     if !is_ours {
         return Err(Problem::saying(ErrorCode::Forbidden, "A page of this origin may not use the session."));
     }
-    server.pages.principal(id, now).ok_or_else(|| ErrorCode::Unauthenticated.into())
+    let principal = server.pages.principal(id, now);
+    let principal = principal.filter(|principal| !server.context.hub.is_revoked(principal));
+    let principal = principal.ok_or(ErrorCode::Unauthenticated)?;
+    Ok((principal, Some(id.to_owned())))
+}
+
+/// Whom the connection's certificate stands for, where the request brings nothing else. Browsers show certificates by
+/// themselves, whichever page asks: so it counts for a page of an allowed origin only, and for none that is signed in.
+pub(crate) fn certified(parts: &Parts, server: &Server) -> Option<Principal> {
+    let presented: &Presented = parts.extensions.get()?;
+    let scheme = wire_of(parts).ok()?.scheme(server);
+    let origin = origin::judge(&parts.headers, scheme, &server.settings.allowed_origins);
+    let is_foreign_site = || {
+        let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        site.is_some_and(|site| site != b"same-origin" && site != b"none")
+    };
+    let is_ours = match origin {
+        Origin::Allowed => true,
+        Origin::Absent => !is_foreign_site(),
+        Origin::Foreign => false,
+    };
+    let is_signed_in = cookie(&parts.headers).is_some();
+    presented.principal(server.clock.now().wall).filter(|_principal| is_ours && !is_signed_in)
+}
+
+/// The places that the connection has.
+pub(crate) fn visit_of(parts: &Parts) -> Result<Arc<Visit>, Problem> {
+    parts.extensions.get().cloned().ok_or_else(|| {
+        tracing::error!("a request came without its connection");
+        ErrorCode::Internal.into()
+    })
+}
+
+/// Whose token it is.
+pub(crate) async fn verified(token: &str, parts: &Parts, server: &Server) -> Result<Principal, Problem> {
+    let verifier = &server.context.verifier;
+    let judged = match verifier.judge(token, server.clock.now().wall) {
+        Judgement::Given(given) => given,
+        Judgement::Awaited(keys) => keys.await.and_then(|()| verifier.verify(token, server.clock.now().wall)),
+    };
+    let accepted = judged.and_then(|principal| {
+        if server.context.hub.is_revoked(&principal) { Err(TokenError::Revoked) } else { Ok(principal) }
+    });
+    accepted.map_err(|error| token_problem(error, parts, server))
 }
 
 /// What the accept loop said of the connection.
@@ -158,8 +208,8 @@ pub(crate) fn wire_of(parts: &Parts) -> Result<Wire, Problem> {
 }
 
 /// A token that is not accepted, as a problem; it leaves an entry in the audit trail.
-pub(crate) fn token_problem(error: anita_auth::TokenError, parts: &Parts, server: &Server) -> Problem {
+fn token_problem(error: TokenError, parts: &Parts, server: &Server) -> Problem {
     let address = wire_of(parts).ok().and_then(|wire| wire.client_address(server, &parts.headers));
-    audit(server, address, "", ["authenticate", &error.to_string(), "refused"]);
+    audit(server, address, None, ["authenticate", &error.to_string(), "refused"]);
     Problem(anita_session::token_refusal(error))
 }

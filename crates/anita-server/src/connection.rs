@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use anita_hub::{Endpoint, Outlet};
 use anita_model::SourceName;
-use anita_session::{Credentials, Delivery, Session};
+use anita_session::{Closing, Credentials, Delivery, Session};
 use anita_wire::ErrorCode;
 use anita_wire::limits::MESSAGE_BYTES_BEFORE_AUTH_MAX;
 use anita_ws::{Close, Event, Limits, Message, Reading, Socket, SocketError};
 use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use rand::Rng;
 
+use crate::accept::Visit;
+use crate::guests::SocketPlace;
 use crate::line::Line;
 use crate::server::Server;
 use crate::stream::Stream;
@@ -28,6 +29,9 @@ const QUEUE_BYTES_OF_ALL: usize = 16 * 1024;
 
 /// How long a server that ends waits for the answers of one conversation that are under way.
 const ANSWERS_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// When whoever has too many connections may try again.
+const USER_FULL_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// How many fragments one message may have.
 const FRAGMENT_COUNT_MAX: usize = 1_024;
@@ -46,6 +50,15 @@ pub(crate) struct Opening {
     pub(crate) is_compressed: bool,
 }
 
+/// The places that it has; free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Stay {
+    /// Among all `WebSockets`.
+    pub(crate) place: SocketPlace,
+    /// That of the TCP connection.
+    pub(crate) _visit: Arc<Visit>,
+}
+
 /// What woke the loop.
 enum Wake {
     Socket(Result<Event, SocketError>),
@@ -56,7 +69,7 @@ enum Wake {
 }
 
 /// Waits for the upgrade and runs the conversation to its end.
-pub(crate) async fn run(server: Arc<Server>, on_upgrade: OnUpgrade, opening: Opening) {
+pub(crate) async fn run(server: Arc<Server>, on_upgrade: OnUpgrade, opening: Opening, mut stay: Stay) {
     let upgraded = match on_upgrade.await {
         Ok(upgraded) => upgraded,
         Err(error) => {
@@ -80,7 +93,7 @@ pub(crate) async fn run(server: Arc<Server>, on_upgrade: OnUpgrade, opening: Ope
     let line = Arc::new(if is_compressed { line.compressed() } else { line });
     let peer = Arc::clone(session.peer());
     peer.shard.attach(&peer, Arc::clone(&line) as Arc<dyn Outlet>);
-    converse(&server, &line, session).await;
+    converse(&server, &line, session, &mut stay.place).await;
 }
 
 /// The connection's own stream, without what HTTP needed around it, and what was read beyond the request.
@@ -108,29 +121,81 @@ fn begin(server: &Arc<Server>, opening: Opening) -> Option<Box<Session>> {
     Some(Box::new(Session::open(context, registration, opening.credentials, SourceName::websocket(), now)))
 }
 
-async fn converse(server: &Server, line: &Line, mut session: Box<Session>) {
+/// Since when a message is under way that is not complete.
+#[derive(Debug, Default)]
+struct Unfinished {
+    /// By the uptime.
+    since: Option<Duration>,
+}
+
+impl Unfinished {
+    /// Takes note of whether there is one, and says when it is overdue, by the uptime. While nothing is read, nothing
+    /// can be finished.
+    fn due_at(&mut self, reading: Reading, server: &Server, line: &Line) -> Duration {
+        let is_mid_message = line.with(|socket| socket.is_mid_message()).unwrap_or_default();
+        if !is_mid_message || reading == Reading::Paused {
+            self.since = None;
+            return Duration::MAX;
+        }
+        let since = *self.since.get_or_insert_with(|| server.clock.now().uptime);
+        since.saturating_add(server.settings.message_deadline)
+    }
+
+    /// Ends the conversation when it is overdue.
+    fn judge(&self, due_at: Duration, server: &Server, session: &mut Session) {
+        if self.since.is_some() && server.clock.now().uptime >= due_at {
+            server.context.hub.metrics().count_deadline("message");
+            session.on_message_deadline();
+        }
+    }
+}
+
+/// It is known whose the connection is: larger messages are read, and it counts as that user's, or ends where these are
+/// too many.
+fn become_live(server: &Server, line: &Line, session: &mut Session, place: &mut SocketPlace) {
+    let message_bytes_max = server.context.settings.message_bytes_max;
+    line.with(|socket| socket.set_message_bytes_max(message_bytes_max));
+    let Some(identity) = session.peer().identity() else { return };
+    if let Err(reason) = server.guests.authenticated(place, &identity.user) {
+        server.refused(reason);
+        session.on_too_many_sockets(USER_FULL_RETRY_AFTER);
+    }
+}
+
+/// The server stops: says so, and returns when the connection is closed, by the uptime, and when its client is to come
+/// back.
+fn announce_goodbye(server: &Server, session: &mut Session) -> (Duration, Duration) {
+    let turn = server.next_turn();
+    session.on_drain_notice(turn.retry_after);
+    (server.clock.now().uptime.saturating_add(turn.close_after), turn.retry_after)
+}
+
+/// Closes as the session has ended.
+async fn close(server: &Server, line: &Line, closing: &Closing) {
+    count_close(server, closing.code.reason_code());
+    if let Some(socket) = line.take() {
+        let (reason, wait_max) = (closing.reason.to_text(), server.settings.close_deadline);
+        socket.close(closing.code.number(), &reason, Close::AfterFlush, wait_max).await;
+    }
+}
+
+async fn converse(server: &Server, line: &Line, mut session: Box<Session>, place: &mut SocketPlace) {
     let peer = Arc::clone(session.peer());
     let mut queued = Queued { server, bytes: 0 };
     let mut is_live = false;
+    let mut unfinished = Unfinished::default();
+    // When it is closed, by the uptime, and when its client is to come back, once the server stops.
+    let mut goodbye: Option<(Duration, Duration)> = None;
     loop {
         if session.is_live() != is_live {
             is_live = session.is_live();
-            let message_bytes_max = server.context.settings.message_bytes_max;
-            line.with(|socket| socket.set_message_bytes_max(message_bytes_max));
+            become_live(server, line, &mut session, place);
         }
-        let frames = session.take_frames();
-        if !frames.is_empty() {
-            line.queue(frames);
-        }
-        if let Some(closing) = session.closing() {
-            let (code, reason) = (closing.code, closing.reason.to_text());
-            count_close(server, code.reason_code());
+        line.queue(session.take_frames());
+        if let Some(closing) = session.closing().cloned() {
             // Out of every room before the close handshake, which may take a while.
             drop(session);
-            if let Some(socket) = line.take() {
-                let wait_max = server.settings.close_deadline;
-                socket.close(code.number(), &reason, Close::AfterFlush, wait_max).await;
-            }
+            close(server, line, &closing).await;
             return;
         }
         let (queued_bytes, has_room) =
@@ -143,19 +208,23 @@ async fn converse(server: &Server, line: &Line, mut session: Box<Session>) {
             continue;
         }
         let reading = if has_room && !session.is_full() { Reading::Active } else { Reading::Paused };
-        let due = tokio::time::sleep_until(server.clock.instant_of(session.wake_at()));
+        let close_at = goodbye.map_or(Duration::MAX, |(at, _retry_after)| at);
+        let message_due_at = unfinished.due_at(reading, server, line);
+        let due_at = session.wake_at().min(close_at).min(message_due_at);
+        let due = tokio::time::sleep_until(server.clock.instant_of(due_at));
         let wake = tokio::select! {
             event = line.next(reading) => Wake::Socket(event),
             () = peer.bell.notified() => Wake::Bell,
             () = due => Wake::Due,
             () = session.answered() => Wake::Answered,
-            () = server.draining.cancelled() => Wake::Draining,
+            () = server.draining.cancelled(), if goodbye.is_none() => Wake::Draining,
         };
         match wake {
             Wake::Socket(Ok(Event::Message(message))) => match heard(server, &mut session, message) {
-                Heard::Request => {}
+                Heard::Request => unfinished = Unfinished::default(),
                 // A sign of life brings nothing new for the peer.
-                Heard::Control => continue,
+                Heard::Control if server.clock.now().uptime < message_due_at => continue,
+                Heard::Control => {}
                 Heard::Goodbye(code) => {
                     drop(session);
                     answer_close(server, line, code).await;
@@ -168,12 +237,16 @@ async fn converse(server: &Server, line: &Line, mut session: Box<Session>) {
                 gone(server, line, &error).await;
                 return;
             }
-            Wake::Draining => {
-                // Whoever waits for the store is answered before the goodbye.
-                drop(tokio::time::timeout(ANSWERS_WAIT_MAX, session.all_answered()).await);
-                session.on_drain(drain_delay(server));
-            }
+            Wake::Draining => goodbye = Some(announce_goodbye(server, &mut session)),
         }
+        if let Some((close_at, retry_after)) = goodbye
+            && server.clock.now().uptime >= close_at
+        {
+            // Whoever waits for the store is answered before the goodbye.
+            drop(tokio::time::timeout(ANSWERS_WAIT_MAX, session.all_answered()).await);
+            session.on_drain(retry_after);
+        }
+        unfinished.judge(message_due_at, server, &mut session);
         // What the socket can't take now is taken when it can: by then it may be newer.
         let is_busy = line.with(|socket| socket.is_busy()).unwrap_or(true);
         let delivery = if is_busy { Delivery::Held } else { Delivery::Open };
@@ -245,6 +318,9 @@ async fn gone(server: &Server, line: &Line, error: &SocketError) {
     match error {
         SocketError::Gone | SocketError::Io(_) => {
             count_close(server, "gone");
+            if matches!(error, SocketError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut) {
+                server.context.hub.metrics().count_deadline("write");
+            }
             tracing::debug!(%error, "a connection is gone");
         }
         SocketError::Violation(violation) => {
@@ -273,10 +349,4 @@ fn error_of(close_code: u16) -> Option<ErrorCode> {
 
 fn count_close(server: &Server, code: &'static str) {
     server.context.hub.metrics().closes.get_or_create(&anita_metrics::CodeLabels { code }).inc();
-}
-
-/// Each client comes back at another moment, so that the next server is not overrun.
-fn drain_delay(server: &Server) -> Duration {
-    let spread_ms = u64::try_from(server.settings.drain_spread.as_millis()).unwrap_or(u64::MAX).max(1);
-    Duration::from_millis(rand::rng().random_range(0..spread_ms))
 }

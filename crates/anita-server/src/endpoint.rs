@@ -1,23 +1,36 @@
 //! The WebSocket endpoints: what a client brought becomes its credentials, and the connection is upgraded.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anita_hub::Endpoint;
 use anita_session::Credentials;
-use anita_wire::{ErrorCode, SUBPROTOCOL, SUBPROTOCOL_BEARER_PREFIX};
+use anita_wire::{ErrorCode, SUBPROTOCOL, SUBPROTOCOL_BEARER_PREFIX, SUBPROTOCOL_TICKET_PREFIX};
 use anita_ws::{Compression, Handshake};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
+use rand::Rng;
 
-use crate::caller::{bearer, cookie, wire_of};
+use crate::accept::Visit;
+use crate::caller::{bearer, certified, cookie, visit_of, wire_of};
 use crate::compression;
-use crate::connection::{self, Opening};
+use crate::connection::{self, Opening, Stay};
+use crate::guests::{Reason, SocketPlace};
 use crate::origin::{self, Origin};
 use crate::problem::Problem;
 use crate::server::Server;
+use crate::tend::SHED_RETRY_AFTER;
+
+/// When to try again when too many came in a second: half of it to twice.
+const HANDSHAKE_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// When to try again when there is no room: half of it to twice.
+const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// `/ws` and `/ws/uwb`, and what is below `/ws/` and is not there.
 pub(crate) async fn upgrade(State(server): State<Arc<Server>>, request: Request) -> Response {
@@ -25,8 +38,8 @@ pub(crate) async fn upgrade(State(server): State<Arc<Server>>, request: Request)
     match open(&server, &mut parts) {
         Ok(response) => response,
         Err(Refused::Handshake(error)) => error.response().map(|()| Body::from(format!("{error}\n"))),
-        Err(Refused::Problem(problem)) => {
-            server.context.hub.metrics().connections_refused.inc();
+        Err(Refused::Problem(reason, problem)) => {
+            server.refused(reason);
             problem.into_response()
         }
     }
@@ -34,12 +47,12 @@ pub(crate) async fn upgrade(State(server): State<Arc<Server>>, request: Request)
 
 enum Refused {
     Handshake(anita_ws::HandshakeError),
-    Problem(Problem),
+    Problem(Reason, Problem),
 }
 
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
+        Self::Problem(Reason::Other, problem)
     }
 }
 
@@ -50,24 +63,29 @@ fn open(server: &Arc<Server>, parts: &mut Parts) -> Result<Response, Refused> {
     if origin == Origin::Foreign {
         let message =
             "A page of this origin may not connect; the operator can add it to server.allowed_origins.";
-        return Err(Problem::saying(ErrorCode::Forbidden, message).into());
+        return Err(Refused::Problem(Reason::Origin, Problem::saying(ErrorCode::Forbidden, message)));
     }
-    if !server.is_ready() {
-        let spread = server.settings.drain_spread;
-        return Err(Problem::busy(ErrorCode::Unavailable, "The server is stopping.", spread).into());
+    if server.draining.is_cancelled() {
+        let spread = server.settings.drain.spread;
+        let problem = Problem::busy(ErrorCode::Unavailable, "The server is stopping.", spread);
+        return Err(Refused::Problem(Reason::Draining, problem));
     }
-    server.count_handshake().map_err(|wait| {
-        Problem::busy(ErrorCode::RateLimited, "Too many connections are being opened just now.", wait)
-    })?;
+    if server.is_out_of_memory.load(Ordering::Relaxed) {
+        let message = "The server has no memory for another connection just now.";
+        let problem = Problem::busy(ErrorCode::Unavailable, message, SHED_RETRY_AFTER);
+        return Err(Refused::Problem(Reason::Memory, problem));
+    }
+    let visit = visit_of(parts)?;
+    let place = place(server, wire.counted_address(server, &parts.headers), &visit)?;
     let endpoint = match parts.uri.path() {
         "/ws" => Some(Endpoint::Plain),
         "/ws/uwb" => Some(Endpoint::Uwb),
         _ => None,
     };
     let page = cookie(&parts.headers).filter(|_cookie| origin == Origin::Allowed).map(str::to_owned);
-    let credentials = match endpoint {
-        Some(_) => credentials(server, parts, &handshake, page.as_deref()),
-        None => Credentials::NoSuchEndpoint,
+    let (credentials, page) = match endpoint {
+        Some(_) => credentials(server, parts, &handshake, page),
+        None => (Credentials::NoSuchEndpoint, None),
     };
     let on_upgrade = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
         tracing::error!("a WebSocket request came over a connection that cannot be upgraded");
@@ -83,26 +101,80 @@ fn open(server: &Arc<Server>, parts: &mut Parts) -> Result<Response, Refused> {
         shard: wire.shard,
         is_compressed: handshake.negotiate(offered).is_some(),
     };
-    server.tasks.spawn(connection::run(Arc::clone(server), on_upgrade, opening));
+    let stay = Stay { place, _visit: visit };
+    let running = connection::run(Arc::clone(server), on_upgrade, opening, stay);
+    let server_here = Arc::clone(server);
+    server.tasks.spawn(async move { server_here.contained("connection", running).await });
     Ok(handshake.response(speaks_v1.then_some(SUBPROTOCOL)).map(|()| Body::empty()))
 }
 
-/// What the client brought, in the order of what says most about its intent: header, subprotocol, query, session.
-fn credentials(server: &Server, parts: &Parts, handshake: &Handshake, page: Option<&str>) -> Credentials {
+/// A place for one more WebSocket of this address.
+fn place(server: &Server, address: IpAddr, visit: &Visit) -> Result<SocketPlace, Refused> {
+    let counted = server.guests.count_handshake(address, server.clock.now().uptime);
+    counted.map_err(|(reason, wait)| {
+        let message = "Too many connections are being opened just now.";
+        // Not all of those who are refused in one second come back in the next.
+        let wait = wait.max(HANDSHAKE_RETRY_AFTER.mul_f64(rand::rng().random_range(0.5..2.0)));
+        Refused::Problem(reason, Problem::busy(ErrorCode::RateLimited, message, wait))
+    })?;
+    server.guests.enter_socket(address, visit.place()).map_err(|reason| {
+        let wait = FULL_RETRY_AFTER.mul_f64(rand::rng().random_range(0.5..2.0));
+        let is_of_address = matches!(reason, Reason::SocketsOfAddress | Reason::UnauthenticatedOfAddress);
+        let (code, message) = if is_of_address {
+            (ErrorCode::RateLimited, "This address has as many connections as one may have.")
+        } else {
+            (ErrorCode::Unavailable, "The server has no room for this connection.")
+        };
+        let problem = Problem::busy(code, message, wait);
+        Refused::Problem(reason, problem)
+    })
+}
+
+/// What the client brought, in the order of what says most about its intent: header, subprotocol, query, session; and the
+/// session of a page whose end ends the connection.
+fn credentials(
+    server: &Server,
+    parts: &Parts,
+    handshake: &Handshake,
+    page: Option<String>,
+) -> (Credentials, Option<String>) {
     if let Some(token) = bearer(&parts.headers) {
-        return Credentials::Token(token.to_owned());
+        return (Credentials::Token(token.to_owned()), None);
     }
     if let Some(token) = handshake.subprotocols().find_map(|it| it.strip_prefix(SUBPROTOCOL_BEARER_PREFIX)) {
-        return Credentials::Token(token.to_owned());
+        return (Credentials::Token(token.to_owned()), None);
+    }
+    if let Some(ticket) = handshake.subprotocols().find_map(|it| it.strip_prefix(SUBPROTOCOL_TICKET_PREFIX)) {
+        return with_ticket(server, parts, ticket);
     }
     let query: Vec<(String, String)> =
         serde_urlencoded::from_str(parts.uri.query().unwrap_or_default()).unwrap_or_default();
-    if let Some((_name, token)) = query.into_iter().find(|(name, _value)| name == "token") {
-        return Credentials::Token(token);
+    let in_query =
+        |wanted: &str| query.iter().find(|(name, _value)| name == wanted).map(|(_name, value)| value);
+    if let Some(token) = in_query("token") {
+        return (Credentials::Token(token.clone()), None);
+    }
+    if let Some(ticket) = in_query("ticket") {
+        return with_ticket(server, parts, ticket);
     }
     let now = server.clock.now().wall;
-    match page.and_then(|id| server.pages.principal(id, now)) {
-        Some(principal) => Credentials::Session(Box::new(principal)),
-        None => Credentials::None,
+    if let Some(id) = page {
+        return match server.pages.principal(&id, now) {
+            Some(principal) => (Credentials::Session(Box::new(principal)), Some(id)),
+            None => (Credentials::None, None),
+        };
+    }
+    let principal = certified(parts, server);
+    (principal.map_or(Credentials::None, |principal| Credentials::Session(Box::new(principal))), None)
+}
+
+/// Uses a ticket up.
+fn with_ticket(server: &Server, parts: &Parts, ticket: &str) -> (Credentials, Option<String>) {
+    let taken = server.tickets.take(ticket, origin::text(&parts.headers), server.clock.now());
+    let metrics = &server.context.hub.metrics().identity;
+    metrics.count_ticket(if taken.is_some() { "used" } else { "refused" });
+    match taken {
+        Some(ticket) => (Credentials::Session(Box::new(ticket.principal)), ticket.page),
+        None => (Credentials::BadTicket, None),
     }
 }

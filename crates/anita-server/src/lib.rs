@@ -3,28 +3,46 @@
 
 mod accept;
 mod assets;
+mod budgets;
 mod caller;
+mod client_certificate;
 mod clock;
 mod compression;
 mod connection;
+mod descriptors;
+mod drain;
 mod endpoint;
+mod guard;
+mod guests;
 mod history;
 mod line;
+mod memory;
 mod openapi;
 mod origin;
 mod page_session;
 mod problem;
+mod proxied;
 mod public;
 mod rest;
+mod revocations;
+mod seldom;
 mod server;
 mod shards;
 mod stream;
+mod tend;
+mod tickets;
 mod tls;
+mod watchdog;
 
 pub use accept::{Door, ServeError};
+pub use client_certificate::{CERTIFICATE_ISSUER, CertificateField, CertificateRule};
 pub use clock::Clock;
+pub use drain::DrainSettings;
+pub use guests::GuestLimits;
 pub use page_session::PageSessions;
 pub use server::{
-    Bounds, Plaintext, Server, ServerSettings, SiteMap, SourceReport, SourceReports, ZoneShape,
+    Bounds, Plaintext, Proxies, ProxyProtocol, Server, ServerSettings, SiteMap, SourceReport, SourceReports,
+    ZoneShape,
 };
-pub use tls::{Certificates, TlsError, fingerprint_of};
+pub use tls::{Certificates, ClientAuthority, ClientCertificates, TlsError, fingerprint_of};
+pub use watchdog::{OnWell, Watchdog, WatchdogSettings};

@@ -1,24 +1,84 @@
-//! The REST interface as a table, and the OpenAPI document made from it.
+//! The REST interface as a table. The OpenAPI document, the page for people and the check of query parameters are made
+//! from it.
+//!
+//! A new operation is one row in [`ROUTES`] and one `.route(…)` in `rest.rs`; a test compares the two lists.
+
+mod document;
+mod model;
+mod parameter;
+mod query;
+#[cfg(test)]
+mod tests;
 
 use anita_auth::Permission;
-use anita_wire::schema::Schemas;
-use serde_json::{Map, Value, json};
+use anita_session::past::{AuditTrail, Events, Snapshot, Track, Visits};
+use anita_wire::ErrorCode;
+use anita_wire::message::{Device, DeviceList, LocationHistory, LocationsReported};
+use anita_wire::request::Authenticate;
+
+pub(crate) use self::document::document;
+use self::model::{Model, locations_body, read, written};
+use self::parameter::{self as is, Parameter};
+pub(crate) use self::query::with_known_parameters;
+use crate::public::Readiness;
+use crate::rest::{ShownConnections, ShownSession};
+use crate::revocations::{RevocationMade, Revoke, ShownRevocations};
+use crate::server::SiteMap;
+use crate::tickets::IssuedTicket;
+
+/// Who may use an operation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Access {
+    /// Everybody.
+    Public,
+    /// Who has a token or a session.
+    Token,
+    /// Who has a permission.
+    Needs(Permission),
+    /// Who is on the machine itself or at a configured address; others need the permission.
+    NearbyOr(Permission),
+}
+
+impl Access {
+    /// The same for people.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Public => "no token",
+            Self::Token => "a token",
+            Self::Needs(permission) | Self::NearbyOr(permission) => permission.as_str(),
+        }
+    }
+}
+
+/// What a request's body is.
+#[derive(Debug, Clone, Copy)]
+struct Body {
+    /// As `application/json`.
+    json: Model,
+    /// Other forms that are taken.
+    media: &'static [&'static str],
+    is_required: bool,
+}
 
 /// One operation of the REST interface.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route {
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
+    /// One or two sentences for people.
     pub(crate) summary: &'static str,
-    pub(crate) permission: Option<Permission>,
-    pub(crate) is_public: bool,
-    /// The message whose payload is the body of the answer.
-    answer: Option<&'static str>,
-    /// The request whose payload is the body.
-    body: Option<&'static str>,
-    query: &'static [&'static str],
+    pub(crate) access: Access,
+    /// What can be in the query. What is not here is refused.
+    pub(crate) query: &'static [Parameter],
+    body: Option<Body>,
+    /// The status of a success.
+    status: u16,
+    /// The body of the answer, as JSON.
+    answer: Option<Model>,
     /// What the answer is beside, or instead of, JSON.
     media: &'static [&'static str],
+    /// Refusals beside those that go with the access, the query, the body and the `{id}`.
+    refusals: &'static [ErrorCode],
 }
 
 /// What exports are.
@@ -28,13 +88,21 @@ const BASE: Route = Route {
     method: "get",
     path: "",
     summary: "",
-    permission: None,
-    is_public: false,
-    answer: None,
-    body: None,
+    access: Access::Token,
     query: &[],
+    body: None,
+    status: 200,
+    answer: None,
     media: &[],
+    refusals: &[],
 };
+
+/// What questions of the past are refused with: the gate, the store, and limits of the question.
+const PAST: &[ErrorCode] = &[ErrorCode::OutOfRange, ErrorCode::TooLarge, ErrorCode::Unavailable];
+
+/// The same, where the question names a thing that may not be there.
+const PAST_OF_ONE: &[ErrorCode] =
+    &[ErrorCode::OutOfRange, ErrorCode::TooLarge, ErrorCode::NotFound, ErrorCode::Unavailable];
 
 /// Every operation.
 pub(crate) const ROUTES: &[Route] = &[
@@ -42,213 +110,218 @@ pub(crate) const ROUTES: &[Route] = &[
         method: "post",
         path: "/api/v1/session",
         summary: "Turns a token (Authorization header, or {\"token\": …}) into a session cookie for a page of this origin.",
-        is_public: true,
-        body: Some("authenticate"),
+        access: Access::Public,
+        body: Some(Body { json: read::<Authenticate>(), media: &[], is_required: false }),
+        answer: Some(written::<ShownSession>()),
+        refusals: &[
+            ErrorCode::InvalidToken,
+            ErrorCode::TokenExpired,
+            ErrorCode::Forbidden,
+            ErrorCode::RateLimited,
+            ErrorCode::Unavailable,
+        ],
         ..BASE
     },
-    Route { path: "/api/v1/session", summary: "Who is signed in.", ..BASE },
-    Route { method: "delete", path: "/api/v1/session", summary: "Ends the session and its sockets.", ..BASE },
+    Route {
+        path: "/api/v1/session",
+        summary: "Who is signed in.",
+        answer: Some(written::<ShownSession>()),
+        ..BASE
+    },
+    Route {
+        method: "delete",
+        path: "/api/v1/session",
+        summary: "Signs out: ends all sockets, sessions of pages and unused tickets of the user, or only those of this page's session.",
+        query: &[is::LOGOUT_SCOPE],
+        refusals: &[ErrorCode::NotFound],
+        status: 204,
+        ..BASE
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/tickets",
+        summary: "A ticket that opens one socket, once, within seconds, from the same origin: ?ticket=… or the subprotocol anita.ticket.….",
+        status: 201,
+        answer: Some(written::<IssuedTicket>()),
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/revocations",
+        summary: "The revocations that are in force, in pages.",
+        access: Access::Needs(Permission::TokensRevoke),
+        query: &[is::REVOCATIONS_LIMIT, is::AFTER],
+        answer: Some(written::<ShownRevocations>()),
+        refusals: &[ErrorCode::OutOfRange],
+        ..BASE
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/revocations",
+        summary: "Tokens that are not accepted any more: one by its id, those of a subject, or all that are old enough. What came in with them ends at once.",
+        access: Access::Needs(Permission::TokensRevoke),
+        body: Some(Body { json: read::<Revoke>(), media: &[], is_required: true }),
+        status: 201,
+        answer: Some(written::<RevocationMade>()),
+        refusals: &[ErrorCode::LimitReached, ErrorCode::Unavailable],
+        ..BASE
+    },
+    Route {
+        method: "delete",
+        path: "/api/v1/revocations/{id}",
+        summary: "Takes a revocation back: what it was about is accepted again.",
+        access: Access::Needs(Permission::TokensRevoke),
+        status: 204,
+        refusals: &[ErrorCode::Unavailable],
+        ..BASE
+    },
     Route {
         method: "post",
         path: "/api/v1/locations",
         summary: "Reports locations: one item, a list, or NDJSON. Each item is accepted or refused by itself.",
-        permission: Some(Permission::LocationsReport),
-        body: Some("report_location"),
-        answer: Some("uwb.locations_reported"),
+        access: Access::Needs(Permission::LocationsReport),
+        body: Some(Body { json: locations_body(), media: &["application/x-ndjson"], is_required: true }),
+        answer: Some(written::<LocationsReported>()),
+        refusals: &[ErrorCode::Unavailable],
         ..BASE
     },
     Route {
         path: "/api/v1/devices",
         summary: "Lists devices: connected and stale ones unless `status` says otherwise.",
-        permission: Some(Permission::DevicesRead),
-        answer: Some("uwb.device_list"),
-        query: &["kinds", "status", "limit", "after"],
+        access: Access::Needs(Permission::DevicesRead),
+        query: &[is::KINDS, is::STATUS, is::DEVICES_LIMIT, is::AFTER],
+        answer: Some(written::<DeviceList>()),
+        refusals: &[ErrorCode::OutOfRange],
         ..BASE
     },
     Route {
         path: "/api/v1/devices/{id}",
         summary: "One device.",
-        permission: Some(Permission::DevicesRead),
+        access: Access::Needs(Permission::DevicesRead),
+        answer: Some(written::<Device>()),
         ..BASE
     },
     Route {
         path: "/api/v1/history/{id}",
         summary: "Where a device was, newest first, in pages; with `format` (csv, ndjson, geojson) all of it, oldest first.",
-        permission: Some(Permission::HistoryRead),
-        answer: Some("uwb.location_history"),
-        query: &["start_time", "end_time", "limit", "after", "format"],
+        access: Access::Needs(Permission::HistoryRead),
+        query: &[is::START_TIME, is::END_TIME, is::HISTORY_LIMIT, is::AFTER, is::PAGES_OR_FORMAT],
+        answer: Some(written::<LocationHistory>()),
         media: EXPORTS,
+        refusals: PAST,
         ..BASE
     },
     Route {
         path: "/api/v1/history",
         summary: "Where all devices, or those of `devices` (ids and patterns, by comma), were: device by device, oldest first, as csv, ndjson or geojson.",
-        permission: Some(Permission::HistoryRead),
-        query: &["format", "devices", "start_time", "end_time"],
+        access: Access::Needs(Permission::HistoryRead),
+        query: &[is::FORMAT, is::DEVICES, is::START_TIME, is::END_TIME, is::NO_LIMIT, is::NO_AFTER],
         media: EXPORTS,
+        refusals: PAST_OF_ONE,
         ..BASE
     },
     Route {
         path: "/api/v1/history/{id}/track",
-        summary: "The way of a device as a line that no fix is farther from than `tolerance`, metres: {device_id, start_time, end_time, tolerance, fixes, points: [{timestamp, location, floor?, site?}]}.",
-        permission: Some(Permission::HistoryRead),
-        query: &["start_time", "end_time", "tolerance"],
+        summary: "The way of a device as a line that no fix is farther from than `tolerance`, metres.",
+        access: Access::Needs(Permission::HistoryRead),
+        query: &[is::START_TIME, is::END_TIME, is::TOLERANCE],
+        answer: Some(written::<Track>()),
+        refusals: PAST,
         ..BASE
     },
     Route {
         path: "/api/v1/snapshot",
-        summary: "Where everything was at a moment: {at, devices: [{device_id, timestamp, location, …}], next?}.",
-        permission: Some(Permission::HistoryRead),
-        query: &["at", "max_age_secs", "limit", "after"],
+        summary: "Where everything was at a moment.",
+        access: Access::Needs(Permission::HistoryRead),
+        query: &[is::AT, is::MAX_AGE_SECS, is::SNAPSHOT_LIMIT, is::AFTER],
+        answer: Some(written::<Snapshot>()),
+        refusals: PAST,
         ..BASE
     },
     Route {
         path: "/api/v1/visits",
-        summary: "Who was in an area (JSON, as in `subscribe`) or a zone of the site between two times: {visits: [{device_id, first, last, fixes}], next?}.",
-        permission: Some(Permission::HistoryRead),
-        query: &["start_time", "end_time", "area", "zone", "floor", "site", "gap_secs", "limit", "after"],
+        summary: "Who was in an area (JSON, as in `subscribe`) or a zone of the site between two times.",
+        access: Access::Needs(Permission::HistoryRead),
+        query: &[
+            is::VISITS_START_TIME,
+            is::VISITS_END_TIME,
+            is::AREA,
+            is::ZONE,
+            is::FLOOR,
+            is::SITE,
+            is::GAP_SECS,
+            is::VISITS_LIMIT,
+            is::AFTER,
+        ],
+        answer: Some(written::<Visits>()),
+        refusals: PAST_OF_ONE,
         ..BASE
     },
     Route {
         path: "/api/v1/events",
-        summary: "What was told in rooms, newest first: {events: [{room, epoch, seq, at, devices, message}], next?}.",
-        permission: Some(Permission::HistoryRead),
-        query: &["room", "start_time", "end_time", "limit", "after"],
+        summary: "What was told in rooms, newest first.",
+        access: Access::Needs(Permission::HistoryRead),
+        query: &[is::ROOM, is::START_TIME, is::END_TIME, is::TRAIL_LIMIT, is::AFTER],
+        answer: Some(written::<Events>()),
+        refusals: PAST,
         ..BASE
     },
     Route {
         path: "/api/v1/audit",
-        summary: "Who did or tried what, newest first: {entries: [{at, subject, action, object, outcome, address?}], next?}.",
-        permission: Some(Permission::AuditRead),
-        query: &["subject", "start_time", "end_time", "limit", "after"],
+        summary: "Who did or tried what, newest first.",
+        access: Access::Needs(Permission::AuditRead),
+        query: &[is::SUBJECT, is::START_TIME, is::END_TIME, is::TRAIL_LIMIT, is::AFTER],
+        answer: Some(written::<AuditTrail>()),
+        refusals: PAST,
         ..BASE
     },
     Route {
         path: "/api/v1/site",
         summary: "The floor plan: bounds and zones, metres.",
-        permission: Some(Permission::DevicesRead),
+        access: Access::Needs(Permission::DevicesRead),
+        answer: Some(written::<SiteMap>()),
         ..BASE
     },
     Route {
         path: "/api/v1/connections",
         summary: "Who is connected.",
-        permission: Some(Permission::ConnectionsManage),
+        access: Access::Needs(Permission::ConnectionsManage),
+        answer: Some(written::<ShownConnections>()),
         ..BASE
     },
     Route {
         method: "delete",
         path: "/api/v1/connections/{id}",
         summary: "Ends a connection; its client is told to stay away.",
-        permission: Some(Permission::ConnectionsManage),
+        access: Access::Needs(Permission::ConnectionsManage),
+        status: 204,
         ..BASE
     },
-    Route { path: "/healthz", summary: "The process answers.", is_public: true, ..BASE },
+    Route {
+        path: "/healthz",
+        summary: "The process answers.",
+        access: Access::Public,
+        media: &["text/plain"],
+        ..BASE
+    },
     Route {
         path: "/readyz",
-        summary: "Whether new clients are welcome; the sources.",
-        is_public: true,
+        summary: "Whether new clients are welcome (503 while the server stops); the sources.",
+        access: Access::Public,
+        answer: Some(written::<Readiness>()),
         ..BASE
     },
     Route {
         path: "/metrics",
-        summary: "Metrics; without a token on loopback and from configured addresses.",
-        permission: Some(Permission::MetricsRead),
+        summary: "Metrics, OpenMetrics; without a token on loopback and from configured addresses.",
+        access: Access::NearbyOr(Permission::MetricsRead),
+        media: &["application/openmetrics-text"],
         ..BASE
     },
 ];
 
-/// The OpenAPI 3.1 document.
-pub(crate) fn document() -> Value {
-    let schemas = Schemas::all();
-    let mut components = Map::new();
-    for (name, request) in &schemas.requests {
-        components.insert((*name).to_owned(), request.payload.clone().to_value());
-    }
-    for (name, message) in &schemas.messages {
-        components.insert((*name).to_owned(), message.clone().to_value());
-    }
-    let mut paths: Map<String, Value> = Map::new();
-    for route in ROUTES {
-        let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        if let Some(operations) = path.as_object_mut() {
-            operations.insert(route.method.to_owned(), operation(route));
-        }
-    }
-    json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "ANITA",
-            "version": env!("CARGO_PKG_VERSION"),
-            "description": "The REST side of the hub for real-time location. What moves is pushed over WebSockets: see /schema/asyncapi.json.",
-            "license": { "name": "MIT OR Apache-2.0" },
-        },
-        "paths": paths,
-        "components": {
-            "schemas": components,
-            "securitySchemes": {
-                "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
-                "session": { "type": "apiKey", "in": "cookie", "name": crate::page_session::COOKIE },
-            },
-        },
-    })
-}
-
-fn operation(route: &Route) -> Value {
-    let schema = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
-    let problem = json!({ "description": "A problem (RFC 9457) with the code of the refusal.", "content": { "application/problem+json": {} } });
-    let mut done = json!({ "description": "Done." });
-    if let Some(name) = route.answer {
-        done =
-            json!({ "description": "Done.", "content": { "application/json": { "schema": schema(name) } } });
-    }
-    if let (false, Some(fields)) = (route.media.is_empty(), done.as_object_mut()) {
-        let content = fields.entry("content").or_insert_with(|| json!({}));
-        for media in route.media {
-            if let Some(content) = content.as_object_mut() {
-                content.insert((*media).to_owned(), json!({}));
-            }
-        }
-    }
-    let in_path = route
-        .path
-        .contains("{id}")
-        .then(|| json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }));
-    let in_query =
-        route.query.iter().map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } }));
-    let mut operation = json!({
-        "summary": route.summary,
-        "parameters": in_path.into_iter().chain(in_query).collect::<Vec<_>>(),
-        "responses": { "2XX": done, "4XX": problem, "5XX": problem },
-    });
-    if let (Some(name), Some(fields)) = (route.body, operation.as_object_mut()) {
-        fields.insert(
-            "requestBody".to_owned(),
-            json!({ "content": { "application/json": { "schema": schema(name) } } }),
-        );
-    }
-    if let (false, Some(fields)) = (route.is_public, operation.as_object_mut()) {
-        fields.insert("security".to_owned(), json!([{ "token": [] }, { "session": [] }]));
-    }
-    operation
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The router and the table are two lists; a path in one and not in the other is a fault of the document.
-    #[test]
-    fn the_document_has_every_route_of_the_router() {
-        let source = include_str!("rest.rs");
-        let routed: std::collections::BTreeSet<&str> = source
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix(".route(\"")?.split('"').next())
-            .filter(|path| {
-                !path.starts_with("/ws") && !path.starts_with("/schema") && !path.starts_with("/sdk")
-            })
-            .filter(|path| !["/api/v1", "/api/v1/openapi.json", "/api/{*path}"].contains(path))
-            .collect();
-        let documented: std::collections::BTreeSet<&str> = ROUTES.iter().map(|route| route.path).collect();
-        assert_eq!(routed, documented);
-    }
+/// The row of an operation, by its method and the path of the router.
+fn route_of(method: &http::Method, path: &str) -> Option<&'static Route> {
+    // A HEAD is a GET without its body.
+    let method = if method == http::Method::HEAD { "GET" } else { method.as_str() };
+    ROUTES.iter().find(|route| route.path == path && route.method.eq_ignore_ascii_case(method))
 }

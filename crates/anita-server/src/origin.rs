@@ -13,6 +13,11 @@ pub(crate) enum Origin {
     Foreign,
 }
 
+/// The one `Origin` of a request, as it is written.
+pub(crate) fn text(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::ORIGIN)?.to_str().ok()
+}
+
 /// Judges the `Origin` of a request that came with this scheme.
 pub(crate) fn judge(headers: &HeaderMap, scheme: &str, allowed: &[String]) -> Origin {
     let mut origins = headers.get_all(header::ORIGIN).iter();

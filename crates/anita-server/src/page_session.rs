@@ -52,7 +52,8 @@ impl PageSessions {
         if pages.len() >= SESSIONS_MAX {
             return None;
         }
-        let of_subject = |(_id, page): &(&String, &Page)| page.principal.subject == principal.subject;
+        let of_subject =
+            |(_id, page): &(&String, &Page)| page.principal.identity.user == principal.identity.user;
         if pages.iter().filter(of_subject).count() >= SESSIONS_PER_SUBJECT_MAX {
             let oldest = pages.iter().filter(of_subject).min_by_key(|(_id, page)| page.number);
             let oldest = oldest.map(|(id, _page)| id.clone());
@@ -81,6 +82,22 @@ impl PageSessions {
         page.peers.retain(|peer| peer.strong_count() > 0);
         page.peers.push(Arc::downgrade(peer));
         true
+    }
+
+    /// Ends the sessions of which this is true, and their sockets. Returns how many there were.
+    pub(crate) fn end_where(&self, is_meant: impl Fn(&Principal) -> bool) -> usize {
+        let ended: Vec<Page> = {
+            let mut pages = self.pages.lock();
+            pages.extract_if(|_id, page| is_meant(&page.principal)).map(|(_id, page)| page).collect()
+        };
+        let count = ended.len();
+        ended.into_iter().for_each(Page::close);
+        count
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.pages.lock().len()
     }
 
     /// Ends a session and its sockets.

@@ -3,9 +3,37 @@
 use std::time::Duration;
 
 use anita_wire::{ErrorCode, Refusal};
+use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::budgets::TooMany;
+
+/// How a refusal is written: RFC 9457, with members of our own.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct ProblemBody {
+    /// Where the code is explained.
+    r#type: String,
+    /// What the code means.
+    title: &'static str,
+    /// The HTTP status again.
+    status: u16,
+    /// What exactly was wrong with this request.
+    detail: String,
+    /// The stable code, as of the socket's `error`.
+    code: ErrorCode,
+    /// Whether the same request can succeed later.
+    retryable: bool,
+    /// When to try again, milliseconds.
+    retry_after_ms: Option<u64>,
+    /// What to do about it.
+    remedy: &'static str,
+    /// What a program may want to know: `path`, `permission`, `limit`, ….
+    details: Option<serde_json::Value>,
+}
 
 /// A refused HTTP request.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +50,17 @@ impl Problem {
         // Less than a millisecond is not "at once".
         let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).max(1);
         Self(Refusal::saying(code, message).with_retry_after_ms(retry_after_ms))
+    }
+}
+
+impl From<TooMany> for Problem {
+    fn from(too_many: TooMany) -> Self {
+        let message = "Too many requests; send several locations in one.";
+        let Self(refusal) = Self::busy(ErrorCode::RateLimited, message, too_many.wait);
+        Self(match too_many.class {
+            Some(class) => refusal.with_details(serde_json::json!({ "class": class.as_str() })),
+            None => refusal,
+        })
     }
 }
 
@@ -42,18 +81,18 @@ impl IntoResponse for Problem {
         let Self(refusal) = self;
         let status =
             StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = json!({
-            "type": format!("/schema/errors#{}", refusal.code.as_str()),
-            "title": refusal.code.message(),
-            "status": status.as_u16(),
-            "detail": refusal.message,
-            "code": refusal.code.as_str(),
-            "retryable": refusal.code.is_retryable(),
-            "retry_after_ms": refusal.retry_after_ms,
-            "remedy": refusal.code.remedy(),
-            "details": refusal.details,
-        });
-        let mut response = (status, body.to_string()).into_response();
+        let body = ProblemBody {
+            r#type: format!("/schema/errors#{}", refusal.code.as_str()),
+            title: refusal.code.message(),
+            status: status.as_u16(),
+            detail: refusal.message,
+            code: refusal.code,
+            retryable: refusal.code.is_retryable(),
+            retry_after_ms: refusal.retry_after_ms,
+            remedy: refusal.code.remedy(),
+            details: refusal.details,
+        };
+        let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(retry_after_ms) = refusal.retry_after_ms {

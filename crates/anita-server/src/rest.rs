@@ -1,10 +1,10 @@
 //! REST: the table of all routes, and the handlers of `/api/v1`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anita_auth::{LEEWAY, Permission};
 use anita_model::SourceName;
+use anita_session::RequestClass;
 use anita_wire::message::LocationsReported;
 use anita_wire::request::{GetActiveDevices, ReportLocation, decode_payload};
 use anita_wire::{ErrorCode, Refusal, Time};
@@ -17,19 +17,18 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
-use crate::caller::{Caller, Wire, bearer, cookie, token_problem};
+use crate::caller::{Caller, Wire, bearer, verified};
+use crate::guests::Reason;
 use crate::origin::{self, Origin};
 use crate::page_session::COOKIE;
 use crate::problem::Problem;
 use crate::server::Server;
-use crate::{assets, endpoint, history, public};
-
-/// How long a request may take, its body included.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+use crate::{assets, endpoint, history, openapi, public, revocations, tickets};
 
 /// Every route.
 pub(crate) fn router(server: Arc<Server>) -> Router {
@@ -38,6 +37,9 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/ws", any(endpoint::upgrade))
         .route("/ws/{*path}", any(endpoint::upgrade))
         .route("/api/v1/session", post(begin_session).get(show_session).delete(end_session))
+        .route("/api/v1/tickets", post(tickets::issue))
+        .route("/api/v1/revocations", get(revocations::list).post(revocations::make))
+        .route("/api/v1/revocations/{id}", delete(revocations::take_back))
         .route("/api/v1/locations", post(report_locations))
         .route("/api/v1/devices", get(list_devices))
         .route("/api/v1/devices/{id}", get(show_device))
@@ -61,18 +63,44 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/schema/{name}", get(public::schema))
         .route("/sdk/anita.js", get(assets::sdk))
         .route("/api/{*path}", any(no_such_route))
+        .route_layer(middleware::from_fn(openapi::with_known_parameters))
         .fallback(assets::dashboard)
         .layer(DefaultBodyLimit::max(body_bytes_max))
-        .layer(middleware::from_fn(with_deadline))
+        .layer(middleware::from_fn_with_state(Arc::clone(&server), contained))
+        .layer(middleware::from_fn_with_state(Arc::clone(&server), with_deadline))
+        .layer(middleware::from_fn_with_state(Arc::clone(&server), with_known_host))
         .layer(middleware::from_fn(with_security_headers))
         .with_state(server)
 }
 
-/// Nothing takes longer than [`REQUEST_DEADLINE`], least of all a body that comes byte by byte. What is left of an
-/// upgrade happens after its answer.
-async fn with_deadline(request: Request, next: Next) -> Response {
-    let answered = tokio::time::timeout(REQUEST_DEADLINE, next.run(request)).await;
-    answered.unwrap_or_else(|_elapsed| Problem::from(ErrorCode::Timeout).into_response())
+/// Nothing takes longer than the deadline, least of all a body that comes byte by byte. What is left of an upgrade
+/// happens after its answer.
+async fn with_deadline(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(server.settings.request_deadline, next.run(request)).await;
+    answered.unwrap_or_else(|_elapsed| {
+        server.context.hub.metrics().count_deadline("request");
+        Problem::from(ErrorCode::Timeout).into_response()
+    })
+}
+
+/// Where the server's own names are known, requests for others are refused: a page whose name was made to point here
+/// (DNS rebinding) is of the same origin as the server in every other respect. Probes ask by address.
+async fn with_known_host(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+    let hosts = &server.settings.hosts;
+    let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz");
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if hosts.is_empty() || is_probe || hosts.iter().any(|it| it.eq_ignore_ascii_case(host)) {
+        return next.run(request).await;
+    }
+    server.refused(Reason::Host);
+    let message = "This server is not reached by that name; the operator can add it to server.hosts.";
+    Problem::saying(ErrorCode::Forbidden, message).into_response()
+}
+
+/// A panic costs its request.
+async fn contained(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+    let answered = server.contained("rest", next.run(request)).await;
+    answered.unwrap_or_else(|| Problem::from(ErrorCode::Internal).into_response())
 }
 
 /// What is under `/api` and is not there.
@@ -125,42 +153,91 @@ async fn begin_session(State(server): State<Arc<Server>>, request: Request) -> R
         decode_payload::<anita_wire::request::Authenticate>(text).map_err(Problem)?.token
     };
     let now = server.clock.now().wall;
-    let principal = server.context.verifier.verify(&token, now);
-    let principal = principal.map_err(|error| token_problem(error, &parts, &server))?;
-    server
-        .count_request(&principal)
-        .map_err(|wait| Problem::busy(ErrorCode::RateLimited, "Too many requests.", wait))?;
+    let principal = verified(&token, &parts, &server).await?;
+    server.count_request(&principal, RequestClass::Auth).map_err(Problem::from)?;
     let max_age_secs = principal.expires_at.plus(LEEWAY).since(now).as_secs();
-    let shown = session_json(&principal);
-    let begun = server.pages.begin(principal, now);
+    let shown = ShownSession::from(&principal);
+    let begun = server.pages.begin(principal.clone(), now);
     let id = begun.ok_or_else(|| Problem::from(ErrorCode::Unavailable))?;
+    let address = wire.client_address(&server, &parts.headers);
+    crate::caller::audit(&server, address, Some(&principal), ["sign in", "page", "begun"]);
     let secure = if wire.is_secure(&server) { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_secs}{secure}");
     Ok(([(header::SET_COOKIE, cookie)], Json(shown)).into_response())
 }
 
-fn session_json(principal: &anita_auth::Principal) -> Value {
-    json!({
-        "user_id": principal.subject,
-        "roles": principal.roles,
-        "permissions": principal.permissions.iter().map(Permission::as_str).collect::<Vec<_>>(),
-        "expires_at": Time(principal.expires_at),
-    })
+/// Who is signed in.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ShownSession {
+    /// The token's subject.
+    user_id: String,
+    /// The token's roles.
+    roles: Vec<String>,
+    /// What they allow.
+    permissions: Vec<&'static str>,
+    /// When the token runs out.
+    expires_at: Time,
+}
+
+impl From<&anita_auth::Principal> for ShownSession {
+    fn from(principal: &anita_auth::Principal) -> Self {
+        Self {
+            user_id: principal.subject().to_owned(),
+            roles: principal.roles.clone(),
+            permissions: principal.permissions.iter().map(Permission::as_str).collect(),
+            expires_at: Time(principal.expires_at),
+        }
+    }
 }
 
 /// `GET /api/v1/session`: who is signed in.
-async fn show_session(caller: Caller) -> Json<Value> {
-    Json(session_json(&caller.principal))
+async fn show_session(caller: Caller) -> Json<ShownSession> {
+    Json(ShownSession::from(&caller.principal))
 }
 
-/// `DELETE /api/v1/session`: the session and its sockets end.
-async fn end_session(State(server): State<Arc<Server>>, caller: Caller, headers: HeaderMap) -> Response {
-    if let Some(id) = cookie(&headers) {
-        server.pages.end(id);
-        caller.audit("sign out", "", "done");
+/// What a logout ends.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum LogoutScope {
+    /// Everything of the user: all sockets, sessions of pages and tickets.
+    #[default]
+    User,
+    /// The session of this page, and what was opened with it.
+    Session,
+}
+
+#[derive(Debug, Deserialize)]
+struct Logout {
+    #[serde(default)]
+    scope: LogoutScope,
+}
+
+/// `DELETE /api/v1/session`: the user's sockets, sessions of pages and tickets end, or only those of this page.
+async fn end_session(
+    State(server): State<Arc<Server>>,
+    caller: Caller,
+    axum::extract::RawQuery(query): axum::extract::RawQuery,
+) -> Result<Response, Problem> {
+    let Logout { scope } = query_payload(query.as_deref(), &[], &[])?;
+    match scope {
+        LogoutScope::Session => {
+            let message = "This request came with a token and not with the session of a page.";
+            let id = caller.page.as_ref();
+            let id = id.ok_or_else(|| Problem::saying(ErrorCode::NotFound, message))?;
+            server.tickets.drop_where(|ticket| ticket.page.as_ref() == Some(id));
+            server.pages.end(id);
+            caller.audit("sign out", "page", "done");
+        }
+        LogoutScope::User => {
+            let user = &caller.principal.identity.user;
+            server.tickets.drop_where(|ticket| ticket.principal.identity.user == *user);
+            server.pages.end_where(|principal| principal.identity.user == *user);
+            server.context.hub.log_out(user);
+            caller.audit("sign out", "everywhere", "done");
+        }
     }
     let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
-    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response())
 }
 
 // --- locations and devices
@@ -225,7 +302,11 @@ pub(crate) fn query_payload<T: serde::de::DeserializeOwned>(
     let mut payload = serde_json::Map::new();
     for (name, value) in url_pairs(query.unwrap_or_default()) {
         let value = if lists.contains(&name.as_str()) {
-            Value::from(value.split(',').map(str::to_owned).collect::<Vec<_>>())
+            // By commas, by repeating, or both.
+            let mut words =
+                payload.remove(&name).and_then(|value| value.as_array().cloned()).unwrap_or_default();
+            words.extend(value.split(',').map(Value::from));
+            Value::from(words)
         } else if name == "limit" {
             value.parse::<u32>().map_or_else(|_not_a_number| Value::from(value), Value::from)
         } else {
@@ -277,20 +358,41 @@ async fn show_site(State(server): State<Arc<Server>>, caller: Caller) -> Result<
 
 // --- connections
 
-#[derive(Serialize)]
+/// Who is connected.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ShownConnections {
+    /// How many there are.
+    total: usize,
+    /// All of them.
+    connections: Vec<ShownConnection>,
+}
+
+/// A connection.
+#[derive(Debug, Serialize, JsonSchema)]
 struct ShownConnection {
+    /// Its id.
     client_id: String,
+    /// Whose it is; `null` before a token has come.
     user_id: Option<String>,
+    /// The address that it opened: `/ws` or `/ws/uwb`.
     endpoint: &'static str,
+    /// From where, if that is known.
     address: Option<String>,
+    /// Since when.
     since: Time,
+    /// Messages from it.
     received: u64,
+    /// Messages to it.
     sent: u64,
+    /// Positions that were replaced by newer ones before they were told.
     replaced: u64,
 }
 
 /// `GET /api/v1/connections`: who is connected.
-async fn list_connections(State(server): State<Arc<Server>>, caller: Caller) -> Result<Response, Problem> {
+async fn list_connections(
+    State(server): State<Arc<Server>>,
+    caller: Caller,
+) -> Result<Json<ShownConnections>, Problem> {
     caller.require(Permission::ConnectionsManage)?;
     let shown = server.context.hub.connections().list().into_iter().map(|peer| ShownConnection {
         client_id: peer.id,
@@ -303,7 +405,7 @@ async fn list_connections(State(server): State<Arc<Server>>, caller: Caller) -> 
         replaced: peer.replaced,
     });
     let shown: Vec<ShownConnection> = shown.collect();
-    Ok(Json(json!({ "total": shown.len(), "connections": shown })).into_response())
+    Ok(Json(ShownConnections { total: shown.len(), connections: shown }))
 }
 
 /// `DELETE /api/v1/connections/{id}`: ends one; its client is told to stay away.

@@ -1,24 +1,31 @@
 //! What all connections and requests share.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anita_auth::Principal;
-use anita_session::{Budget, Context};
-use parking_lot::Mutex;
+use anita_forwarded::{Forwarded, Networks};
+use anita_session::{Context, RequestClass};
+use rand::Rng;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::budgets::{RequestBudgets, TooMany};
+use crate::client_certificate::CertificateRule;
 use crate::clock::Clock;
+use crate::drain::{DrainSettings, Turn, Turns};
+use crate::guard::Vitals;
+use crate::guests::{GuestLimits, Guests, Reason};
 use crate::history::Gates;
 use crate::page_session::PageSessions;
+use crate::tickets::Tickets;
+use crate::watchdog::{OnWell, Watchdog, WatchdogSettings, Watched};
 
-/// The most subjects whose REST requests are counted at once.
-const BUDGETS_MAX: usize = 10_000;
+/// How often it is said how far the stop is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Who may come without TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +34,29 @@ pub enum Plaintext {
     Never,
     /// Programs of this machine.
     Loopback,
-    /// These addresses: proxies that speak TLS with the clients. Their `X-Forwarded-For` is believed.
-    TrustedProxy(Vec<IpAddr>),
+    /// The proxies of [`Proxies::trusted`], which speak TLS with the clients.
+    TrustedProxy,
+}
+
+/// Who speaks for clients, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// From where they come; nobody else is believed.
+    pub trusted: Networks,
+    /// In which header they name the client.
+    pub forwarded: Forwarded,
+    /// Whether they send the header of the PROXY protocol first; then nobody but them may come.
+    pub protocol: ProxyProtocol,
+}
+
+/// Whether connections begin with a header of the PROXY protocol.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// None does.
+    #[default]
+    Off,
+    /// Each does, and comes from a trusted proxy.
+    Required,
 }
 
 /// The settings of the edge.
@@ -40,10 +68,16 @@ pub struct ServerSettings {
     pub allowed_origins: Vec<String>,
     /// Addresses that may read the metrics without a token, besides loopback.
     pub metrics_addresses: Vec<IpAddr>,
-    /// The most sockets at once.
-    pub sockets_max: usize,
-    /// The most WebSocket handshakes a second.
-    pub handshakes_per_second: u32,
+    /// The names by which the server is reached, as in `Host`; any when there are none.
+    pub hosts: Vec<String>,
+    /// Who speaks for clients, and how.
+    pub proxies: Proxies,
+    /// How many may be inside, and how many may come in a second.
+    pub guests: GuestLimits,
+    /// Whose certificates stand for whom.
+    pub certificate_rules: Vec<CertificateRule>,
+    /// How long a ticket can be used.
+    pub ticket_ttl: Duration,
     /// The largest body of a request, bytes.
     pub body_bytes_max: usize,
     /// Whether many sockets are written to in one system call, where the system can (`io_uring`).
@@ -55,14 +89,25 @@ pub struct ServerSettings {
     pub queued_bytes_max: usize,
     /// What the kernel may hold of a connection's positions, bytes; it takes twice as much for its own needs.
     pub send_buffer_bytes: usize,
-    /// How long a TLS handshake may take.
+    /// How long a TLS handshake may take, with what a proxy says before it.
     pub tls_deadline: Duration,
-    /// How long the head of a request may take.
+    /// How long the head of a request may take, and how long a connection may wait for the next request.
     pub header_deadline: Duration,
+    /// How long a request may take, its body included.
+    pub request_deadline: Duration,
+    /// How long a WebSocket message may take from its first byte to its last.
+    pub message_deadline: Duration,
+    /// How long a peer may take no byte at all of what is to be written to it.
+    pub write_deadline: Duration,
     /// How long the peer may take to answer a close.
     pub close_deadline: Duration,
-    /// When the server stops: the time over which clients are told to come back.
-    pub drain_spread: Duration,
+    /// How the server stops.
+    pub drain: DrainSettings,
+    /// When a part counts as stuck.
+    pub watchdog: WatchdogSettings,
+    /// The memory above which nobody new is let in and the newest connections are closed, bytes; 0 for none, and `None`
+    /// for a part of what the control group may have.
+    pub memory_bytes_max: Option<u64>,
 }
 
 impl Default for ServerSettings {
@@ -71,8 +116,11 @@ impl Default for ServerSettings {
             plaintext: Plaintext::Never,
             allowed_origins: Vec::new(),
             metrics_addresses: Vec::new(),
-            sockets_max: 20_000,
-            handshakes_per_second: 2_000,
+            hosts: Vec::new(),
+            proxies: Proxies::default(),
+            guests: GuestLimits::default(),
+            certificate_rules: Vec::new(),
+            ticket_ttl: Duration::from_secs(30),
             body_bytes_max: 1024 * 1024,
             uses_ring: true,
             compression: false,
@@ -80,14 +128,19 @@ impl Default for ServerSettings {
             send_buffer_bytes: 128 * 1024,
             tls_deadline: Duration::from_secs(10),
             header_deadline: Duration::from_secs(10),
+            request_deadline: Duration::from_secs(30),
+            message_deadline: Duration::from_secs(30),
+            write_deadline: Duration::from_secs(60),
             close_deadline: Duration::from_secs(3),
-            drain_spread: Duration::from_secs(5),
+            drain: DrainSettings::default(),
+            watchdog: WatchdogSettings::default(),
+            memory_bytes_max: None,
         }
     }
 }
 
 /// A zone of the site's floor plan.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct ZoneShape {
     /// What people call it.
     pub name: String,
@@ -96,7 +149,7 @@ pub struct ZoneShape {
 }
 
 /// The floor plan that the dashboard draws.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct SiteMap {
     /// The site's name.
     pub name: String,
@@ -108,7 +161,7 @@ pub struct SiteMap {
 }
 
 /// The ends of a site, metres in its frame.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Bounds {
     /// The west end.
     pub min_x: f64,
@@ -148,27 +201,30 @@ pub struct Server {
     pub(crate) settings: ServerSettings,
     pub(crate) clock: Clock,
     pub(crate) pages: PageSessions,
+    /// What opens a socket once.
+    pub(crate) tickets: Tickets,
     /// How much is asked of the past at a time.
     pub(crate) past: Gates,
     pub(crate) site: SiteMap,
     pub(crate) sources: Box<dyn SourceReports>,
+    /// Whether everything is there without which the server is none.
+    pub(crate) vitals: Vitals,
+    /// What the watchdog watches.
+    pub(crate) watched: Arc<Watched>,
+    /// Who is closed when, when the server stops.
+    turns: Turns,
+    /// Whether the process has too much memory to let anybody in.
+    pub(crate) is_out_of_memory: AtomicBool,
     /// Cancelled when the server stops: connections say goodbye.
     pub(crate) draining: CancellationToken,
     pub(crate) tasks: TaskTracker,
     /// Cancelled when nothing is waited for any more.
     pub(crate) stopped: CancellationToken,
     is_ready: AtomicBool,
-    sockets: AtomicUsize,
-    handshakes: Mutex<Handshakes>,
+    /// Who is inside, and who came lately.
+    pub(crate) guests: Guests,
     /// What each subject may still ask by REST.
-    budgets: Mutex<HashMap<String, Budget>>,
-}
-
-/// How many handshakes there were in the present second.
-#[derive(Debug, Default)]
-struct Handshakes {
-    second: u64,
-    count: u32,
+    budgets: RequestBudgets,
 }
 
 impl Server {
@@ -180,21 +236,26 @@ impl Server {
         site: SiteMap,
         sources: Box<dyn SourceReports>,
     ) -> Arc<Self> {
+        let guests = Guests::new(settings.guests);
         Arc::new(Self {
+            guests,
             context,
             settings,
             clock,
             pages: PageSessions::default(),
+            tickets: Tickets::default(),
             past: Gates::default(),
             site,
             sources,
+            vitals: Vitals::default(),
+            watched: Arc::default(),
+            turns: Turns::default(),
+            is_out_of_memory: AtomicBool::new(false),
             draining: CancellationToken::new(),
             tasks: TaskTracker::new(),
             stopped: CancellationToken::new(),
             is_ready: AtomicBool::new(true),
-            sockets: AtomicUsize::new(0),
-            handshakes: Mutex::default(),
-            budgets: Mutex::default(),
+            budgets: RequestBudgets::default(),
         })
     }
 
@@ -203,22 +264,45 @@ impl Server {
         self.is_ready.load(Ordering::Relaxed)
     }
 
-    /// Stops in stages: not ready any more; clients are told when to come back and closed; then waits until all are
-    /// gone, at most so long. Says whether all were gone.
-    pub async fn drain(&self, wait_max: Duration) -> bool {
+    /// Stops in stages: not ready any more, but serving; then nobody new is let in, and clients are told when to come
+    /// back and closed in batches; then waits until all are gone, as long as the settings say. Says whether all were.
+    pub async fn drain(&self) -> bool {
+        let settings = self.settings.drain;
         self.is_ready.store(false, Ordering::Relaxed);
+        tokio::time::sleep(settings.ready_wait).await;
+        let connections = self.context.hub.connections();
+        let total = connections.count();
+        self.turns.begin(total);
         self.draining.cancel();
         self.tasks.close();
-        let are_all_gone = tokio::time::timeout(wait_max, self.tasks.wait()).await.is_ok();
+        let gone = tokio::time::timeout(settings.wait, self.tasks.wait());
+        tokio::pin!(gone);
+        let are_all_gone = loop {
+            tokio::select! {
+                gone = &mut gone => break gone.is_ok(),
+                () = tokio::time::sleep(PROGRESS_EVERY) => {
+                    tracing::info!("draining: {} of {total} connections left", connections.count());
+                }
+            }
+        };
         self.stopped.cancel();
         are_all_gone
     }
 
-    /// Takes the place of a socket; it is free again when the guard is dropped. `None` when all are taken.
-    pub(crate) fn take_socket(self: &Arc<Self>) -> Option<SocketPlace> {
-        let taken = self.sockets.fetch_add(1, Ordering::Relaxed);
-        let place = SocketPlace(Arc::clone(self));
-        (taken < self.settings.sockets_max).then_some(place)
+    /// The turn of a connection, when the server stops.
+    pub(crate) fn next_turn(&self) -> Turn {
+        self.turns.next(&self.settings.drain, rand::rng().random())
+    }
+
+    /// Starts the watchdog; it ends when what this gives is dropped. `on_well` is called after each look at which
+    /// everything made progress. Call it when there is a [`Door`](crate::Door), and run [`Server::tend`] as well.
+    ///
+    /// # Errors
+    /// When there can't be another thread.
+    pub fn start_watchdog(&self, on_well: OnWell) -> std::io::Result<Watchdog> {
+        let metrics = Arc::clone(self.context.hub.metrics());
+        let watched = Arc::clone(&self.watched);
+        Watchdog::start(watched, self.settings.watchdog, self.clock.clone(), metrics, on_well)
     }
 
     /// Whether more waits in all connections than may.
@@ -227,21 +311,9 @@ impl Server {
         queued > self.settings.queued_bytes_max
     }
 
-    /// Counts a handshake.
-    ///
-    /// # Errors
-    /// When there were too many in this second: how long until the next.
-    pub(crate) fn count_handshake(&self) -> Result<(), Duration> {
-        let uptime = self.clock.now().uptime;
-        let mut handshakes = self.handshakes.lock();
-        if handshakes.second != uptime.as_secs() {
-            *handshakes = Handshakes { second: uptime.as_secs(), count: 0 };
-        }
-        if handshakes.count >= self.settings.handshakes_per_second {
-            return Err(Duration::from_secs(1));
-        }
-        handshakes.count += 1;
-        Ok(())
+    /// Counts somebody who was not let in.
+    pub(crate) fn refused(&self, reason: Reason) {
+        self.context.hub.metrics().count_refused(reason.as_str());
     }
 }
 
@@ -249,26 +321,12 @@ impl Server {
     /// Counts a REST request of a principal; the rates are those of sockets.
     ///
     /// # Errors
-    /// When there were too many: how long until the next.
-    pub(crate) fn count_request(&self, principal: &Principal) -> Result<(), Duration> {
+    /// When there were too many, and of what.
+    pub(crate) fn count_request(&self, principal: &Principal, class: RequestClass) -> Result<(), TooMany> {
         let uptime = self.clock.now().uptime;
-        let mut budgets = self.budgets.lock();
-        if budgets.len() >= BUDGETS_MAX && !budgets.contains_key(&principal.subject) {
-            // Whoever asks again begins with a full second: that is all that is forgotten.
-            budgets.clear();
-        }
-        let per_second = self.context.settings.requests_per_second(principal);
-        let new = || Budget::new(per_second, uptime);
-        budgets.entry(principal.subject.clone()).or_insert_with(new).take(uptime)
-    }
-}
-
-/// The place of one socket among those that are allowed.
-#[derive(Debug)]
-pub(crate) struct SocketPlace(Arc<Server>);
-
-impl Drop for SocketPlace {
-    fn drop(&mut self) {
-        self.0.sockets.fetch_sub(1, Ordering::Relaxed);
+        self.budgets.take(principal, class, &self.context.settings, uptime).inspect_err(|too_many| {
+            let class = too_many.class.map_or("all", RequestClass::as_str);
+            self.context.hub.metrics().count_rate_limited(class);
+        })
     }
 }

@@ -10,7 +10,8 @@ use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
-use crate::server::ServerSettings;
+use crate::server::Server;
+use crate::watchdog::Pulse;
 
 /// How long a thread may take to end its last blocking work.
 const END_WAIT: Duration = Duration::from_secs(1);
@@ -42,25 +43,27 @@ pub(crate) struct ShardThreads {
 
 impl ShardThreads {
     /// Starts a thread for each shard.
-    pub(crate) fn start(
-        shards: &[Arc<Shard>],
-        clock: Clock,
-        settings: &ServerSettings,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn start(server: &Arc<Server>) -> std::io::Result<Self> {
         let stop = CancellationToken::new();
-        let uses_ring = settings.uses_ring;
+        let (uses_ring, every) = (server.settings.uses_ring, server.settings.watchdog.every());
         let start = |(index, shard): (usize, &Arc<Shard>)| {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let handle = runtime.handle().clone();
-            let (shard, stop) = (Arc::clone(shard), stop.clone());
-            std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
-                let ring = if uses_ring { Ring::new() } else { None };
-                runtime.block_on(stop.run_until_cancelled(run(&shard, clock, ring)));
+            let (shard, stop, server) = (Arc::clone(shard), stop.clone(), Arc::clone(server));
+            let name = format!("shard-{index}");
+            let pulse = server.watched.add(name.clone());
+            std::thread::Builder::new().name(name.clone()).spawn(move || {
+                server.vital_thread("shard", &name, || {
+                    let ring = if uses_ring { Ring::new() } else { None };
+                    runtime.spawn(beat(pulse, every));
+                    runtime.block_on(stop.run_until_cancelled(run(&shard, server.clock.clone(), ring)));
+                });
                 runtime.shutdown_timeout(END_WAIT);
             })?;
             Ok(ShardThread { handle, load: Arc::default() })
         };
-        let threads = shards.iter().enumerate().map(start).collect::<std::io::Result<_>>()?;
+        let shards = server.context.hub.shards().iter();
+        let threads = shards.enumerate().map(start).collect::<std::io::Result<_>>()?;
         Ok(Self { threads, _stop: stop.drop_guard() })
     }
 
@@ -93,6 +96,14 @@ impl Ring {
 impl SendMany for Ring {
     fn send_all(&mut self, sends: &[(i32, &[u8])], results: &mut Vec<std::io::Result<usize>>) {
         self.0.send_all(sends, results);
+    }
+}
+
+/// Shows that the thread makes progress.
+pub(crate) async fn beat(pulse: Pulse, every: Duration) {
+    loop {
+        pulse.beat();
+        tokio::time::sleep(every).await;
     }
 }
 

@@ -1,21 +1,24 @@
 //! A connection's bytes, with TLS or without.
 
+mod tcp;
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use anita_ws::Transport;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+pub(crate) use tcp::Tcp;
 
 /// A TCP connection, with TLS or without.
 #[derive(Debug)]
 pub(crate) enum Stream {
     /// Without.
-    Plain(TcpStream),
+    Plain(Tcp),
     /// With. Boxed: it is much larger.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Tcp>>),
 }
 
 macro_rules! with {
@@ -32,10 +35,18 @@ impl Stream {
     pub(crate) fn number(&self) -> Option<i32> {
         match self {
             #[cfg(unix)]
-            Self::Plain(stream) => Some(std::os::fd::AsRawFd::as_raw_fd(stream)),
+            Self::Plain(stream) => Some(std::os::fd::AsRawFd::as_raw_fd(stream.tcp())),
             #[cfg(not(unix))]
             Self::Plain(_) => None,
             Self::Tls(_) => None,
+        }
+    }
+
+    /// The certificate that the peer has shown and that was verified, DER.
+    pub(crate) fn client_certificate(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.get_ref().1.peer_certificates()?.first().map(AsRef::as_ref),
         }
     }
 }
@@ -43,8 +54,8 @@ impl Stream {
 impl Transport for Stream {
     fn poll_writable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Plain(stream) => stream.poll_write_ready(context),
-            Self::Tls(stream) => stream.get_ref().0.poll_write_ready(context),
+            Self::Plain(stream) => stream.tcp().poll_write_ready(context),
+            Self::Tls(stream) => stream.get_ref().0.tcp().poll_write_ready(context),
         }
     }
 

@@ -8,6 +8,9 @@ use std::time::Duration;
 /// Why a source ended. The next run may go better.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
+    /// A fault of this program: the log says where.
+    #[error("the source panicked")]
+    Panicked,
     /// There is no connection to be had.
     #[error("cannot connect to {address}")]
     Connect {

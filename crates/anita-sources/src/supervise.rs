@@ -1,8 +1,10 @@
 //! Keeping a source running.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Backoff, Fault, Health, Intake, Source, chain};
@@ -52,8 +54,11 @@ async fn run_once(
         stop.cancelled().await;
         tokio::time::sleep(GOODBYE_MAX).await;
     };
+    // A panic is a fault like any other: the source is started again.
+    let running = AssertUnwindSafe(source.run(Arc::clone(intake), Arc::clone(health), stop.clone()));
+    let running = running.catch_unwind().map(|ended| ended.unwrap_or_else(|_panic| Err(Fault::Panicked)));
     tokio::select! {
-        ended = source.run(Arc::clone(intake), Arc::clone(health), stop.clone()) => match ended {
+        ended = running => match ended {
             Err(fault) if !stop.is_cancelled() => Some(fault),
             Ok(()) | Err(_) => None,
         },

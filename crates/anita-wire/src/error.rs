@@ -66,7 +66,7 @@ error_codes! {
         "The payload does not fit its type.", "Mend the field that `details.path` names; /schema/ has the shape.";
     /// A value is of the right shape and cannot be.
     OutOfRange = "out_of_range", http 422, final,
-        "A value is outside what is accepted.", "Check units (metres, UTC) and the clock of the device.";
+        "A value is outside what is accepted.", "Use a value within the limit that the message names; for a location, check its units (metres, UTC) and the device's clock.";
     /// Nobody is signed in yet.
     Unauthenticated = "unauthenticated", http 401, final,
         "A valid token is needed first.", "Send `authenticate` with a token, or connect with one.";
@@ -87,7 +87,7 @@ error_codes! {
         "That is in conflict with what is there.", "Read the present state and decide again.";
     /// Too many requests.
     RateLimited = "rate_limited", http 429, retryable,
-        "Too many requests.", "Wait `retry_after_ms`, and send several locations in one report.";
+        "Too many requests.", "Wait `retry_after_ms`, then ask less often; a report holds up to 1,000 locations, and a subscription saves asking again.";
     /// Too much in one message, or too much asked.
     TooLarge = "too_large", http 413, final,
         "That is more than one message may hold.", "Send less at a time; the limits are in `system.connection`.";

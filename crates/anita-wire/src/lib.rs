@@ -33,3 +33,6 @@ pub const SUBPROTOCOL: &str = "anita.v1";
 
 /// What precedes a token in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL_BEARER_PREFIX: &str = "anita.bearer.";
+
+/// What precedes a ticket in `Sec-WebSocket-Protocol`.
+pub const SUBPROTOCOL_TICKET_PREFIX: &str = "anita.ticket.";

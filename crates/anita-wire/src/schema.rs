@@ -35,7 +35,7 @@ pub struct RequestSchema {
 }
 
 /// The schema of one payload as it is written (`skip_serializing_if` makes a field optional).
-fn written<T: JsonSchema>() -> Schema {
+pub fn written<T: JsonSchema>() -> Schema {
     let settings = SchemaSettings::draft2020_12().for_serialize().with(|it| it.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     if let Some(fields) = schema.as_object_mut() {
@@ -86,7 +86,7 @@ fn without_null_form(property: &mut Map<String, Value>) {
 }
 
 /// The schema of one payload as it is read (`default` makes a field optional).
-fn read<T: JsonSchema>() -> Schema {
+pub fn read<T: JsonSchema>() -> Schema {
     let settings = SchemaSettings::draft2020_12().for_deserialize().with(|it| it.inline_subschemas = true);
     settings.into_generator().into_root_schema_for::<T>()
 }

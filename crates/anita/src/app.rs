@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anita_auth::{Permission, Verifier};
+use anita_auth::Permission;
 use anita_hub::{Hub, HubFault, WebSocketManager};
+use anita_issuers::{Issuers, TrustFault};
 use anita_metrics::Metrics;
-use anita_server::{Certificates, Clock, Door, ServeError, Server, TlsError};
+use anita_model::Timestamp;
+use anita_server::{Certificates, Clock, Door, ServeError, Server, TlsError, Watchdog};
 use anita_session::{Caller, Context, ExtensionError, Extensions};
 use anita_sources::{Health, Intake, Source, supervise};
-use anita_store::OpenError;
+use anita_store::{OpenError, Retention};
 use anita_wire::Refusal;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,12 +21,16 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Tls};
+use crate::config::{Config, OwnCertificate, Tls};
 use crate::intake::{Healths, HubIntake};
 use crate::store;
+use crate::supervisor;
 
 /// How often silence is looked at.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a server that ends by a fault waits for the store.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(5);
 
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +50,9 @@ pub enum StartError {
     /// The store can't be read.
     #[error("cannot read the store (storage.url)")]
     Hub(#[from] HubFault),
+    /// Certificates of issuers can't be checked.
+    #[error("cannot ask an issuer for its keys (auth)")]
+    Issuers(#[from] TrustFault),
     /// The certificate can't be used.
     #[error("cannot use the certificate (server.tls)")]
     Tls(#[from] TlsError),
@@ -53,6 +62,15 @@ pub enum StartError {
     /// A source can't be made.
     #[error("cannot start a source")]
     Source(#[from] anita_sources::ConfigError),
+    /// A part of the server is gone.
+    #[error("{part} is gone, without which the server is none; the log says why")]
+    Gone {
+        /// Which part.
+        part: String,
+    },
+    /// A thread can't be started.
+    #[error("cannot start the watchdog")]
+    Watchdog(#[source] std::io::Error),
     /// The server's task panicked.
     #[error("the server ended by a fault of its own")]
     Panicked(#[from] tokio::task::JoinError),
@@ -115,65 +133,105 @@ impl App {
     /// # Errors
     /// [`StartError`]; then nothing runs.
     pub async fn start(self) -> Result<Running, StartError> {
-        let Self { config, extensions, mut sources } = self;
-        for source in config.sources {
+        let Self { mut config, extensions, mut sources } = self;
+        for source in std::mem::take(&mut config.sources) {
             sources.push(SourceSlot(source.build()?));
         }
         let clock = Clock::start();
         let now = clock.now();
         let retention = config.storage.retention.clone();
         tracing::info!(storage = ?config.storage.backend, "opening the store");
-        let keeping = store::open(&config.storage).await?;
-        let hub = Hub::open(config.hub, keeping, Arc::new(Metrics::default()), now).await?;
+        let keeping = store::open(&config.storage, config.audit_file.as_ref()).await?;
+        let metrics = Arc::new(Metrics::default());
+        let issuers = Issuers::new(config.issuers.clone(), config.roles.clone(), Arc::clone(&metrics))?;
+        let hub = Hub::open(config.hub, keeping, metrics, now).await?;
         // Whoever was silent for too long while no server ran is so from the first question on.
         hub.sweep(now);
-        let verifier = Verifier::new(config.key, config.issuer, config.audience, config.roles);
         let context = Context {
             hub: Arc::clone(&hub),
-            verifier: Arc::new(verifier),
+            verifier: Arc::clone(&issuers) as Arc<dyn anita_auth::Authority>,
             settings: config.session,
             extensions,
             playbacks: Arc::default(),
         };
-        let certificates = match &config.tls {
-            Tls::None => None,
-            Tls::SelfSigned => Some(Certificates::self_signed(config.listen.ip())?),
-            Tls::Files { cert_file, key_file } => Some(Certificates::from_files(cert_file, key_file)?),
-        };
+        let certificates = certificates(&config.tls, config.listen)?;
         let listener = listen(config.listen).await?;
         let address =
             listener.local_addr().map_err(|source| StartError::Listen { listen: config.listen, source })?;
         let healths: Vec<Arc<Health>> =
             sources.iter().map(|slot| Health::new(slot.0.name().clone(), now.wall)).collect();
         let reports = Box::new(Healths(healths.clone()));
-        let server = Server::new(Arc::new(context), config.server, clock, config.site, reports);
+        let server = Server::new(Arc::new(context), config.server, clock.clone(), config.site, reports);
         let door = Door::new(Arc::clone(&server), listener, certificates.clone())?;
         let stop = CancellationToken::new();
-        let intake: Arc<dyn Intake> = Arc::new(HubIntake { hub: Arc::clone(&hub), clock });
+        let intake: Arc<dyn Intake> = Arc::new(HubIntake { hub: Arc::clone(&hub), clock: clock.clone() });
         let mut tasks: Vec<JoinHandle<()>> = sources
             .into_iter()
             .zip(healths)
             .map(|(slot, health)| tokio::spawn(supervise(slot.0, Arc::clone(&intake), health, stop.clone())))
             .collect();
-        tasks.push(tokio::spawn(sweep(Arc::clone(&hub), clock, stop.clone())));
-        tasks.push(tokio::spawn(store::tidy(Arc::clone(&hub), retention, clock, stop.clone())));
-        tasks.push(tokio::spawn(store::save_states(Arc::clone(&hub), stop.clone())));
+        tasks.push(tokio::spawn(issuers.keep_fresh(stop.clone())));
+        tasks.extend(helpers(&server, &hub, &clock, &retention, &stop));
+        let watchdog = server.start_watchdog(Box::new(supervisor::is_well)).map_err(StartError::Watchdog)?;
+        hub.audit_own(now.wall, "start server", env!("CARGO_PKG_VERSION"));
         let serving = tokio::spawn(door.serve());
-        Ok(Running {
-            address,
-            certificates,
-            hub,
-            server,
-            serving,
-            tasks,
-            stop,
-            drain_wait: config.drain_wait,
-        })
+        supervisor::is_ready();
+        Ok(Running { address, certificates, hub, server, serving, tasks, stop, _watchdog: watchdog })
+    }
+}
+
+/// The certificate, if there is to be one, and who signs those of clients.
+fn certificates(tls: &Tls, listen: SocketAddr) -> Result<Option<Certificates>, TlsError> {
+    let own = match &tls.own {
+        OwnCertificate::None => return Ok(None),
+        OwnCertificate::SelfSigned => Certificates::self_signed(listen.ip())?,
+        OwnCertificate::Files { cert_file, key_file } => Certificates::from_files(cert_file, key_file)?,
+    };
+    match &tls.clients {
+        Some(authority) => own.with_clients(authority.clone()).map(Some),
+        None => Ok(Some(own)),
     }
 }
 
 async fn listen(listen: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })
+}
+
+/// Starts what has to be done now and then.
+fn helpers(
+    server: &Arc<Server>,
+    hub: &Arc<Hub>,
+    clock: &Clock,
+    retention: &Retention,
+    stop: &CancellationToken,
+) -> [JoinHandle<()>; 4] {
+    let sweeping = {
+        let (server, work) = (Arc::clone(server), sweep(Arc::clone(hub), clock.clone(), stop.clone()));
+        tokio::spawn(async move { server.vital("sweep", work).await })
+    };
+    let tending = {
+        let (server, stop) = (Arc::clone(server), stop.clone());
+        tokio::spawn(async move {
+            let work = stop.run_until_cancelled(Arc::clone(&server).tend());
+            server.vital("tend", async { work.await.unwrap_or_default() }).await;
+        })
+    };
+    let tidying = {
+        let (server, hub, clock) = (Arc::clone(server), Arc::clone(hub), clock.clone());
+        let (retention, stop) = (retention.clone(), stop.clone());
+        tokio::spawn(async move {
+            let work = || store::tidy(Arc::clone(&hub), retention.clone(), clock.clone(), stop.clone());
+            stop.run_until_cancelled(server.restarted("tidy", work)).await;
+        })
+    };
+    let saving = {
+        let (server, hub, stop) = (Arc::clone(server), Arc::clone(hub), stop.clone());
+        tokio::spawn(async move {
+            let work = || store::save_states(Arc::clone(&hub), stop.clone());
+            stop.run_until_cancelled(server.restarted("save_states", work)).await;
+        })
+    };
+    [sweeping, tending, tidying, saving]
 }
 
 /// Lets silence take its effect.
@@ -193,7 +251,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
     stop: CancellationToken,
-    drain_wait: Duration,
+    _watchdog: Watchdog,
 }
 
 impl Running {
@@ -205,6 +263,11 @@ impl Running {
     /// Its certificate, if it has one.
     pub fn certificates(&self) -> Option<&Certificates> {
         self.certificates.as_ref()
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        self.hub.metrics()
     }
 
     /// Its connections and rooms.
@@ -221,11 +284,19 @@ impl Running {
         tokio::select! {
             ended = &mut self.serving => {
                 self.stop.cancel();
+                self.hub.audit_own(Timestamp::now(), "stop server", "it ended by a fault of its own");
                 self.hub.close().await;
                 return Ok(ended?);
             }
+            part = self.server.failed() => {
+                self.stop.cancel();
+                // What hangs is not waited for.
+                drop(tokio::time::timeout(LAST_WORDS_MAX, self.hub.close()).await);
+                return Err(StartError::Gone { part });
+            }
             () = signals.next() => {}
         }
+        supervisor::is_stopping();
         tracing::info!("draining: clients are told when to come back; a second signal ends at once");
         tokio::select! {
             drained = self.stop() => drained,
@@ -238,7 +309,7 @@ impl Running {
     /// # Errors
     /// [`StartError`] when the server had ended by a fault.
     pub async fn stop(self) -> Result<(), StartError> {
-        let is_empty = self.server.drain(self.drain_wait).await;
+        let is_empty = self.server.drain().await;
         if !is_empty {
             tracing::warn!("some connections did not end in time");
         }
@@ -249,6 +320,7 @@ impl Running {
         }
         ended = ended.and(self.serving.await);
         // Last of all, and whatever became of the tasks: what was said until now is kept.
+        self.hub.audit_own(Timestamp::now(), "stop server", "");
         self.hub.close().await;
         Ok(ended?)
     }

@@ -2,26 +2,32 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
+mod audit;
 mod backup;
 mod check_config;
 mod client;
 mod demo;
 mod export;
+mod logging;
 mod restore;
 mod serve;
 mod token;
 
 use std::error::Error;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anita::config::{ConfigError, LogFormat};
+use anita::config::ConfigError;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 /// A configuration that can't be used (`EX_CONFIG` of sysexits.h).
 const EXIT_CONFIG: u8 = 78;
+
+/// How long the id of a token is that gets none, bytes of randomness.
+const TOKEN_ID_BYTES: usize = 12;
+
+/// How long work that blocks may take to end, when all else has.
+const LAST_WORK_MAX: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What a command fails with.
 type Failure = Box<dyn Error + Send + Sync>;
@@ -59,6 +65,9 @@ enum Command {
     Backup(backup::Arguments),
     /// Puts a copy in the place of the embedded store, while no server runs.
     Restore(restore::Arguments),
+    /// Verifies or prints the audit trail: who did or tried what.
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 /// `--config FILE`.
@@ -81,6 +90,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Export(arguments) => export::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
+        Command::Audit(command) => audit::run(&command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -95,22 +105,11 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// Logs to standard error: what is printed on standard output is a command's result.
-fn log(format: LogFormat, level: &str) -> Result<(), Failure> {
-    let filter =
-        EnvFilter::try_new(level).map_err(|error| format!("log.level: {level:?} is no filter: {error}"))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    match format {
-        LogFormat::Text => builder.try_init()?,
-        LogFormat::Json => builder.json().try_init()?,
-    }
-    Ok(())
-}
-
 /// Runs a future to its end on a runtime of its own.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    // An export that hangs does not keep the program.
+    runtime.shutdown_timeout(LAST_WORK_MAX);
+    done
 }

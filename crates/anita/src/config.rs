@@ -1,24 +1,32 @@
 //! The configuration: what is written ([`Written`]), and what it means ([`Config`]). The only place that reads the
 //! environment and the files that a configuration names.
 
+mod audit;
+mod auth;
+mod living;
 mod load;
 mod raw;
+mod server;
 mod storage;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anita_auth::{InvalidKey, Key, Minter, Roles};
+use anita_auth::{InvalidKey, Minter, Roles};
 use anita_hub::{HubSettings, RoomLimits};
-use anita_server::{Bounds, Plaintext, ServerSettings, SiteMap, ZoneShape};
+use anita_issuers::IssuerSettings;
+use anita_server::{Bounds, ServerSettings, SiteMap, ZoneShape};
 use anita_session::SessionSettings;
 use anita_sources::SourceConfig;
+use anita_store::audit::AuditFileSettings;
 use anita_views::ViewSettings;
 use anita_world::{Nearness, Policy, Silences, StatusPolicy};
 
+use living::class_rates;
 pub use load::{Origin, Written};
 pub use raw::{LogFormat, RawConfig, RawPlaintext};
+pub use server::{OwnCertificate, Tls};
 pub use storage::{Backend, Storage};
 
 /// Why a configuration can't be used. Each says the place and the remedy.
@@ -61,7 +69,7 @@ pub enum ConfigError {
     #[error("{key}: cannot read {path}")]
     File {
         /// The key.
-        key: &'static str,
+        key: String,
         /// Which file.
         path: PathBuf,
         /// Why.
@@ -72,29 +80,13 @@ pub enum ConfigError {
     #[error("{key}: {path}")]
     Key {
         /// The key of the configuration.
-        key: &'static str,
+        key: String,
         /// Which file.
         path: PathBuf,
         /// Why.
         #[source]
         source: InvalidKey,
     },
-}
-
-/// Where a certificate comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tls {
-    /// Nowhere: plain text only.
-    None,
-    /// Files, read again when they change.
-    Files {
-        /// The chain.
-        cert_file: PathBuf,
-        /// The key.
-        key_file: PathBuf,
-    },
-    /// Made at the start.
-    SelfSigned,
 }
 
 /// A configuration that makes sense.
@@ -110,22 +102,18 @@ pub struct Config {
     pub session: SessionSettings,
     /// The hub.
     pub hub: HubSettings,
-    /// The key that verifies tokens.
-    pub key: Key,
-    /// The same as a minter, where the key is a secret of ours.
+    /// Whose tokens are believed, and by which keys.
+    pub issuers: Vec<IssuerSettings>,
+    /// Makes tokens of the first issuer, where its key is a secret of ours.
     pub minter: Option<Minter>,
-    /// What `iss` has to be.
-    pub issuer: String,
-    /// What `aud` has to name.
-    pub audience: String,
     /// The roles.
     pub roles: Roles,
     /// What is kept, where, and how long.
     pub storage: Storage,
+    /// The file of the audit trail, if there is one.
+    pub audit_file: Option<AuditFileSettings>,
     /// The floor plan.
     pub site: SiteMap,
-    /// How long to wait for clients to be gone.
-    pub drain_wait: Duration,
     /// The sources.
     pub sources: Vec<SourceConfig>,
 }
@@ -146,26 +134,26 @@ impl Config {
     pub fn from_written(written: &Written) -> Result<Self, ConfigError> {
         let raw = &written.raw;
         let folder = written.path.parent().unwrap_or(Path::new("."));
-        let (key, minter) = keys(raw, folder)?;
+        let roles = raw::roles(&raw.roles).map_err(|(key, message)| ConfigError::Value { key, message })?;
+        let auth = auth::auth(raw, &roles, &written.secrets, folder)?;
         Ok(Self {
             listen: raw.server.listen,
-            tls: tls(raw, folder)?,
-            server: server(raw)?,
+            tls: server::tls(raw, folder)?,
+            server: server::server(raw, &roles)?,
             session: session(raw)?,
             hub: HubSettings {
                 policy: policy(raw)?,
                 rooms: rooms(raw)?,
                 views: views(raw)?,
+                audit: audit::limits(raw)?,
                 shards: threads(raw),
             },
-            key,
-            minter,
-            issuer: raw.auth.issuer.clone(),
-            audience: raw.auth.audience.clone(),
-            roles: raw::roles(&raw.roles).map_err(|(key, message)| ConfigError::Value { key, message })?,
+            issuers: auth.issuers,
+            minter: auth.minter,
+            roles,
             storage: storage::storage(raw, folder)?,
+            audit_file: audit::file(raw, folder)?,
             site: site(raw),
-            drain_wait: secs("drain.wait_secs", raw.drain.wait_secs, 0.0, 3_600.0)?,
             sources: sources(raw, folder)?,
         })
     }
@@ -184,94 +172,6 @@ fn secs(key: &str, value: f64, least: f64, most: f64) -> Result<Duration, Config
     }
 }
 
-fn keys(raw: &RawConfig, folder: &Path) -> Result<(Key, Option<Minter>), ConfigError> {
-    if raw.auth.jwks_url.is_some() {
-        return Err(wrong("auth.jwks_url", "is not understood by this version; name a public_key_file"));
-    }
-    let read = |key, path: &Path| {
-        let path = folder.join(path);
-        std::fs::read(&path).map(|bytes| (bytes, path.clone())).map_err(|source| ConfigError::File {
-            key,
-            path,
-            source,
-        })
-    };
-    match (&raw.auth.secret_file, &raw.auth.public_key_file) {
-        (Some(file), None) => {
-            const KEY: &str = "auth.secret_file";
-            let (secret, path) = read(KEY, file)?;
-            let invalid = |source| ConfigError::Key { key: KEY, path: path.clone(), source };
-            let minter = Minter::hs256(&secret, raw.auth.issuer.clone(), raw.auth.audience.clone())
-                .map_err(invalid)?;
-            Ok((Key::hs256(&secret).map_err(invalid)?, Some(minter)))
-        }
-        (None, Some(file)) => {
-            const KEY: &str = "auth.public_key_file";
-            let (pem, path) = read(KEY, file)?;
-            let key = Key::public_pem(&pem).map_err(|source| ConfigError::Key { key: KEY, path, source })?;
-            Ok((key, None))
-        }
-        (Some(_), Some(_)) => {
-            Err(wrong("auth", "names both secret_file and public_key_file; one key, one algorithm: keep one"))
-        }
-        (None, None) => Err(wrong(
-            "auth",
-            "names no key; set secret_file to a file of 32 or more random bytes (openssl rand -hex 32 > jwt.secret), or public_key_file to a PEM file",
-        )),
-    }
-}
-
-fn tls(raw: &RawConfig, folder: &Path) -> Result<Tls, ConfigError> {
-    let tls = &raw.server.tls;
-    match (&tls.cert_file, &tls.key_file, tls.self_signed) {
-        (Some(cert_file), Some(key_file), false) => {
-            Ok(Tls::Files { cert_file: folder.join(cert_file), key_file: folder.join(key_file) })
-        }
-        (None, None, true) => Ok(Tls::SelfSigned),
-        (None, None, false) => Ok(Tls::None),
-        (_, _, true) => Err(wrong("server.tls", "names files and says self_signed; keep one of the two")),
-        (Some(_), None, false) => Err(wrong("server.tls.key_file", "is missing beside cert_file")),
-        (None, Some(_), false) => Err(wrong("server.tls.cert_file", "is missing beside key_file")),
-    }
-}
-
-fn server(raw: &RawConfig) -> Result<ServerSettings, ConfigError> {
-    let plaintext = match raw.server.plaintext {
-        RawPlaintext::Never => Plaintext::Never,
-        RawPlaintext::Loopback => Plaintext::Loopback,
-        RawPlaintext::TrustedProxy if raw.server.trusted_proxies.is_empty() => {
-            return Err(wrong(
-                "server.trusted_proxies",
-                "has to name the proxy's address when plaintext = \"trusted_proxy\"",
-            ));
-        }
-        RawPlaintext::TrustedProxy => Plaintext::TrustedProxy(raw.server.trusted_proxies.clone()),
-    };
-    for origin in &raw.server.allowed_origins {
-        let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-        if !rest.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '?', '#'])) {
-            return Err(wrong(
-                "server.allowed_origins",
-                format!("{origin:?} is no origin; write https://host or https://host:port, without a path"),
-            ));
-        }
-    }
-    Ok(ServerSettings {
-        plaintext,
-        allowed_origins: raw.server.allowed_origins.clone(),
-        metrics_addresses: raw.server.metrics_addresses.clone(),
-        sockets_max: raw.limits.sockets_max,
-        handshakes_per_second: raw.limits.handshakes_per_second,
-        body_bytes_max: raw.limits.body_bytes_max,
-        uses_ring: raw.delivery.io_uring,
-        compression: raw.delivery.compression,
-        queued_bytes_max: raw.delivery.queued_bytes_max,
-        send_buffer_bytes: send_buffer_bytes(raw)?,
-        drain_spread: secs("drain.spread_secs", raw.drain.spread_secs, 0.0, 3_600.0)?,
-        ..ServerSettings::default()
-    })
-}
-
 fn session(raw: &RawConfig) -> Result<SessionSettings, ConfigError> {
     let limits = &raw.limits;
     let message_bytes_least = anita_wire::limits::MESSAGE_BYTES_BEFORE_AUTH_MAX;
@@ -287,6 +187,7 @@ fn session(raw: &RawConfig) -> Result<SessionSettings, ConfigError> {
         message_bytes_max: limits.message_bytes_max,
         viewer_requests_per_second: limits.viewer_requests_per_second.max(1),
         publisher_requests_per_second: limits.publisher_requests_per_second.max(1),
+        class_rates: class_rates(raw),
         rate_refusals_max: limits.rate_refusals_max,
     })
 }

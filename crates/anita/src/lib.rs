@@ -10,7 +10,7 @@
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut app = App::new(Config::load("anita.toml".as_ref())?);
 //! app.on("domain.hello", None, "domain.greeting", |caller, _payload: Value| async move {
-//!     Ok(json!({ "text": format!("Hello, {}!", caller.principal.subject) }))
+//!     Ok(json!({ "text": format!("Hello, {}!", caller.principal.subject()) }))
 //! })?;
 //! let running = app.start().await?;
 //! println!("listening on {}", running.address());
@@ -22,6 +22,7 @@
 mod app;
 mod intake;
 mod store;
+mod supervisor;
 
 pub mod config;
 

@@ -10,6 +10,7 @@ use anita_hub::{Hub, Keeping};
 use anita_postgres::{PostgresSettings, PostgresStore};
 use anita_server::Clock;
 use anita_sqlite::{SpoolSettings, SqliteSettings, SqliteStore};
+use anita_store::audit::{AuditFile, AuditFileSettings};
 use anita_store::{MemoryStore, OpenError, Retention, Store, Told};
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +30,21 @@ const TIDY_REST: Duration = Duration::from_millis(5);
 const SAVE_STATES_EVERY: Duration = Duration::from_secs(10);
 
 /// The store of a configuration, ready.
-pub(crate) async fn open(storage: &Storage) -> Result<Keeping, OpenError> {
+pub(crate) async fn open(
+    storage: &Storage,
+    audit_file: Option<&AuditFileSettings>,
+) -> Result<Keeping, OpenError> {
+    let keeping = open_store(storage).await?;
+    // After the store, which says whether another server runs here.
+    let Some(settings) = audit_file else { return Ok(keeping) };
+    let file = AuditFile::open(settings.clone()).map_err(|source| OpenError::Backend {
+        store: format!("audit.file {}", settings.path.display()),
+        source: source.into(),
+    })?;
+    Ok(keeping.with_audit_file(file))
+}
+
+async fn open_store(storage: &Storage) -> Result<Keeping, OpenError> {
     let (store, told): (Arc<dyn Store>, Told) = match &storage.backend {
         Backend::Memory { fixes_per_device_max, fixes_max } => {
             let store = MemoryStore::new(*fixes_per_device_max, *fixes_max, MEMORY_EVENTS_MAX);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anita::config::{Config, Written};
 use anita::{App, Running};
-use anita_auth::Minter;
+use anita_auth::{Grant, Minter};
 use anita_client::{Client, Connection, Envelope, Options, Token};
 use anita_model::Timestamp;
 use serde_json::{Value, json};
@@ -35,8 +35,8 @@ impl House {
     async fn connect(&self, path: &str, role: &str) -> Connection {
         let minter = Minter::hs256(SECRET.as_bytes(), "anita", "anita").unwrap();
         let roles = [role.to_owned()];
-        let token =
-            minter.mint("alice", &roles, None, None, Timestamp::now(), Duration::from_secs(300)).unwrap();
+        let grant = Grant { subject: "alice", roles: &roles, ..Grant::default() };
+        let token = minter.mint(&grant, Timestamp::now(), Duration::from_secs(300)).unwrap();
         let mut options = Options::new(format!("ws://{}{path}", self.running.address()));
         options.token = Some(Token::new(token));
         Client::connect(options).await.unwrap()

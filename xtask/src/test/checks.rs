@@ -3,7 +3,7 @@
 use super::bench::{Bench, Report};
 use super::counts::Counts;
 use crate::fault::{Fault, Outcome};
-use crate::{codegen, layers, process, tidy};
+use crate::{codegen, layers, tidy};
 
 pub(crate) fn fmt(bench: &mut Bench) -> Result<Report, Fault> {
     let workspace = bench.check(&mut bench.cargo(&["fmt", "--all", "--check"]))?;
@@ -32,13 +32,6 @@ pub(crate) fn tidy(bench: &mut Bench) -> Result<Report, Fault> {
 
 pub(crate) fn codegen(bench: &mut Bench) -> Result<Report, Fault> {
     ours(bench, codegen::check(&bench.root))
-}
-
-pub(crate) fn deny(bench: &mut Bench) -> Result<Report, Fault> {
-    if process::output(&mut bench.cargo(&["deny", "--version"])).is_none() {
-        return Ok(Report::skipped("cargo-deny is not installed: cargo install cargo-deny"));
-    }
-    Ok(bench.check(&mut bench.cargo(&["deny", "check"]))?.into())
 }
 
 /// A check of this program's own: what it found goes to the log.

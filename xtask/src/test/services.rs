@@ -8,14 +8,11 @@ use std::process::Command;
 
 use super::bench::{Bench, Report};
 use super::counts::Counts;
-use super::needs;
 use super::programs::{lint_and_types, vitest};
+use super::{needs, venv};
 use crate::fault::{Fault, Outcome};
 use crate::process::{self, Running};
 use crate::workspace;
-
-/// The client library of the Python tests; one that knows nothing of us.
-const WEBSOCKETS: &str = "websockets==17.4";
 
 /// Where the WebSocket conformance suite is kept, seen from the root.
 const AUTOBAHN: &str = "../shared/tools/autobahn";
@@ -99,18 +96,7 @@ pub(crate) fn python(bench: &mut Bench) -> Result<Report, Fault> {
         return Ok(Report::skipped("there is no tests/python/test_*.py"));
     }
     let program = bench.build_program()?;
-    let python = bench.root.join("build/venv/bin/python");
-    if !python.is_file() {
-        let mut make = bench.command_in(Path::new("."), "python3");
-        bench.prepare(make.args(["-m", "venv", "build/venv"]), "making build/venv")?;
-    }
-    let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", WEBSOCKETS]);
-    bench.prepare(&mut install, "installing the Python client library")?;
-    let mut tests = bench.command_in(Path::new("tests/python"), &python.to_string_lossy());
-    tests.args(["-m", "unittest", "discover", "--verbose", "--pattern", "test_*.py"]);
-    let (exit, output) = bench.capture(tests.env("ANITA_BIN", program))?;
-    Ok(Counts::of_unittest(&output).of_command(exit).into())
+    venv::unittest(bench, "tests/python", &[("ANITA_BIN", &program)])
 }
 
 pub(crate) fn e2e(bench: &mut Bench) -> Result<Report, Fault> {
@@ -125,6 +111,16 @@ pub(crate) fn e2e(bench: &mut Bench) -> Result<Report, Fault> {
 }
 
 pub(crate) fn autobahn(bench: &mut Bench) -> Result<Report, Fault> {
+    let messages = std::env::var_os(AUTOBAHN_MESSAGES);
+    autobahn_with(bench, messages.as_deref().unwrap_or(OsStr::new(AUTOBAHN_MESSAGES_DEFAULT)))
+}
+
+/// The same with the suite's own numbers of messages: up to a thousand in a case.
+pub(crate) fn autobahn_whole(bench: &mut Bench) -> Result<Report, Fault> {
+    autobahn_with(bench, OsStr::new("0"))
+}
+
+fn autobahn_with(bench: &mut Bench, messages: &OsStr) -> Result<Report, Fault> {
     let suite = bench.root.join(AUTOBAHN);
     if !suite.join("run.sh").is_file() {
         return Ok(Report::skipped(format!("the conformance suite is not at {AUTOBAHN}")));
@@ -148,8 +144,6 @@ pub(crate) fn autobahn(bench: &mut Bench) -> Result<Report, Fault> {
     bench.wait_for("the echo server listens", || {
         Ok(TcpStream::connect(format!("127.0.0.1:{port}")).is_ok())
     })?;
-    let messages = std::env::var_os(AUTOBAHN_MESSAGES);
-    let messages = messages.as_deref().unwrap_or(OsStr::new(AUTOBAHN_MESSAGES_DEFAULT));
     let mut run = script("run.sh");
     run.arg("--messages").arg(messages).args(["--sections", "--why", &port]);
     let (exit, output) = bench.capture(&mut run)?;

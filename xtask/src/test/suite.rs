@@ -9,7 +9,7 @@ use super::needs::Need::{
 };
 use Pace::{Fast, Whole};
 
-use super::{checks, programs, services};
+use super::{checks, programs, services, supply};
 use crate::fault::Fault;
 
 /// Whether `--fast` runs a suite.
@@ -40,7 +40,7 @@ impl Suite {
 const WEB: &[Need] = &[Node, Npm, NodeModules];
 
 /// All suites, in the order in which they run: the quick ones first, what others need before them.
-pub(crate) const SUITES: [Suite; 17] = [
+pub(crate) const SUITES: [Suite; 20] = [
     suite("fmt", "the Rust code is formatted", &[], 5, Fast, checks::fmt),
     suite("layers", "every crate uses only what its floor may use", &[], 5, Fast, checks::layers),
     suite("tidy", "the house rules that no compiler knows", &[], 5, Fast, checks::tidy),
@@ -71,10 +71,27 @@ pub(crate) const SUITES: [Suite; 17] = [
         Whole,
         services::autobahn,
     ),
-    suite("deny", "licences and advisories of the dependencies", &[], 5, Whole, checks::deny),
+    suite(
+        "tls",
+        "TLS judged by an independent scanner; a certificate changed under load",
+        &[PythonVenv, OpenSsl],
+        20,
+        Whole,
+        supply::tls,
+    ),
+    suite("api", "REST fuzzed from its own document", &[PythonVenv], 20, Whole, supply::api),
+    suite(
+        "deny",
+        "licences, versions, sources and advisories of the dependencies",
+        &[Node, Npm],
+        20,
+        Whole,
+        supply::deny,
+    ),
+    suite("sbom", "the software bill of materials", &[PythonVenv], 10, Whole, supply::materials),
 ];
 
-const RUST: &[Need] = &[Mosquitto, MosquittoClients, Socat, OpenSsl, Gdal, Postgres];
+const RUST: &[Need] = &[Mosquitto, MosquittoClients, Socat, OpenSsl, Gdal, Postgres, Node, Npm, NodeModules];
 const E2E: &[Need] = &[Node, Npm, NodeModules, Chromium, Mosquitto, MosquittoClients];
 
 const fn suite(

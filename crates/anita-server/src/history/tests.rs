@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anita_auth::{Patterns, Permissions, Principal};
 use anita_hub::{Durability, Hub, HubSettings, Keeping};
 use anita_metrics::Metrics;
-use anita_model::{DeviceKind, Fix, Now, Position, SiteName, SourceName};
+use anita_model::{DeviceKind, Fix, Identity, Now, Position, SiteName, SourceName, UserId};
 use anita_store::{
     AuditPage, AuditQuery, BoxFuture, Cursor, DeviceRecord, EventPage, EventQuery, FixKey, HistoryPage,
     HistoryQuery, MemoryStore, NewestQuery, Record, Remembered, Retention, Store, StoreError, Tidied, Usage,
@@ -257,7 +257,11 @@ impl Stage {
 
     async fn begin(&self, coding: Coding, stall: Duration) -> Result<Body, Refused> {
         let principal = Principal {
-            subject: "alice".to_owned(),
+            identity: Arc::new(Identity {
+                user: UserId { issuer: "anita".into(), subject: "alice".into() },
+                token_id: None,
+                issued_at: None,
+            }),
             roles: Vec::new(),
             permissions: Permissions::all(),
             devices: Patterns::all(),

@@ -1,6 +1,7 @@
 //! `anita check-config`.
 
 use anita::config::{Config, Written};
+use anita_issuers::{IssuerSettings, KeySource};
 use clap::Args;
 
 use super::{ConfigFile, Failure};
@@ -9,6 +10,15 @@ use super::{ConfigFile, Failure};
 pub(crate) struct Arguments {
     #[command(flatten)]
     file: ConfigFile,
+}
+
+/// An issuer and how its tokens are signed.
+fn believed(issuer: &IssuerSettings) -> String {
+    let keys = match &issuer.source {
+        KeySource::Given(_files, keys) => keys.algorithms().join(" and "),
+        KeySource::Published(_settings) => "the keys that it publishes".to_owned(),
+    };
+    format!("{:?} ({keys})", issuer.rules.issuer)
 }
 
 /// Prints every value and its origin; then says whether the whole makes sense.
@@ -22,9 +32,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::from_written(&written)?;
     let sources = config.sources.len();
     eprintln!(
-        "{}: good; tokens are verified with {}, {sources} sources besides http and websocket",
+        "{}: good; tokens of {} are believed, {sources} sources besides http and websocket",
         written.path.display(),
-        config.key.algorithm()
+        config.issuers.iter().map(believed).collect::<Vec<_>>().join(", ")
     );
     Ok(())
 }

@@ -6,16 +6,22 @@ use std::time::Duration;
 
 use anita::App;
 use anita::config::{Config, LogFormat, Written};
-use anita_auth::Minter;
+use anita_auth::{Grant, Minter};
 use anita_model::{SiteName, SourceName, Timestamp};
 use anita_server::{Bounds, SiteMap, ZoneShape};
 use anita_sources::simulator::{DEVICES_MAX, Layout, SimulatorSource};
 use clap::Args;
 
-use super::{Failure, block_on, log};
+use super::{Failure, TOKEN_ID_BYTES, block_on, logging};
 
 /// How long the printed tokens are valid.
 const TOKEN_TTL: Duration = Duration::from_secs(8 * 3_600);
+
+/// What the secret is called in the configuration of the demo; the environment of the process has no such variable.
+const SECRET_VARIABLE: &str = "ANITA_DEMO_SECRET";
+
+/// Lines a second of one place in the log.
+const LINES_PER_SECOND: u32 = 50;
 
 /// The roles a token is printed for.
 const ROLES: [&str; 4] = ["viewer", "publisher", "operator", "admin"];
@@ -40,12 +46,12 @@ fn devices(text: &str) -> Result<usize, String> {
 
 /// Runs the demo until a signal.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    log(LogFormat::Text, "warn")?;
+    logging::begin(LogFormat::Text, "warn", LINES_PER_SECOND)?;
     // A secret that nobody else knows, and that ends with the demo.
     let secret = anita_hub::random_token(32);
-    let folder = DemoFolder::make(&secret)?;
-    let config = demo_config(arguments, folder.path())?;
-    let minter = Minter::hs256(secret.as_bytes(), config.issuer.clone(), config.audience.clone())?;
+    let folder = DemoFolder::make()?;
+    let config = demo_config(arguments, folder.path(), secret)?;
+    let minter = config.minter.clone().ok_or("the demo has a secret")?;
     let source =
         SimulatorSource::new(SourceName::parse("demo")?, SiteName::main(), arguments.devices, arguments.seed);
     block_on(async {
@@ -59,16 +65,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     })
 }
 
-/// Where the embedded store lives, and the secret while the configuration is read; gone when the demo ends.
+/// Where the embedded store lives; gone when the demo ends.
 struct DemoFolder(std::path::PathBuf);
 
 impl DemoFolder {
-    fn make(secret: &str) -> Result<Self, Failure> {
+    fn make() -> Result<Self, Failure> {
         let folder = std::env::temp_dir().join(format!("anita-demo-{}", anita_hub::random_token(8)));
         private_folder(&folder)?;
-        let made = Self(folder);
-        std::fs::write(made.0.join("jwt.secret"), secret)?;
-        Ok(made)
+        Ok(Self(folder))
     }
 
     fn path(&self) -> &Path {
@@ -86,22 +90,22 @@ fn private_folder(folder: &Path) -> std::io::Result<()> {
 
 impl Drop for DemoFolder {
     fn drop(&mut self) {
-        // What is left over holds a secret of a demo that nobody can reach any more.
+        // What is left over is a demo that nobody can reach any more.
         std::fs::remove_dir_all(&self.0).ok();
     }
 }
 
-fn demo_config(arguments: &Arguments, folder: &Path) -> Result<Config, Failure> {
+fn demo_config(arguments: &Arguments, folder: &Path, secret: String) -> Result<Config, Failure> {
     let listen = arguments.listen;
     let text = format!(
         "[server]\nlisten = \"{listen}\"\nplaintext = \"{}\"\n[server.tls]\nself_signed = true\n\
-         [auth]\nsecret_file = \"jwt.secret\"\n[storage]\nurl = \"sqlite:anita.db\"\n\
+         [auth]\nsecret_env = \"{SECRET_VARIABLE}\"\n[storage]\nurl = \"sqlite:anita.db\"\n\
          [devices]\nstale_after_secs = 5\ndisconnected_after_secs = 30\n[drain]\nspread_secs = 1\n",
         if listen.ip().is_loopback() { "loopback" } else { "never" },
     );
-    let written = Written::parse(&folder.join("demo.toml"), &text, std::iter::empty())?;
+    let environment = std::iter::once((SECRET_VARIABLE.to_owned(), secret));
+    let written = Written::parse(&folder.join("demo.toml"), &text, environment)?;
     let mut config = Config::from_written(&written)?;
-    std::fs::remove_file(folder.join("jwt.secret"))?;
     config.site = site(&Layout::hall());
     Ok(config)
 }
@@ -122,10 +126,12 @@ fn print_welcome(address: SocketAddr, fingerprint: &str, minter: &Minter) -> Res
     let mut tokens = Vec::new();
     for role in ROLES {
         let token = minter.mint(
-            &format!("demo-{role}"),
-            &[role.to_owned()],
-            None,
-            None,
+            &Grant {
+                subject: &format!("demo-{role}"),
+                roles: &[role.to_owned()],
+                token_id: Some(&anita_hub::random_token(TOKEN_ID_BYTES)),
+                ..Grant::default()
+            },
             Timestamp::now(),
             TOKEN_TTL,
         )?;

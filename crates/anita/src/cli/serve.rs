@@ -4,7 +4,7 @@ use anita::config::{Config, Written};
 use anita::{App, Running};
 use clap::Args;
 
-use super::{ConfigFile, Failure, block_on, log};
+use super::{ConfigFile, Failure, block_on, logging};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -15,10 +15,12 @@ pub(crate) struct Arguments {
 /// Runs the server until a signal.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let written = Written::read(&arguments.file.config, std::env::vars())?;
-    log(written.raw.log.format, &written.raw.log.level)?;
+    let log = &written.raw.log;
+    let throttle = logging::begin(log.format, &log.level, log.lines_per_second)?;
     let config = Config::from_written(&written)?;
     block_on(async {
         let running = App::new(config).start().await?;
+        throttle.count_in(running.metrics());
         say_where(&running);
         Ok(running.until_signal().await?)
     })

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use anita::config::Config;
-use anita_auth::Patterns;
+use anita_auth::{Grant, Patterns};
+use anita_hub::random_token;
 use anita_model::Timestamp;
 use clap::Args;
 
-use super::{ConfigFile, Failure};
+use super::{ConfigFile, Failure, TOKEN_ID_BYTES};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -28,6 +29,9 @@ pub(crate) struct Arguments {
     /// Only rooms that match this glob; can be repeated.
     #[arg(long, value_name = "GLOB")]
     rooms: Vec<String>,
+    /// The token's own id, `jti`, by which it can be revoked; a random one unless it is given.
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
 }
 
 /// Prints a token, alone on standard output.
@@ -45,8 +49,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Ok((!list.is_empty()).then(|| list.to_vec()))
     };
     let (devices, rooms) = (patterns(&arguments.devices)?, patterns(&arguments.rooms)?);
-    let token =
-        minter.mint(&arguments.subject, &arguments.role, devices, rooms, Timestamp::now(), arguments.ttl)?;
+    let token_id = arguments.id.clone().unwrap_or_else(|| random_token(TOKEN_ID_BYTES));
+    let grant = Grant {
+        subject: &arguments.subject,
+        roles: &arguments.role,
+        devices: devices.as_deref(),
+        rooms: rooms.as_deref(),
+        token_id: Some(&token_id),
+    };
+    let token = minter.mint(&grant, Timestamp::now(), arguments.ttl)?;
     println!("{token}");
     Ok(())
 }

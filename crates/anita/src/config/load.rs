@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use anita_issuers::Secret;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::ConfigError;
+use super::auth::{Secrets, secret_variables};
 use super::raw::{RawConfig, default_roles_written};
 
 /// What environment variables that override the file begin with.
@@ -44,6 +46,8 @@ pub struct Written {
     pub path: PathBuf,
     /// What it says.
     pub raw: RawConfig,
+    /// Secrets of the environment that it names.
+    pub(super) secrets: Secrets,
     origins: BTreeMap<String, Origin>,
 }
 
@@ -76,16 +80,23 @@ impl Written {
         leaves(&table, "", &mut |key, _value| {
             origins.insert(key, Origin::File);
         });
-        for (variable, value) in environment.filter(|(variable, _value)| variable.starts_with(PREFIX)) {
+        let environment: BTreeMap<String, String> = environment.collect();
+        for (variable, value) in environment.iter().filter(|(variable, _value)| variable.starts_with(PREFIX))
+        {
             let key = variable.trim_start_matches(PREFIX).to_ascii_lowercase().replace("__", ".");
-            set(&mut table, &key, parsed(&value)).ok_or_else(|| ConfigError::Value {
+            set(&mut table, &key, parsed(value)).ok_or_else(|| ConfigError::Value {
                 key: key.clone(),
                 message: format!("{variable} names no key of a section"),
             })?;
-            origins.insert(key, Origin::Environment(variable));
+            origins.insert(key, Origin::Environment(variable.clone()));
         }
         let raw: RawConfig = read_value(Value::Table(table), "")?;
-        Ok(Self { path: path.to_owned(), raw, origins })
+        let secret = |variable: &String| {
+            let value = environment.get(variable)?;
+            Some((variable.clone(), Secret::new(value.as_bytes())))
+        };
+        let secrets = secret_variables(&raw).filter_map(secret).collect();
+        Ok(Self { path: path.to_owned(), raw, secrets, origins })
     }
 
     /// Every key with its value and origin, in order: what `check-config` shows.

@@ -127,7 +127,8 @@ fn password(raw: &RawConfig, folder: &Path) -> Result<Option<String>, ConfigErro
     let Some(file) = &raw.storage.password_file else { return Ok(None) };
     let path = folder.join(file);
     let read = std::fs::read_to_string(&path);
-    let text = read.map_err(|source| ConfigError::File { key: "storage.password_file", path, source })?;
+    let text =
+        read.map_err(|source| ConfigError::File { key: "storage.password_file".to_owned(), path, source })?;
     Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 

@@ -1,3 +1,5 @@
+use anita_server::Plaintext;
+
 use super::*;
 
 fn written(text: &str, environment: &[(&str, &str)]) -> Result<Written, ConfigError> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anita::config::{Config, Written};
 use anita::{App, Running};
-use anita_auth::Minter;
+use anita_auth::{Grant, Minter};
 use anita_model::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -47,9 +47,11 @@ impl House {
     /// A token of a role that sees the devices of these patterns, or all.
     pub(crate) fn token(role: &str, devices: Option<&[&str]>) -> String {
         let minter = Minter::hs256(SECRET.as_bytes(), "anita", "anita").unwrap();
-        let devices = devices.map(|patterns| patterns.iter().map(|&it| it.to_owned()).collect());
+        let devices = devices.map(|patterns| patterns.iter().map(|&it| it.to_owned()).collect::<Vec<_>>());
         let roles = [role.to_owned()];
-        minter.mint("alice", &roles, devices, None, Timestamp::now(), Duration::from_secs(600)).unwrap()
+        let grant =
+            Grant { subject: "alice", roles: &roles, devices: devices.as_deref(), ..Grant::default() };
+        minter.mint(&grant, Timestamp::now(), Duration::from_secs(600)).unwrap()
     }
 
     /// A client with a role and buffers of the usual size.

@@ -89,7 +89,12 @@ async fn events_and_the_audit_trail_are_told_to_whom_they_may_be() {
         .iter()
         .map(|entry| (entry["action"].as_str().unwrap(), entry["outcome"].as_str().unwrap()))
         .collect();
-    let expected = [("read audit trail", "done"), ("export history", "begun"), ("request", "forbidden")];
+    let expected = [
+        ("read audit trail", "done"),
+        ("export history", "begun"),
+        ("request", "forbidden"),
+        ("start server", "done"),
+    ];
     assert_eq!(told, expected);
     let of_one = house.get("/api/v1/audit?subject=operator%20of%20all", &admin).await.json();
     assert_eq!(of_one["entries"].as_array().unwrap().len(), 1);

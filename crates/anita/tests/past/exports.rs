@@ -236,7 +236,7 @@ async fn what_was_exported_can_be_reported_to_another_server() {
 async fn the_table_of_routes_has_the_new_ones() {
     let house = House::open(MEMORY).await;
     let document = house.get("/api/v1/openapi.json", "").await.json();
-    let export = &document["paths"]["/api/v1/history"]["get"]["responses"]["2XX"]["content"];
+    let export = &document["paths"]["/api/v1/history"]["get"]["responses"]["200"]["content"];
     assert!(export["text/csv"].is_object() && export["application/geo+json"].is_object(), "{export}");
     let page = house.get("/api/v1", "").await;
     for path in [

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anita::config::{Config, Written};
 use anita::{App, Running};
-use anita_auth::Minter;
+use anita_auth::{Grant, Minter};
 use anita_model::Timestamp;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -69,7 +69,16 @@ pub(crate) fn token_for(role: &str, devices: &str) -> String {
     // Requests are counted by subject.
     let subject = format!("{role} of {}", devices.as_ref().map_or("all", |it| &it[0]));
     minter
-        .mint(&subject, &[role.to_owned()], devices, None, Timestamp::now(), Duration::from_secs(600))
+        .mint(
+            &Grant {
+                subject: &subject,
+                roles: &[role.to_owned()],
+                devices: devices.as_deref(),
+                ..Grant::default()
+            },
+            Timestamp::now(),
+            Duration::from_secs(600),
+        )
         .unwrap()
 }
 

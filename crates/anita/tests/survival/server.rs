@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anita_auth::Minter;
+use anita_auth::{Grant, Minter};
 use anita_model::Timestamp;
 use serde_json::Value;
 
@@ -72,7 +72,8 @@ impl Home {
 pub(crate) fn token(role: &str) -> String {
     let minter = Minter::hs256(SECRET.as_bytes(), "anita", "anita").unwrap();
     let roles = [role.to_owned()];
-    minter.mint(role, &roles, None, None, Timestamp::now(), Duration::from_secs(3_600)).unwrap()
+    let grant = Grant { subject: role, roles: &roles, ..Grant::default() };
+    minter.mint(&grant, Timestamp::now(), Duration::from_secs(3_600)).unwrap()
 }
 
 impl Server {

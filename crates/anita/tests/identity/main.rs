@@ -1,0 +1,17 @@
+//! Who comes in: tokens of real and of hostile issuers, tickets, revocations, logout, and secrets that nothing prints.
+
+#![allow(
+    clippy::format_push_string,
+    clippy::wildcard_enum_match_arm,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the code of a test"
+)]
+
+mod doors;
+mod house;
+mod issuer;
+mod provider;
+mod secrets;

@@ -1,0 +1,229 @@
+"""Attacks on what somebody may not see or do: guessing, asking sideways, and rights that change in the middle."""
+
+import json
+import time
+import unittest
+from datetime import datetime, timedelta, timezone
+
+from attacks import attack
+from harness import Server, program, wait_for
+
+POINT = {"x": 1, "y": 2, "z": 3}
+
+
+class AccessTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        program()
+        cls.server = Server(heartbeat_secs=5)
+        cls.addClassCleanup(cls.server.close)
+        cls.report(*[{"device_id": name, "location": POINT} for name in ["seen-1", "seen-2", "hidden-1", "hidden-2"]])
+
+    @classmethod
+    def report(cls, *items):
+        answer = cls.server.http("POST", "/api/v1/locations", token=cls.server.token("publisher"), body=list(items))
+        assert (answer.status, answer.json["accepted"]) == (200, len(items)), answer.body
+
+    def hello(self, *arguments, **options):
+        client = self.server.hello(*arguments, **options)
+        self.addCleanup(client.close)
+        return client
+
+    # --- enumeration
+
+    @attack("guessing devices: hidden ones and such that do not exist, by every request", "the same answer to the letter, `not_found`")
+    def test_a_hidden_device_and_none_cannot_be_told_apart(self):
+        client = self.hello(role="operator", subject="narrow", devices=["seen-*"])
+
+        def told(type, payload, id):
+            answer = client.request(type, payload(id))
+            answer.pop("id")
+            return answer["type"], json.dumps(answer["payload"]).replace(id, "ID")
+
+        requests = [
+            ("get_device_location", lambda id: {"device_id": id}),
+            ("get_location_history", lambda id: {"device_id": id}),
+            ("update_device", lambda id: {"device_id": id, "name": "mine"}),
+            ("remove_device", lambda id: {"device_id": id}),
+            ("register_device", lambda id: {"device_id": id}),
+            ("report_location", lambda id: {"device_id": id, "location": POINT}),
+            ("start_position_tracking", lambda id: {"device_ids": [id]}),
+            ("play_history", lambda id: {"devices": [id], "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-01T01:00:00Z"}),
+        ]
+        for type, payload in requests:
+            hidden, none = told(type, payload, "hidden-1"), told(type, payload, "absent-1")
+            if type == "play_history":
+                hidden, none = hidden[0], none[0]
+            self.assertEqual(hidden, none, type)
+        token = self.server.token("operator", "narrow", devices=["seen-*"])
+        paths = [
+            "/api/v1/devices/ID",
+            "/api/v1/history/ID",
+            "/api/v1/history/ID/track",
+            "/api/v1/history?devices=ID",
+            "/api/v1/snapshot?devices=ID&at=2026-01-01T00:00:00Z",
+        ]
+        for path in paths:
+            answers = [self.server.http("GET", path.replace("ID", id), token=token) for id in ["hidden-1", "absent-1"]]
+            shown = [(it.status, it.body.replace("hidden-1", "ID").replace("absent-1", "ID")) for it in answers]
+            self.assertEqual(shown[0], shown[1], path)
+        everybody = self.server.token("viewer")
+        still = self.server.http("GET", "/api/v1/devices/hidden-1", token=everybody)
+        self.assertEqual((still.status, still.json.get("name")), (200, None), "nothing was changed")
+
+    @attack("seeing hidden devices sideways: lists, totals, pages, rooms, views by any id or pattern, history of all, events", "they are on none of them")
+    def test_a_hidden_device_is_on_no_list(self):
+        client = self.hello("/ws/uwb", role="viewer", subject="narrow", devices=["seen-*"])
+        listed = client.ask("get_active_devices", {"limit": 1000})
+        self.assertEqual(listed["total"], 2)
+        client.ask("subscribe", {"devices": ["hidden-1", "seen-1"]})
+        client.ask("subscribe", {"device_patterns": ["*"]})
+        client.ask("subscribe", {})
+        client.ask("start_position_tracking", {"device_ids": ["hidden-1", "hidden-2", "seen-2"], "update_frequency": 0.05})
+        client.refused("get_active_devices", {"after": 7})
+        self.assertEqual(client.ask("get_active_devices", {"after": "hidden-0"})["devices"][0]["id"], "seen-1")
+        operator = self.hello(role="operator")
+        for round in range(3):
+            self.report(*[{"device_id": name, "location": {**POINT, "x": round}} for name in ["hidden-1", "seen-1", "hidden-2", "seen-2"]])
+            operator.ask("update_device", {"device_id": "hidden-1", "name": f"round {round}"})
+        client.expect("uwb.location", lambda payload: payload["device_id"] == "seen-2" and payload["location"]["x"] == 2)
+        for message in client.so_far():
+            self.assertNotIn("hidden", message["text"])
+        token = self.server.token("viewer", "narrow", devices=["seen-*"])
+        for path in ["/api/v1/devices", "/api/v1/history", "/api/v1/snapshot?at=2100-01-01T00:00:00Z", "/api/v1/events", "/api/v1/events?room=uwb"]:
+            answer = self.server.http("GET", path, token=token)
+            self.assertIn(answer.status, (200, 400), path)
+            self.assertNotIn("hidden", answer.body, path)
+
+    @attack("guessing rooms: those outside the token, and such that nobody is in", "the same `forbidden` or `not_found`, whether or not the room is there")
+    def test_a_closed_room_and_none_cannot_be_told_apart(self):
+        owner = self.hello(role="operator")
+        owner.ask("join_room", {"room": "secret/plans"})
+        client = self.hello(role="operator", subject="narrow", rooms=["public/*"])
+        requests = [
+            ("join_room", lambda room: {"room": room}),
+            ("get_room_members", lambda room: {"room": room}),
+            ("send_to_room", lambda room: {"room": room, "name": "x", "data": 1}),
+            ("leave_room", lambda room: {"room": room}),
+        ]
+        for type, payload in requests:
+            answers = []
+            for room in ["secret/plans", "secret/nobody"]:
+                answer = client.request(type, payload(room))
+                answers.append((answer["type"], json.dumps(answer["payload"]).replace(room, "ROOM")))
+            self.assertEqual(answers[0], answers[1], type)
+        self.assertEqual([it["type"] for it in owner.so_far() if it["type"] == "room.message"], [])
+
+    @attack("speaking into a room without being in it, or in the name of the server", "`forbidden` or `not_found`; a name of the protocol stays inside `room.message`")
+    def test_nobody_speaks_as_the_server(self):
+        listener, speaker = self.hello(role="operator"), self.hello(role="operator")
+        listener.ask("join_room", {"room": "talk"})
+        speaker.request("send_to_room", {"room": "talk", "name": "device.status", "data": {"device_id": "seen-1", "status": "disconnected"}})
+        for message in listener.so_far():
+            self.assertNotEqual(message["type"], "device.status")
+
+    @attack("guessing connection ids, and closing other people's connections", "`forbidden` without the right; ids have 128 bits or more of randomness")
+    def test_connections_are_the_administrators(self):
+        ids = {self.hello().hello["client_id"] for _ in range(5)}
+        self.assertTrue(len(ids) == 5 and all(len(id) >= 20 for id in ids), ids)
+        for role in ["viewer", "publisher", "operator"]:
+            for method, path in [("GET", "/api/v1/connections"), ("DELETE", f"/api/v1/connections/{next(iter(ids))}"), ("GET", "/api/v1/audit")]:
+                self.assertEqual(self.server.http(method, path, token=self.server.token(role)).status, 403, (role, path))
+
+    @attack("cursors and pages that are forged or another token's", "`invalid_payload`, or the page as one's own rights allow")
+    def test_cursors_open_nothing(self):
+        self.report(*[{"device_id": "hidden-1", "location": {**POINT, "x": number}} for number in range(5)])
+        everything = self.hello(role="viewer", subject="all")
+        page = everything.ask("get_location_history", {"device_id": "hidden-1", "limit": 2})
+        narrow = self.hello(role="viewer", subject="narrow", devices=["seen-*"])
+        self.assertEqual(narrow.refused("get_location_history", {"device_id": "hidden-1", "after": page["next"]})["code"], "not_found")
+        answer = narrow.request("get_location_history", {"device_id": "seen-1", "after": page["next"]})
+        self.assertNotIn("hidden", answer["text"])
+        for cursor in ["", "x", "' OR 1=1 --", page["next"] + "x", page["next"][:-1], "\x00", "🜁" * 50, "-1", "9" * 60]:
+            answer = everything.request("get_location_history", {"device_id": "hidden-1", "after": cursor})
+            self.assertTrue(answer["type"] == "uwb.location_history" or answer["payload"]["code"] == "invalid_payload", cursor)
+
+    @attack("SQL and globs in names: ids, rooms, filters, patterns", "they are names and nothing else")
+    def test_names_are_never_read_as_queries(self):
+        names = ["'; DROP TABLE fixes; --", '" OR ""="', "%", "_", "*", "?", "[a-z]", "seen-1' --", "$1", "{}", "..", "../../etc/passwd", "<script>"]
+        self.report(*[{"device_id": name, "location": POINT} for name in names])
+        client = self.hello(role="viewer")
+        for name in names:
+            self.assertEqual(client.ask("get_device_location", {"device_id": name})["device_id"], name)
+            history = client.ask("get_location_history", {"device_id": name})["history"]
+            self.assertEqual(len(history), 1, name)
+        # An id that looks like a glob opens nothing but itself.
+        operator = self.hello(role="operator")
+        for name in names:
+            operator.ask("remove_device", {"device_id": name})
+        self.assertTrue({"seen-1", "seen-2", "hidden-1"} <= {it["id"] for it in client.ask("get_active_devices", {"limit": 1000})["devices"]})
+
+    # --- rights that change
+
+    @attack("going on with old rights after a token with fewer was taken: rooms, views, tracking, history", "not one message more with what is hidden now")
+    def test_narrowed_rights_hold_at_once(self):
+        client = self.hello("/ws/uwb", role="operator", subject="changing")
+        client.ask("subscribe", {})
+        client.ask("start_position_tracking", {"device_ids": ["hidden-1", "seen-1"], "update_frequency": 0.05})
+        client.ask("join_room", {"room": "secret"})
+        self.report({"device_id": "hidden-1", "location": {**POINT, "x": 50}})
+        client.expect("uwb.location", lambda payload: payload["location"]["x"] == 50)
+        fewer = self.server.token("viewer", "changing", devices=["seen-*"], rooms=["uwb"])
+        client.ask("authenticate", {"token": fewer})
+        client.kept.clear()
+        for number in range(20):
+            self.report({"device_id": "hidden-1", "location": {**POINT, "x": 60 + number}}, {"device_id": "seen-1", "location": {**POINT, "x": 60 + number}})
+        client.expect("uwb.location", lambda payload: payload["location"]["x"] == 79 and payload["device_id"] == "seen-1")
+        for type, payload in [
+            ("get_device_location", {"device_id": "hidden-1"}),
+            ("get_location_history", {"device_id": "hidden-1"}),
+        ]:
+            self.assertEqual(client.refused(type, payload)["code"], "not_found")
+        self.assertEqual(client.refused("send_to_room", {"room": "secret", "name": "x", "data": 1})["code"], "forbidden")
+        for message in client.so_far():
+            if message["type"] != "view.left":
+                self.assertNotIn('"hidden-1"', message["text"])
+
+    @attack("freezing a device with a time in the future", "`out_of_range`: five seconds are allowed")
+    def test_the_future_is_refused(self):
+        publisher = self.hello(role="publisher")
+        for ahead in [6, 60, 86_400 * 365]:
+            when = (datetime.now(timezone.utc) + timedelta(seconds=ahead)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            answer = publisher.ask("report_location", {"device_id": "seen-1", "location": POINT, "timestamp": when})
+            self.assertEqual((answer["accepted"], answer["refused"][0]["code"]), (0, "out_of_range"), ahead)
+
+    @attack("a viewer who reports, registers, removes, speaks and administrates", "`forbidden`, each time, and an entry in the audit trail")
+    def test_a_viewer_changes_nothing(self):
+        client = self.hello(role="viewer", subject="curious")
+        for type, payload in [
+            ("report_location", {"device_id": "seen-1", "location": POINT}),
+            ("register_device", {"device_id": "new"}),
+            ("update_device", {"device_id": "seen-1", "name": "mine"}),
+            ("remove_device", {"device_id": "seen-1"}),
+            ("send_to_room", {"room": "uwb", "name": "x", "data": 1}),
+            ("get_room_members", {"room": "uwb"}),
+        ]:
+            self.assertEqual(client.refused(type, payload)["code"], "forbidden", type)
+        token = self.server.token("viewer", "curious")
+        self.assertEqual(self.server.http("POST", "/api/v1/locations", token=token, body=[{"device_id": "a", "location": POINT}]).status, 403)
+        admin = self.server.token("admin")
+
+        def tried():
+            entries = self.server.http("GET", "/api/v1/audit?limit=1000", token=admin).json["entries"]
+            return {it["action"] for it in entries if it["subject"] == "curious" and it["outcome"] == "forbidden"}
+
+        wait_for(lambda: {"report_location", "register_device", "remove_device"} <= tried(), "the trail tells of it")
+
+    @attack("more devices than there may be, from a publisher who invents ids", "`limit_reached` for the new ones; those that are there go on")
+    def test_invented_devices_are_bounded(self):
+        server = Server(more="[devices]\ndevices_max = 10")
+        self.addCleanup(server.close)
+        items = [{"device_id": f"invented-{number}", "location": POINT} for number in range(50)]
+        answer = server.http("POST", "/api/v1/locations", token=server.token("publisher"), body=items)
+        self.assertEqual((answer.json["accepted"], {it["code"] for it in answer.json["refused"]}), (10, {"limit_reached"}))
+        again = server.http("POST", "/api/v1/locations", token=server.token("publisher"), body=items[:10])
+        self.assertEqual(again.json["accepted"], 10)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,407 @@
+"""Attacks by bytes: too many, too slowly, nested, compressed, and HTTP that means two things."""
+
+import json
+import socket
+import ssl
+import struct
+import time
+import unittest
+import zlib
+
+from attacks import attack
+from harness import PATIENCE, RawClient, Server, program, wait_for
+
+POINT = {"x": 1, "y": 2, "z": 3}
+
+
+class Plain:
+    """A bare TCP connection."""
+
+    def __init__(self, server):
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data if isinstance(data, bytes) else data.encode())
+
+    def rest(self, seconds=PATIENCE):
+        """All that comes until the server ends the connection."""
+        heard, ends_at = b"", time.monotonic() + seconds
+        while time.monotonic() < ends_at:
+            self.socket.settimeout(max(ends_at - time.monotonic(), 0.001))
+            try:
+                data = self.socket.recv(65_536)
+            except TimeoutError:
+                break
+            except ConnectionResetError:
+                return heard
+            if not data:
+                return heard
+            heard += data
+        raise AssertionError(f"not ended within {seconds} s; it heard {heard[:200]!r}")
+
+
+def status(heard):
+    return int(heard.split(b" ", 2)[1]) if heard.startswith(b"HTTP/1.1 ") else None
+
+
+class BytesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        program()
+        cls.server = Server(heartbeat_secs=5, more="[delivery]\ncompression = true")
+        cls.addClassCleanup(cls.server.close)
+
+    def tearDown(self):
+        # Whatever was tried: others are served as before.
+        with self.server.hello() as client:
+            client.ask("ping")
+
+    def raw(self, role="publisher"):
+        return RawClient(self.server, token=self.server.token(role))
+
+    # --- messages
+
+    @attack("a message that says it has 8 EiB, 1 GiB or one byte too many", "close 1009 from the frame's head, nothing of it is read")
+    def test_a_message_over_the_limit_is_refused_by_its_head(self):
+        for length in [2**63 - 1, 2**30, 262_145]:
+            with self.raw() as raw:
+                raw.socket.sendall(struct.pack("!BBQ", 0x81, 0xFF, length) + b"mask")
+                self.assertEqual(raw.until_close()[0], 1009, length)
+
+    @attack("a message of very many fragments, empty or not", "close 1009 or 1008 after 1,024 of them")
+    def test_fragments_are_counted(self):
+        for part in [b"", b"x"]:
+            with self.raw() as raw:
+                raw.send_frame(1, part, is_last=False)
+                try:
+                    for _ in range(3_000):
+                        raw.send_frame(0, part, is_last=False)
+                except OSError:
+                    pass
+                self.assertIn(raw.until_close()[0], (1008, 1009))
+
+    @attack("frames without a mask, with reserved bits, of reserved kinds, and control frames that are long or in parts", "close 1002")
+    def test_frames_that_break_the_protocol_end_the_connection(self):
+        frames = [
+            b"\x81\x02hi",
+            b"\xa1\x80mask",
+            b"\x83\x80mask",
+            b"\x8b\x80mask",
+            b"\x89\xfe\x00\x7emask",
+            b"\x09\x80mask",
+            b"\x80\x80mask",
+        ]
+        for frame in frames:
+            with self.raw() as raw:
+                raw.socket.sendall(frame)
+                self.assertEqual(raw.until_close()[0], 1002, frame)
+
+    @attack("JSON nested a hundred thousand deep", "`invalid_json`; the socket goes on")
+    def test_nesting_is_bounded(self):
+        client = self.server.hello(role="publisher")
+        self.addCleanup(client.close)
+        for opening, closing in [("[", "]"), ('{"a":', "}")]:
+            deep = opening * 20_000 + "1" + closing * 20_000
+            client.send_text(f'{{"type":"ping","payload":{{"x":{deep}}}}}')
+            self.assertEqual(client.expect("error")["payload"]["code"], "invalid_json")
+        client.ask("ping")
+
+    @attack("numbers that are not finite or out of every range, in positions and times", "`invalid_json`, `invalid_payload` or `out_of_range`, item by item")
+    def test_numbers_out_of_range_are_refused(self):
+        client = self.server.hello(role="publisher")
+        self.addCleanup(client.close)
+        for number in ["1e999", "-1e999", "NaN", "Infinity", "1e308", "-1e300", "9" * 400, "0x10", "1_000"]:
+            client.send_text(f'{{"type":"report_location","id":"n","payload":{{"device_id":"n","location":{{"x":{number},"y":0,"z":0}}}}}}')
+            message = client._first(lambda it: it["type"] in ("error", "uwb.locations_reported"), number, PATIENCE)
+            if message["type"] == "error":
+                self.assertIn(message["payload"]["code"], ["invalid_json", "invalid_payload", "out_of_range"], number)
+            else:
+                self.assertEqual(message["payload"]["accepted"], 0, number)
+        for when in ["9999-12-31T23:59:59Z", "99999-01-01T00:00:00Z", "2100-01-01T00:00:00Z", "1e99"]:
+            answer = client.request("report_location", {"device_id": "n", "location": POINT, "timestamp": when})["payload"]
+            self.assertEqual(answer.get("accepted", 0), 0, when)
+
+    @attack("an object with a hundred thousand members, whose names collide or repeat", "`too_large` or `invalid_json` in a moment")
+    def test_members_do_not_cost_more_than_their_bytes(self):
+        client = self.server.hello(role="publisher")
+        self.addCleanup(client.close)
+        members = ",".join(f'"{number}":0' for number in range(20_000))
+        began_at = time.monotonic()
+        for _ in range(5):
+            client.send_text(f'{{"type":"ping","payload":{{{members}}}}}')
+        client.so_far()
+        self.assertLess(time.monotonic() - began_at, PATIENCE)
+        repeated = ",".join('"a":0' for _ in range(20_000))
+        client.send_text(f'{{"type":"ping","payload":{{{repeated}}}}}')
+        self.assertEqual(client.expect("error")["payload"]["code"], "invalid_json")
+
+    @attack("a compressed message of 125 KB that unfolds to 128 MB", "close 1009 at the limit of what is unfolded")
+    def test_a_compression_bomb_is_stopped_at_the_limit(self):
+        squeezed = zlib.compressobj(9, zlib.DEFLATED, -15)
+        bomb = squeezed.compress(b" " * 128_000_000) + squeezed.flush(zlib.Z_SYNC_FLUSH)
+        before = self.memory_bytes()
+        for _ in range(5):
+            with self.upgraded("permessage-deflate") as raw:
+                mask, body = b"\0\0\0\0", bomb[:-4]
+                raw.socket.sendall(struct.pack("!BBQ", 0xC1, 0xFF, len(body)) + mask + body)
+                self.assertEqual(raw.until_close()[0], 1009)
+        self.assertLess(self.memory_bytes() - before, 32_000_000)
+
+    def upgraded(self, extensions):
+        token = self.server.token("publisher")
+
+        class Compressed(RawClient):
+            pass
+
+        server = self.server
+        raw = Compressed.__new__(Compressed)
+        raw.socket = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+        raw.buffer = b""
+        raw.socket.sendall(
+            f"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Extensions: {extensions}\r\n"
+            f"Authorization: Bearer {token}\r\n\r\n".encode()
+        )
+        while b"\r\n\r\n" not in raw.buffer:
+            raw._fill()
+        answer, raw.buffer = raw.buffer.split(b"\r\n\r\n", 1)
+        self.assertIn(b"permessage-deflate", answer)
+        return raw
+
+    def memory_bytes(self):
+        with open(f"/proc/{self.server.process.pid}/statm") as statm:
+            return int(statm.read().split()[1]) * 4_096
+
+    # --- too many
+
+    @attack("more requests than a second allows, and on and on", "`rate_limited` with `retry_after_ms`, then close 4429")
+    def test_a_flood_of_requests_ends_the_connection(self):
+        with self.raw("viewer") as raw:
+            ping = b'{"type":"ping"}'
+            try:
+                for _ in range(3_000):
+                    raw.send_frame(1, ping)
+            except OSError:
+                pass
+            code, reason, before = raw.until_close()
+        self.assertEqual((code, reason["code"]), (4429, "rate_limited"))
+        errors = [json.loads(body)["payload"] for kind, body in before if kind == 1 and b'"error"' in body]
+        self.assertTrue(errors and all(it["code"] == "rate_limited" and it["retry_after_ms"] > 0 for it in errors))
+
+    @attack("a flood of pings", "close 4429")
+    def test_a_flood_of_pings_ends_the_connection(self):
+        with self.raw("viewer") as raw:
+            try:
+                for _ in range(2_000):
+                    raw.send_frame(9, b"x")
+            except OSError:
+                pass
+            self.assertEqual(raw.until_close()[0], 4429)
+
+    @attack("more rooms, subscriptions, tracked devices, corners and playbacks than a client may have", "`limit_reached`, `too_large` or `invalid_payload`; what is there stays")
+    def test_what_a_client_may_hold_is_bounded(self):
+        client = self.server.hello(role="operator")
+        self.addCleanup(client.close)
+        rooms = [client.request("join_room", {"room": f"r{number}"}) for number in range(70)]
+        refused = [it["payload"]["code"] for it in rooms if it["type"] == "error"]
+        self.assertEqual(refused, ["limit_reached"] * 6)
+        views = [client.request("subscribe", {"devices": [f"d{number}"]}) for number in range(20)]
+        refused = [it["payload"]["code"] for it in views if it["type"] == "error"]
+        self.assertEqual(refused, ["limit_reached"] * 4)
+        circle = [[number, number * number] for number in range(65)]
+        for payload in [
+            {"area": {"polygon": circle}},
+            {"devices": [f"d{number}" for number in range(1_001)]},
+            {"floors": list(range(101))},
+            {"device_patterns": ["*" * 200]},
+        ]:
+            self.assertIn(client.refused("subscribe", payload)["code"], ["invalid_payload", "too_large", "limit_reached"])
+        ids = [f"d{number}" for number in range(10_001)]
+        error = client.refused("start_position_tracking", {"device_ids": ids, "update_frequency": 1})
+        self.assertIn(error["code"], ["invalid_payload", "too_large", "limit_reached"])
+        many = [{"device_id": "d", "location": POINT}] * 1_001
+        self.assertEqual(client.refused("report_location", {"locations": many})["code"], "too_large")
+
+    # --- slowly
+
+    @attack("slow-loris on the head: a request that never ends, byte by byte, on 100 connections", "each is ended within the deadline (10 s); others are served meanwhile")
+    def test_a_head_that_never_ends_is_not_waited_for(self):
+        slow = [Plain(self.server) for _ in range(100)]
+        for one in slow:
+            self.addCleanup(one.socket.close)
+            one.send("GET /ws HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        began_at = time.monotonic()
+        alive = set(slow)
+        with self.server.hello() as client:
+            while alive and time.monotonic() - began_at < PATIENCE + 5:
+                client.ask("ping")
+                for one in list(alive):
+                    try:
+                        one.send("x")
+                        one.socket.settimeout(0.001)
+                        if one.socket.recv(1_000) == b"":
+                            alive.discard(one)
+                    except TimeoutError:
+                        pass
+                    except OSError:
+                        alive.discard(one)
+                time.sleep(0.05)
+        self.assertEqual(len(alive), 0)
+
+    @attack("slow-loris before the head: connections that say nothing", "ended within the deadline (10 s)")
+    def test_who_says_nothing_at_all_is_not_waited_for(self):
+        with Plain(self.server) as silent:
+            self.assertEqual(silent.rest(PATIENCE), b"")
+
+    @attack("slow-loris on the body: a report that comes byte by byte", "408 within 30 s")
+    def test_a_body_that_never_ends_is_not_waited_for(self):
+        with Plain(self.server) as slow:
+            token = self.server.token("publisher")
+            slow.send(f"POST /api/v1/locations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 100000\r\n\r\n[")
+            heard = slow.rest(40)
+        self.assertEqual(status(heard), 408)
+
+    # --- HTTP
+
+    @attack("requests that two servers read differently: two lengths, length and chunks, folded and broken headers", "400, and the connection ends: nothing is smuggled")
+    def test_requests_that_mean_two_things_are_refused(self):
+        smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+        heads = [
+            "Content-Length: 5\r\nContent-Length: 6\r\n",
+            "Content-Length: 5, 6\r\n",
+            "Content-Length: +5\r\n",
+            "Content-Length: -1\r\n",
+            "Content-Length: 0x5\r\n",
+            "Transfer-Encoding: chunked, identity\r\n",
+            "Transfer-Encoding: xchunked\r\n",
+            "X-Folded: a\r\n b\r\n",
+            "X Space: a\r\n",
+            ": empty\r\n",
+            "X-Nul: a\x00b\r\n",
+        ]
+        for head in heads:
+            with Plain(self.server) as one:
+                one.send(f"POST /api/v1/locations HTTP/1.1\r\nHost: x\r\n{head}\r\n{smuggled}")
+                heard = one.rest()
+            self.assertEqual(heard.count(b"HTTP/1.1 "), 1, (head, heard[:500]))
+            self.assertEqual(status(heard), 400, (head, heard[:200]))
+
+    @attack("a length beside chunks: the old trick of smuggling", "one request, judged by its chunks, and then the end of the connection")
+    def test_a_length_beside_chunks_smuggles_nothing(self):
+        with Plain(self.server) as one:
+            one.send(
+                "POST /api/v1/locations HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+                "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+            )
+            heard = one.rest()
+        # What comes after the chunks is a request of its own to every server that follows RFC 9112 §6.1, or nothing.
+        self.assertNotIn(b"smuggled", heard)
+        self.assertIn(status(heard), (400, 401))
+
+    @attack("a head of a megabyte, and one of ten thousand headers", "431 or 400, and the connection ends")
+    def test_a_head_is_bounded(self):
+        for head in ["X-Long: " + "x" * 1_000_000, "\r\n".join(f"X-{number}: 1" for number in range(10_000))]:
+            with Plain(self.server) as one:
+                try:
+                    one.send(f"GET / HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n")
+                    heard = one.rest()
+                except OSError:
+                    continue
+                self.assertIn(status(heard), (400, 431, None), heard[:100])
+
+    @attack("other protocols at the port: SSH, SMTP, HTTP/2, binary noise", "a refusal or the end, nothing else")
+    def test_other_protocols_get_nowhere(self):
+        for words in [
+            b"SSH-2.0-OpenSSH_9.0\r\n",
+            b"EHLO x\r\nMAIL FROM:<a>\r\n\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            bytes(range(256)) * 4,
+            b"\x00" * 1_000,
+            b"\r\n" * 2_000,
+        ]:
+            with Plain(self.server) as one:
+                try:
+                    one.send(words)
+                    heard = one.rest()
+                except OSError:
+                    continue
+                self.assertIn(status(heard), (400, 505, None), words[:20])
+
+    @attack("methods that are not for this: TRACE, CONNECT, PUT, and a body where there is none", "405, 404 or 400")
+    def test_methods_are_what_the_routes_know(self):
+        for method in ["TRACE", "CONNECT", "PUT", "PATCH", "OPTIONS", "QUERY", "BREW"]:
+            for path in ["/api/v1/devices", "/", "/ws", "/metrics"]:
+                answer = self.server.http(method, path)
+                self.assertIn(answer.status, (400, 404, 405), (method, path))
+                self.assertNotIn("authorization", answer.body.lower(), "nothing is echoed")
+
+    @attack("a WebSocket handshake that is wrong: version, key, method, upgrade, twice", "400, 405 or 426 with the version that is spoken")
+    def test_a_wrong_handshake_is_no_handshake(self):
+        good = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+        for changes, method, expected in [
+            ({"Sec-WebSocket-Version": "8"}, "GET", 426),
+            ({"Sec-WebSocket-Version": "13, 8"}, "GET", 426),
+            ({"Sec-WebSocket-Key": "short"}, "GET", 400),
+            ({"Sec-WebSocket-Key": "x" * 5_000}, "GET", 400),
+            ({"Upgrade": "h2c"}, "GET", 426),
+            ({"Connection": "close"}, "GET", 426),
+            ({}, "POST", 405),
+        ]:
+            answer = self.server.http(method, "/ws", headers={**good, **changes})
+            self.assertIn(answer.status, {expected, 400}, (changes, method))
+
+
+class SlowTlsTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        program()
+        cls.server = Server(tls=True)
+        cls.addClassCleanup(cls.server.close)
+
+    @attack("slow-loris on TLS: a handshake that stops after its first byte, or half-way", "ended within the deadline (10 s); others shake hands meanwhile")
+    def test_a_tls_handshake_that_stops_is_not_waited_for(self):
+        hello = ssl.create_default_context()
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = hello.wrap_bio(incoming, outgoing, server_hostname="localhost")
+        with self.assertRaises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        whole = outgoing.read()
+        slow = []
+        for part in [whole[:1], whole[: len(whole) // 2], whole]:
+            one = Plain(self.server)
+            self.addCleanup(one.socket.close)
+            one.send(part)
+            slow.append(one)
+        with self.server.hello() as client:
+            client.ask("ping")
+        for one in slow:
+            one.rest(PATIENCE)
+
+    @attack("plain text at the TLS port", "one sentence that says so, and the end; a token in it is never answered")
+    def test_plain_text_at_the_tls_port_is_told_so(self):
+        with Plain(self.server) as one:
+            one.send(f"GET /api/v1/devices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.server.token()}\r\n\r\n")
+            heard = one.rest()
+        self.assertEqual(status(heard), 400)
+        self.assertIn(b"https://", heard)
+
+    @attack("TLS 1.0 and 1.1, and renegotiation", "the handshake fails")
+    def test_old_tls_is_not_spoken(self):
+        for version in [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1]:
+            old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+            old.set_ciphers("ALL:@SECLEVEL=0")
+            old.minimum_version = old.maximum_version = version
+            with socket.create_connection(("127.0.0.1", self.server.port), timeout=PATIENCE) as plain:
+                with self.assertRaises((ssl.SSLError, ConnectionResetError)):
+                    old.wrap_socket(plain)
+
+
+if __name__ == "__main__":
+    unittest.main()

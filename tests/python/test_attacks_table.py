@@ -1,0 +1,20 @@
+"""The page docs/ATTACKS.md names every row of the attack table."""
+
+import os
+import unittest
+
+import attacks
+
+# What is imported leaves its rows.
+import test_attacks_access  # noqa: F401
+import test_attacks_bytes  # noqa: F401
+import test_attacks_pages  # noqa: F401
+import test_attacks_tokens  # noqa: F401
+
+
+class TableTest(unittest.TestCase):
+    def test_the_page_names_every_attack(self):
+        attacks.ROWS.sort(key=lambda row: row[0])
+        if os.environ.get("UPDATE") == "1":
+            attacks.PAGE.write_text(attacks.page())
+        self.assertEqual(attacks.PAGE.read_text(), attacks.page(), "UPDATE=1 writes the page anew")
