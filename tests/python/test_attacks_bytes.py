@@ -1,5 +1,6 @@
 """Attacks by bytes: too many, too slowly, nested, compressed, and HTTP that means two things."""
 
+import contextlib
 import json
 import socket
 import ssl
@@ -54,7 +55,8 @@ class BytesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         program()
-        cls.server = Server(heartbeat_secs=5, more="[delivery]\ncompression = true")
+        deadlines = "header_deadline_secs = 2\nrequest_deadline_secs = 2\nmessage_deadline_secs = 2\ntls_deadline_secs = 2"
+        cls.server = Server(heartbeat_secs=5, more=f"[delivery]\ncompression = true\n[limits]\n{deadlines}")
         cls.addClassCleanup(cls.server.close)
 
     def tearDown(self):
@@ -230,7 +232,7 @@ class BytesTest(unittest.TestCase):
 
     # --- slowly
 
-    @attack("slow-loris on the head: a request that never ends, byte by byte, on 100 connections", "each is ended within the deadline (10 s); others are served meanwhile")
+    @attack("slow-loris on the head: a request that never ends, byte by byte, on 100 connections", "each is ended within the deadline (10 s by default); others are served meanwhile")
     def test_a_head_that_never_ends_is_not_waited_for(self):
         slow = [Plain(self.server) for _ in range(100)]
         for one in slow:
@@ -254,18 +256,37 @@ class BytesTest(unittest.TestCase):
                 time.sleep(0.05)
         self.assertEqual(len(alive), 0)
 
-    @attack("slow-loris before the head: connections that say nothing", "ended within the deadline (10 s)")
+    @attack("slow-loris before the head: connections that say nothing", "ended within the deadline (10 s by default)")
     def test_who_says_nothing_at_all_is_not_waited_for(self):
         with Plain(self.server) as silent:
             self.assertEqual(silent.rest(PATIENCE), b"")
 
-    @attack("slow-loris on the body: a report that comes byte by byte", "408 within 30 s")
+    @attack("slow-loris on the body: a report that comes byte by byte", "408 within the deadline (30 s by default)")
     def test_a_body_that_never_ends_is_not_waited_for(self):
         with Plain(self.server) as slow:
             token = self.server.token("publisher")
             slow.send(f"POST /api/v1/locations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 100000\r\n\r\n[")
-            heard = slow.rest(40)
+            heard = slow.rest()
         self.assertEqual(status(heard), 408)
+
+    @attack("slow-loris on frames: a head without its body, a fragment without its end, byte by byte", "`timeout` and close 4410 after the deadline for a message (30 s); control frames do not help")
+    def test_a_message_that_never_ends_is_not_waited_for(self):
+        for begin in [b"\x81\xfe", b"\x81\xfe\x04\x00mask{", b"\x01\x81maskx"]:
+            with self.raw() as raw:
+                raw.socket.sendall(begin)
+                code, reason, _before = raw.until_close()
+            self.assertEqual((code, reason["code"]), (4410, "timeout"), begin)
+        with self.raw() as raw:
+            raw.send_frame(1, b"{", is_last=False)
+            raw.socket.settimeout(0.1)
+            began_at = time.monotonic()
+            while b"\x11\x3a" not in raw.buffer:  # 4410, in the close frame
+                self.assertLess(time.monotonic() - began_at, PATIENCE, "pings keep an unfinished message alive")
+                with contextlib.suppress(OSError):
+                    raw.send_frame(9, b"alive")
+                with contextlib.suppress(TimeoutError):
+                    raw._fill()
+                time.sleep(0.02)  # fewer than are a flood
 
     # --- HTTP
 
@@ -361,7 +382,7 @@ class SlowTlsTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         program()
-        cls.server = Server(tls=True)
+        cls.server = Server(tls=True, more="[limits]\ntls_deadline_secs = 2")
         cls.addClassCleanup(cls.server.close)
 
     @attack("slow-loris on TLS: a handshake that stops after its first byte, or half-way", "ended within the deadline (10 s); others shake hands meanwhile")
@@ -401,6 +422,93 @@ class SlowTlsTest(unittest.TestCase):
             with socket.create_connection(("127.0.0.1", self.server.port), timeout=PATIENCE) as plain:
                 with self.assertRaises((ssl.SSLError, ConnectionResetError)):
                     old.wrap_socket(plain)
+
+
+class FloodTest(unittest.TestCase):
+    """Too many from one place."""
+
+    def flooded(self, limits):
+        server = Server(heartbeat_secs=5, more=f"[limits]\n{limits}")
+        self.addCleanup(server.close)
+        return server
+
+    def upgrade(self, server, token):
+        """A handshake: the status, `Retry-After`, the code of the problem, and the open connection if there is one."""
+        plain = Plain(server)
+        self.addCleanup(plain.socket.close)
+        plain.send(
+            f"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nAuthorization: Bearer {token}\r\n\r\n"
+        )
+        head = b""
+        while b"\r\n\r\n" not in head:
+            data = plain.socket.recv(65_536)
+            if not data:
+                return None, None, None
+            head += data
+        retry = [line for line in head.decode(errors="replace").lower().split("\r\n") if line.startswith("retry-after:")]
+        return status(head), bool(retry), b"application/problem+json" in head
+
+    @attack("more sockets than there may be, in all or from one address", "503 or 429 with `Retry-After` before the upgrade; those that are there stay")
+    def test_sockets_are_counted_in_all_and_by_address(self):
+        for limits, refused in [("sockets_max = 5", 503), ("sockets_per_address_max = 5", 429)]:
+            server = self.flooded(limits)
+            token = server.token()
+            clients = [server.hello() for _ in range(5)]
+            for client in clients:
+                self.addCleanup(client.close)
+            for _ in range(20):
+                self.assertEqual(self.upgrade(server, token), (refused, True, True), limits)
+            for client in clients:
+                client.ask("ping")
+            clients.pop().close()
+            wait_for(lambda: self.upgrade(server, token)[0] == 101, "a place that is free is given again")
+
+    @attack("more sockets of one user than one may have", "`limit_reached` and close 1013 with `retry_after_ms`; the older ones stay")
+    def test_sockets_are_counted_by_user(self):
+        server = self.flooded("sockets_per_user_max = 3")
+        clients = [server.hello(subject="greedy") for _ in range(3)]
+        for client in clients:
+            self.addCleanup(client.close)
+        with server.client("/ws", server.token("viewer", "greedy")) as one_more:
+            closed = one_more.closed()
+        self.assertEqual((closed.code, closed.error["code"]), (1013, "limit_reached"))
+        self.assertGreater(closed.reason["retry_after_ms"], 0)
+        for client in [*clients, server.hello(subject="modest")]:
+            client.ask("ping")
+            client.close()
+
+    @attack("a flood of handshakes, in all or from one address", "429 with `Retry-After`; who is connected notices nothing")
+    def test_handshakes_are_counted(self):
+        for limits in ["handshakes_per_second = 20", "handshakes_per_second_per_address = 20"]:
+            server = self.flooded(limits)
+            token = server.token()
+            with server.hello() as client:
+                answers = [self.upgrade(server, token) for _ in range(80)]
+                refused = [it for it in answers if it[0] != 101]
+                self.assertGreater(len(refused), 20, limits)
+                self.assertEqual(set(refused), {(429, True, True)}, limits)
+                client.ask("ping")
+
+    @attack("connections that open and never say who they are, until no place is left", "the end of further ones at once; who is connected notices nothing, and there is room again after the deadline")
+    def test_the_unknown_do_not_take_every_place(self):
+        server = self.flooded("unauthenticated_per_address_max = 10\nheader_deadline_secs = 2")
+        with server.hello() as client:
+            waiting = [Plain(server) for _ in range(30)]
+            for plain in waiting:
+                self.addCleanup(plain.socket.close)
+            for plain in waiting[10:]:
+                self.assertEqual(plain.rest(), b"")
+            client.ask("ping")
+            wait_for(lambda: self.can_come_in(server), "there is room again after the deadline for the others")
+            refused = server.metric("anita_connections_refused_total", reason="unauthenticated_of_address")
+            self.assertGreaterEqual(refused, 20)
+
+    def can_come_in(self, server):
+        try:
+            return server.http("GET", "/readyz").status == 200
+        except OSError:
+            return False
 
 
 if __name__ == "__main__":

@@ -214,7 +214,7 @@ class PagesTest(unittest.TestCase):
             with server.client("/ws") as client:
                 client.send("authenticate", {"token": token})
                 client.receive()
-            begun = server.http("POST", f"/api/v1/session?token={token}", body={"token": token}, headers={"Origin": own})
+            begun = server.http("POST", "/api/v1/session", body={"token": token}, headers={"Origin": own})
             cookies += [begun.headers["Set-Cookie"].split(";")[0].split("=")[1]] if begun.status == 200 else []
             server.http("GET", f"/api/v1/devices?token={token}", token=token)
             server.http("GET", f"/nothing?token={token}")

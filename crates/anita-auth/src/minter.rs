@@ -65,7 +65,7 @@ impl Minter {
     /// A minter for one secret (see [`Key::hs256`](crate::Key::hs256)), issuer and audience.
     ///
     /// # Errors
-    /// [`InvalidKey::ShortSecret`] below [`HS256_SECRET_BYTES_MIN`].
+    /// [`InvalidKey::ShortSecret`] below [`HS256_SECRET_BYTES_MIN`](crate::HS256_SECRET_BYTES_MIN).
     pub fn hs256(
         file: &[u8],
         issuer: impl Into<String>,

@@ -29,7 +29,8 @@ impl Budget {
     pub fn take(&mut self, uptime: Duration) -> Result<(), Duration> {
         let gained = uptime.saturating_sub(self.filled_at).as_secs_f64() * self.per_second;
         self.tokens = (self.tokens + gained).min(self.per_second);
-        self.filled_at = uptime;
+        // Of two threads the one that came first may be counted last: no time is gained twice.
+        self.filled_at = self.filled_at.max(uptime);
         if self.tokens >= 1.0 {
             self.tokens -= 1.0;
             Ok(())
@@ -53,5 +54,13 @@ mod tests {
         assert!(budget.take(Duration::from_millis(101)).is_err());
         let later = Duration::from_secs(100);
         assert_eq!((0..20).filter(|_| budget.take(later).is_ok()).count(), 10, "it does not save up");
+    }
+
+    #[test]
+    fn who_comes_with_an_older_time_gains_nothing() {
+        let mut budget = Budget::new(10, Duration::ZERO);
+        let (early, late) = (Duration::from_secs(5), Duration::from_secs(6));
+        let taken = (0..100).filter(|_| budget.take(late).is_ok() | budget.take(early).is_ok()).count();
+        assert!(taken <= 10, "{taken}");
     }
 }

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::Signals;
 use crate::config::{Config, OwnCertificate, Tls};
 use crate::intake::{Healths, HubIntake};
 use crate::store;
@@ -279,8 +280,16 @@ impl Running {
     ///
     /// # Errors
     /// [`StartError`] when the server can't serve, or ends by a fault.
-    pub async fn until_signal(mut self) -> Result<(), StartError> {
-        let mut signals = Signals::new().map_err(StartError::Signals)?;
+    pub async fn until_signal(self) -> Result<(), StartError> {
+        let signals = Signals::listen().map_err(StartError::Signals)?;
+        self.until(signals).await
+    }
+
+    /// The same with signals that were listened for before it was started: one that came meanwhile is not lost.
+    ///
+    /// # Errors
+    /// [`StartError`] when the server can't serve, or ends by a fault.
+    pub async fn until(mut self, mut signals: Signals) -> Result<(), StartError> {
         tokio::select! {
             ended = &mut self.serving => {
                 self.stop.cancel();
@@ -323,43 +332,5 @@ impl Running {
         self.hub.audit_own(Timestamp::now(), "stop server", "");
         self.hub.close().await;
         Ok(ended?)
-    }
-}
-
-/// SIGTERM and SIGINT, or Ctrl-C where there are no such signals.
-#[cfg(unix)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
     }
 }

@@ -21,6 +21,7 @@
 
 mod app;
 mod intake;
+mod signals;
 mod store;
 mod supervisor;
 
@@ -32,3 +33,4 @@ pub use anita_session::{Caller, ExtensionError};
 pub use anita_wire::{ErrorCode, Refusal};
 pub use app::{App, Running, StartError};
 pub use config::{Config, ConfigError};
+pub use signals::Signals;

@@ -271,12 +271,15 @@ async fn behind_a_proxy_only_what_the_proxy_says_is_near() {
 }
 
 #[tokio::test]
-async fn the_path_goes_over_the_query_and_unknown_paths_are_problems() {
+async fn only_the_path_says_which_device_and_unknown_paths_are_problems() {
     let house = House::open(PLAIN).await;
     let viewer = format!("Bearer {}", house.token("viewer"));
     let headers = [("authorization", viewer.as_str())];
-    let (status, _head, body) = house.http("GET", "/api/v1/history/a?device_id=b", &headers, "").await;
+    let (status, _head, body) = house.http("GET", "/api/v1/history/a", &headers, "").await;
     assert!(status == 404 && body.contains("\\\"a\\\""), "{body}");
+    // What the path says can't be said otherwise.
+    let (status, _head, body) = house.http("GET", "/api/v1/history/a?device_id=b", &headers, "").await;
+    assert!(status == 400 && body.contains("device_id"), "{body}");
     let (status, head, _body) = house.http("GET", "/api/v1/nothing", &headers, "").await;
     assert!(status == 404 && head.contains("problem+json"), "{head}");
     assert_eq!(house.http("POST", "/nothing", &headers, "").await.0, 405);

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anita::App;
 use anita::config::{Config, LogFormat, Written};
+use anita::{App, Signals};
 use anita_auth::{Grant, Minter};
 use anita_model::{SiteName, SourceName, Timestamp};
 use anita_server::{Bounds, SiteMap, ZoneShape};
@@ -57,11 +57,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     block_on(async {
         let mut app = App::new(config);
         app.add_source(Box::new(source));
+        let signals = Signals::listen()?;
         let running = app.start().await?;
         let fingerprint =
             running.certificates().map(anita_server::Certificates::fingerprint).unwrap_or_default();
         print_welcome(running.address(), &fingerprint, &minter)?;
-        Ok(running.until_signal().await?)
+        Ok(running.until(signals).await?)
     })
 }
 

@@ -1,7 +1,7 @@
 //! `anita serve`.
 
 use anita::config::{Config, Written};
-use anita::{App, Running};
+use anita::{App, Running, Signals};
 use clap::Args;
 
 use super::{ConfigFile, Failure, block_on, logging};
@@ -19,10 +19,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let throttle = logging::begin(log.format, &log.level, log.lines_per_second)?;
     let config = Config::from_written(&written)?;
     block_on(async {
-        let running = App::new(config).start().await?;
+        let mut signals = Signals::listen()?;
+        let running = tokio::select! {
+            started = App::new(config).start() => started?,
+            () = signals.next() => return Ok(()),
+        };
         throttle.count_in(running.metrics());
         say_where(&running);
-        Ok(running.until_signal().await?)
+        Ok(running.until(signals).await?)
     })
 }
 
