@@ -13,6 +13,7 @@ import os
 import pathlib
 import re
 import secrets
+import shutil
 import signal
 import socket
 import ssl
@@ -235,6 +236,39 @@ url = "sqlite:anita.db"
         return client
 
 
+class Broker:
+    """A Mosquitto in memory; skips where there is none."""
+
+    def __init__(self):
+        need(shutil.which("mosquitto") and shutil.which("mosquitto_pub"), "mosquitto and mosquitto_pub are not installed")
+        self.port = free_port()
+        self._folder = tempfile.TemporaryDirectory(prefix="anita-mosquitto-")
+        folder = pathlib.Path(self._folder.name)
+        self.config = folder / "mosquitto.conf"
+        # More may be on its way than Mosquitto keeps by default.
+        limits = "max_inflight_messages 0\nmax_queued_messages 0\n"
+        self.config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n{limits}")
+        self.start()
+
+    def start(self):
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(["mosquitto", "-c", str(self.config)], **quiet)
+        wait_for(self.answers, "mosquitto listens")
+
+    def answers(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.kill()
+        self._folder.cleanup()
+
+
 class Client:
     """A client of Python's `websockets` library that knows only the protocol page."""
 
@@ -357,7 +391,7 @@ class Closed:
 class RawClient:
     """A WebSocket client of sockets alone: it answers nothing by itself, and sends whatever it is told to."""
 
-    def __init__(self, server, path="/ws", token=None):
+    def __init__(self, server, path="/ws", token=None, extensions=None):
         self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
         self.buffer = b""
         key = base64.b64encode(secrets.token_bytes(16)).decode()
@@ -365,12 +399,15 @@ class RawClient:
         head += f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
         if token:
             head += f"Authorization: Bearer {token}\r\n"
+        if extensions:
+            head += f"Sec-WebSocket-Extensions: {extensions}\r\n"
         self.socket.sendall(f"{head}\r\n".encode())
         while b"\r\n\r\n" not in self.buffer:
             self._fill()
         answer, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
         if not answer.startswith(b"HTTP/1.1 101 "):
             raise AssertionError(f"no upgrade: {answer.decode(errors='replace')}")
+        self.head = answer.decode()
 
     def __enter__(self):
         return self

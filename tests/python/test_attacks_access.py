@@ -1,7 +1,6 @@
 """Attacks on what somebody may not see or do: guessing, asking sideways, and rights that change in the middle."""
 
 import json
-import time
 import unittest
 from datetime import datetime, timedelta, timezone
 

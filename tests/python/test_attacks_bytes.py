@@ -149,32 +149,12 @@ class BytesTest(unittest.TestCase):
         bomb = squeezed.compress(b" " * 128_000_000) + squeezed.flush(zlib.Z_SYNC_FLUSH)
         before = self.memory_bytes()
         for _ in range(5):
-            with self.upgraded("permessage-deflate") as raw:
+            with RawClient(self.server, token=self.server.token("publisher"), extensions="permessage-deflate") as raw:
+                self.assertIn("permessage-deflate", raw.head)
                 mask, body = b"\0\0\0\0", bomb[:-4]
                 raw.socket.sendall(struct.pack("!BBQ", 0xC1, 0xFF, len(body)) + mask + body)
                 self.assertEqual(raw.until_close()[0], 1009)
         self.assertLess(self.memory_bytes() - before, 32_000_000)
-
-    def upgraded(self, extensions):
-        token = self.server.token("publisher")
-
-        class Compressed(RawClient):
-            pass
-
-        server = self.server
-        raw = Compressed.__new__(Compressed)
-        raw.socket = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
-        raw.buffer = b""
-        raw.socket.sendall(
-            f"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Extensions: {extensions}\r\n"
-            f"Authorization: Bearer {token}\r\n\r\n".encode()
-        )
-        while b"\r\n\r\n" not in raw.buffer:
-            raw._fill()
-        answer, raw.buffer = raw.buffer.split(b"\r\n\r\n", 1)
-        self.assertIn(b"permessage-deflate", answer)
-        return raw
 
     def memory_bytes(self):
         with open(f"/proc/{self.server.process.pid}/statm") as statm:

@@ -5,8 +5,6 @@ import re
 import subprocess
 import unittest
 
-from websockets.exceptions import InvalidStatus
-
 from attacks import attack
 from harness import PATIENCE, Server, program, wait_for
 

@@ -1,15 +1,14 @@
 """Attacks by tokens: forged, borrowed, stretched (RFC 8725)."""
 
 import http.server
-import json
 import secrets
+import shutil
 import threading
 import time
 import unittest
 
 from attacks import attack, b64, claims, rsa_key, signed_hs256, signed_rs256
 from harness import Server, need, program
-import shutil
 
 
 class ForgedTest(unittest.TestCase):

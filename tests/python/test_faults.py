@@ -5,49 +5,13 @@ by crates/anita/tests (survival, identity)."""
 import contextlib
 import itertools
 import json
-import pathlib
-import shutil
 import signal
-import socket
 import subprocess
-import tempfile
 import threading
 import time
 import unittest
 
-from harness import Server, free_port, need, program, wait_for
-
-
-class Broker:
-    """A Mosquitto that keeps what it took."""
-
-    def __init__(self):
-        self.port = free_port()
-        self._folder = tempfile.TemporaryDirectory(prefix="anita-mosquitto-")
-        folder = pathlib.Path(self._folder.name)
-        self.config = folder / "mosquitto.conf"
-        self.config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0\n"
-        )
-        self.start()
-
-    def start(self):
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(["mosquitto", "-c", str(self.config)], **quiet)
-        wait_for(self.answers, "mosquitto listens")
-
-    def answers(self):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def close(self):
-        self.process.send_signal(signal.SIGCONT)
-        self.kill()
-        self._folder.cleanup()
+from harness import Broker, Server, program, wait_for
 
 
 class Gateway:
@@ -90,7 +54,6 @@ class BrokerFaultsTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         program()
-        need(shutil.which("mosquitto") and shutil.which("mosquitto_pub"), "mosquitto and mosquitto_pub are not installed")
         cls.broker = Broker()
         cls.addClassCleanup(cls.broker.close)
         source = f"""

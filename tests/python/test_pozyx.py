@@ -3,13 +3,10 @@ there; ANITA_TEST_REQUIRE_SERVICES=1 wants mosquitto."""
 
 import json
 import pathlib
-import shutil
-import socket
 import subprocess
-import tempfile
 import unittest
 
-from harness import Server, free_port, need, program, wait_for
+from harness import Broker, Server, program, wait_for
 
 RECORDING = pathlib.Path(__file__).resolve().parents[3] / "shared/data/pozyx-mqtt/tags.ndjson"
 
@@ -24,14 +21,14 @@ class PozyxTest(unittest.TestCase):
         program()
         if not RECORDING.is_file():
             raise unittest.SkipTest(f"the recording {RECORDING} is not there")
-        need(shutil.which("mosquitto") and shutil.which("mosquitto_pub"), "mosquitto and mosquitto_pub are not installed")
         cls.lines = RECORDING.read_text().splitlines()
-        cls.start_broker()
+        cls.broker = Broker()
+        cls.addClassCleanup(cls.broker.close)
         source = f"""
 [[sources]]
 name = "hall"
 type = "mqtt"
-url = "mqtt://127.0.0.1:{cls.broker_port}"
+url = "mqtt://127.0.0.1:{cls.broker.port}"
 format = "pozyx"
 """
         cls.server = Server(more=source)
@@ -39,31 +36,12 @@ format = "pozyx"
         wait_for(cls.is_connected, "the source is connected")
 
     @classmethod
-    def start_broker(cls):
-        cls.broker_port = free_port()
-        folder = tempfile.TemporaryDirectory(prefix="anita-mosquitto-")
-        cls.addClassCleanup(folder.cleanup)
-        config = pathlib.Path(folder.name) / "mosquitto.conf"
-        # More may be on its way than Mosquitto keeps by default.
-        limits = "max_inflight_messages 0\nmax_queued_messages 0\n"
-        config.write_text(f"listener {cls.broker_port} 127.0.0.1\nallow_anonymous true\npersistence false\n{limits}")
-        broker = subprocess.Popen(["mosquitto", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        cls.addClassCleanup(broker.wait)
-        cls.addClassCleanup(broker.kill)
-        wait_for(cls.broker_answers, "mosquitto listens")
-
-    @classmethod
-    def broker_answers(cls):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", cls.broker_port)) == 0
-
-    @classmethod
     def is_connected(cls):
         sources = cls.server.http("GET", "/readyz").json["sources"]
         return [(it["name"], it["state"]) for it in sources] == [("hall", "connected")]
 
     def publish(self, lines):
-        command = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.broker_port), "-q", "1", "-t", "tags", "-l"]
+        command = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.broker.port), "-q", "1", "-t", "tags", "-l"]
         subprocess.run(command, input="".join(f"{line}\n" for line in lines), text=True, check=True, timeout=30)
 
     def fixes(self, *outcomes):
