@@ -97,7 +97,7 @@ impl Peer {
     pub fn post(&self, frame: Bytes) {
         let mut mail = self.mail.lock();
         if mail.bytes + frame.len() > MAIL_BYTES_MAX {
-            mail.closing = Some(CloseCode::OutOfMemory);
+            mail.closing.get_or_insert(CloseCode::OutOfMemory);
         } else {
             mail.bytes += frame.len();
             mail.frames.push_back(frame);

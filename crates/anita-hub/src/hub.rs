@@ -191,7 +191,7 @@ impl Hub {
             shards,
             rooms: Rooms::new(settings.rooms, remembered.rooms, &begun, log, now),
             connections: Connections::default(),
-            revocations: RwLock::new(identities::restored(remembered.revocations)),
+            revocations: RwLock::new(identities::restored(remembered.revocations, now.wall)),
             trail: Trail::new(settings.audit, head, lines, now),
             audit_kept: writer.audit_kept(),
             store,

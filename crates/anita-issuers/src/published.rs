@@ -108,6 +108,10 @@ impl Published {
             let status = self.status.lock();
             (status.begun_at, status.due_at)
         };
+        if begun_at.is_some() && due_at.is_none() {
+            // It is being asked: what it says is soon here.
+            return Duration::ZERO;
+        }
         let next = begun_at.map(|begun_at| begun_at + self.settings.demand_interval);
         let next = next.map(|next| due_at.map_or(next, |due_at| next.min(due_at)));
         next.map(|next| next.saturating_duration_since(Instant::now())).unwrap_or_default()

@@ -237,7 +237,10 @@ async fn connection(
         }
     };
     let secured = secure(&server, certificates, stream, address, &mut place);
-    let (stream, address) = match tokio::time::timeout(server.settings.tls_deadline, secured).await {
+    let secured = tokio::time::timeout(server.settings.tls_deadline, secured);
+    // Who has not said anything yet has nothing to be waited for.
+    let Some(secured) = server.draining.run_until_cancelled(secured).await else { return };
+    let (stream, address) = match secured {
         Ok(Ok(secured)) => secured,
         Ok(Err(reason)) => {
             if reason != Reason::Silent {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anita_auth::Principal;
+use anita_model::UserId;
 use anita_session::{Budget, ClassBudgets, RequestClass, SessionSettings};
 use http::Method;
 use parking_lot::Mutex;
@@ -26,7 +27,7 @@ pub(crate) struct TooMany {
 /// What each subject may still ask.
 #[derive(Debug, Default)]
 pub(crate) struct RequestBudgets {
-    subjects: Mutex<HashMap<String, Subject>>,
+    subjects: Mutex<HashMap<UserId, Subject>>,
 }
 
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl RequestBudgets {
         uptime: Duration,
     ) -> Result<(), TooMany> {
         let mut subjects = self.subjects.lock();
-        if subjects.len() >= SUBJECTS_MAX && !subjects.contains_key(principal.subject()) {
+        if subjects.len() >= SUBJECTS_MAX && !subjects.contains_key(&principal.identity.user) {
             forget_oldest(&mut subjects);
         }
         let per_second = settings.requests_per_second(principal);
@@ -55,7 +56,7 @@ impl RequestBudgets {
             classes: ClassBudgets::default(),
             asked_at: uptime,
         };
-        let subject = subjects.entry(principal.subject().to_owned()).or_insert_with(new);
+        let subject = subjects.entry(principal.identity.user.clone()).or_insert_with(new);
         subject.asked_at = uptime;
         // Another token of the same subject may have other rights.
         subject.all.set_rate(per_second);
@@ -66,7 +67,7 @@ impl RequestBudgets {
 }
 
 /// Whoever is forgotten begins with a full second: that is all that is lost.
-fn forget_oldest(subjects: &mut HashMap<String, Subject>) {
+fn forget_oldest(subjects: &mut HashMap<UserId, Subject>) {
     let mut asked: Vec<Duration> = subjects.values().map(|subject| subject.asked_at).collect();
     let (_before, oldest, _after) = asked.select_nth_unstable(FORGOTTEN_AT_ONCE - 1);
     let oldest = *oldest;
@@ -95,22 +96,26 @@ pub(crate) fn class_of(method: &Method, path: &str) -> RequestClass {
 mod tests {
     use super::*;
 
+    fn user(number: usize) -> UserId {
+        UserId { issuer: "anita".into(), subject: number.to_string().into() }
+    }
+
     fn subject(asked_at: Duration) -> Subject {
         Subject { all: Budget::new(1, asked_at), classes: ClassBudgets::default(), asked_at }
     }
 
     #[test]
     fn a_full_table_forgets_those_that_asked_last_the_longest_ago() {
-        let mut subjects: HashMap<String, Subject> = (0..SUBJECTS_MAX)
-            .map(|number| (number.to_string(), subject(Duration::from_millis(number as u64))))
+        let mut subjects: HashMap<UserId, Subject> = (0..SUBJECTS_MAX)
+            .map(|number| (user(number), subject(Duration::from_millis(number as u64))))
             .collect();
         forget_oldest(&mut subjects);
         assert_eq!(subjects.len(), SUBJECTS_MAX - FORGOTTEN_AT_ONCE);
-        assert!(!subjects.contains_key("0") && !subjects.contains_key("624"));
-        assert!(subjects.contains_key("625") && subjects.contains_key("9999"));
+        assert!(!subjects.contains_key(&user(0)) && !subjects.contains_key(&user(624)));
+        assert!(subjects.contains_key(&user(625)) && subjects.contains_key(&user(9999)));
         // All of one moment.
-        let mut subjects: HashMap<String, Subject> =
-            (0..SUBJECTS_MAX).map(|number| (number.to_string(), subject(Duration::ZERO))).collect();
+        let mut subjects: HashMap<UserId, Subject> =
+            (0..SUBJECTS_MAX).map(|number| (user(number), subject(Duration::ZERO))).collect();
         forget_oldest(&mut subjects);
         assert_eq!(subjects.len(), SUBJECTS_MAX - FORGOTTEN_AT_ONCE);
     }

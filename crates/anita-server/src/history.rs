@@ -266,8 +266,11 @@ async fn answer<T: Serialize + Send + 'static>(
     caller: &Caller,
     question: impl Future<Output = Result<T, Refused>> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let place =
-        server.past.questions.enter(caller.principal.subject()).map_err(|full| full.problem("questions"))?;
+    let place = server
+        .past
+        .questions
+        .enter(&caller.principal.identity.user)
+        .map_err(|full| full.problem("questions"))?;
     let stop = CancellationToken::new();
     let _asking = stop.clone().drop_guard();
     let runtime = Handle::current();
@@ -313,7 +316,7 @@ async fn export(
     }
     let range = range_of(asked)?;
     let place =
-        server.past.exports.enter(caller.principal.subject()).map_err(|full| full.problem("exports"))?;
+        server.past.exports.enter(&caller.principal.identity.user).map_err(|full| full.problem("exports"))?;
     let walk = Walk::new(Arc::clone(&server.context.hub), caller.principal.clone(), selection, range);
     let coding = if accepts_gzip(headers) { Coding::Gzip } else { Coding::Plain };
     let draining = server.draining.clone();

@@ -344,9 +344,12 @@ impl Session {
 
     /// Done when no answer is under way. Cancel safe.
     pub async fn all_answered(&mut self) {
-        while self.answering.is_some() {
-            self.answered().await;
-        }
+        // Nothing else is looked at: a token that was judged stays so until the next wake, and would never let this sleep.
+        std::future::poll_fn(|context| {
+            self.poll_answers(context);
+            if self.answering.is_none() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Takes answers that are ready. Says whether there were any.

@@ -177,13 +177,18 @@ impl Hub {
         growing.excuse = Some(excuse);
     }
 
-    /// Says what was counted only, before the end.
+    /// Says what was counted only and what was given up, before the end.
     pub(super) fn end_trail(&self) {
         let mut growing = self.trail.state.lock();
         let at = growing.at;
         let counted = growing.restraint.sum_up(self.uptime(), at);
+        let kept = self.audit_kept.borrow().map_or(0, |head| head.seq);
+        let unkept = growing.excuse.take().filter(|excuse| kept < excuse.last);
+        let given_up = unkept.into_iter().flat_map(|excuse| excuse.lost).chain(self.writer.take_lost_audit());
+        let given_up = given_up.map(|(first, last)| own(at, LOST_ENTRIES, numbers(first, last)));
+        let records: Vec<AuditRecord> = counted.into_iter().chain(given_up).collect();
         let add = |record: AuditRecord| self.trail.add(&mut growing, &self.writer, record.bounded());
-        let said: Vec<AuditEntry> = counted.into_iter().map(add).collect();
+        let said: Vec<AuditEntry> = records.into_iter().map(add).collect();
         drop(growing);
         said.iter().for_each(log);
     }

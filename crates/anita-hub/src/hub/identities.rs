@@ -7,12 +7,12 @@ use anita_wire::{CloseCode, ErrorCode, Refusal};
 
 use super::{Hub, Kept};
 
-/// The revocations that a store remembers.
-pub(super) fn restored(remembered: Vec<Revocation>) -> Revocations {
+/// The revocations that a store remembers, without those that are over: a store has them until it is tidied.
+pub(super) fn restored(remembered: Vec<Revocation>, now: Timestamp) -> Revocations {
     let mut revocations = Revocations::default();
-    for revocation in remembered {
+    for revocation in remembered.into_iter().filter(|it| it.until.is_none_or(|until| until > now)) {
         if let Err(error) = revocations.add(revocation) {
-            // A store keeps no more than were accepted.
+            // No more than these were accepted.
             tracing::error!(%error, "a revocation of the store is not in force");
         }
     }

@@ -1,8 +1,9 @@
-//! How many may do something at a time, in all and of each subject.
+//! How many may do something at a time, in all and of each user.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use anita_model::UserId;
 use parking_lot::Mutex;
 
 /// Places for what takes long.
@@ -10,7 +11,7 @@ use parking_lot::Mutex;
 pub(super) struct Gate {
     all_max: usize,
     of_one_max: usize,
-    taken: Mutex<HashMap<String, usize>>,
+    taken: Mutex<HashMap<UserId, usize>>,
 }
 
 /// Why there is no place: the limit that is reached.
@@ -18,7 +19,7 @@ pub(super) struct Gate {
 pub(super) enum Full {
     /// All are taken.
     All(usize),
-    /// The subject has as many as it may.
+    /// The user has as many as it may.
     OfSubject(usize),
 }
 
@@ -28,16 +29,16 @@ impl Gate {
     }
 
     /// A place; it is free again when the guard is dropped.
-    pub(super) fn enter(self: &Arc<Self>, subject: &str) -> Result<Place, Full> {
+    pub(super) fn enter(self: &Arc<Self>, user: &UserId) -> Result<Place, Full> {
         let mut taken = self.taken.lock();
-        if taken.get(subject).is_some_and(|&count| count >= self.of_one_max) {
+        if taken.get(user).is_some_and(|&count| count >= self.of_one_max) {
             return Err(Full::OfSubject(self.of_one_max));
         }
         if taken.values().sum::<usize>() >= self.all_max {
             return Err(Full::All(self.all_max));
         }
-        *taken.entry(subject.to_owned()).or_default() += 1;
-        Ok(Place { gate: Arc::clone(self), subject: subject.to_owned() })
+        *taken.entry(user.clone()).or_default() += 1;
+        Ok(Place { gate: Arc::clone(self), user: user.clone() })
     }
 
     /// Whether nobody is in.
@@ -51,16 +52,16 @@ impl Gate {
 #[derive(Debug)]
 pub(super) struct Place {
     gate: Arc<Gate>,
-    subject: String,
+    user: UserId,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.gate.taken.lock();
-        if let Some(count) = taken.get_mut(&self.subject) {
+        if let Some(count) = taken.get_mut(&self.user) {
             *count -= 1;
             if *count == 0 {
-                taken.remove(&self.subject);
+                taken.remove(&self.user);
             }
         }
     }

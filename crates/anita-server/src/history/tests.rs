@@ -144,16 +144,20 @@ fn a_plus_that_is_not_escaped_is_explained() {
     assert!(asked.time("at").unwrap_err().0.message.contains("write + as %2B"));
 }
 
+fn user(subject: &str) -> UserId {
+    UserId { issuer: "anita".into(), subject: subject.into() }
+}
+
 #[test]
 fn places_are_bounded_in_all_and_for_each_subject() {
     let gate = Gate::new(3, 2);
-    let first = gate.enter("alice").unwrap();
-    let _second = gate.enter("alice").unwrap();
-    assert_eq!(gate.enter("alice").unwrap_err(), Full::OfSubject(2));
-    let _third = gate.enter("bob").unwrap();
-    assert_eq!(gate.enter("carol").unwrap_err(), Full::All(3));
+    let first = gate.enter(&user("alice")).unwrap();
+    let _second = gate.enter(&user("alice")).unwrap();
+    assert_eq!(gate.enter(&user("alice")).unwrap_err(), Full::OfSubject(2));
+    let _third = gate.enter(&user("bob")).unwrap();
+    assert_eq!(gate.enter(&user("carol")).unwrap_err(), Full::All(3));
     drop(first);
-    assert!(gate.enter("alice").is_ok());
+    assert!(gate.enter(&user("alice")).is_ok());
 }
 
 // --- the body
@@ -272,7 +276,7 @@ impl Stage {
         let limits = Limits { stall, break_after: Duration::ZERO };
         let (cut, draining) = (self.cut.clone(), self.draining.clone());
         let export = Export { walk, format: Format::Ndjson, coding, limits, cut, draining };
-        export.begin(self.gate.enter("alice").unwrap()).await
+        export.begin(self.gate.enter(&user("alice")).unwrap()).await
     }
 
     fn pages(&self) -> usize {

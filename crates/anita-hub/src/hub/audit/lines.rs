@@ -84,9 +84,15 @@ impl Lines {
         }
     }
 
-    /// The numbers of the lines that the file does not have, since this was asked last; none while it can't be written.
+    /// The numbers of the lines that the file does not have, since this was asked last; none while it can't be written:
+    /// what is said of them would be lost as well, and so on.
     pub(super) fn take_lost(&self) -> Vec<(u64, u64)> {
-        if self.lost.is_failing.load(Ordering::Relaxed) {
+        let is_taking = self
+            .entries
+            .lock()
+            .as_ref()
+            .is_some_and(|entries| !entries.is_closed() && entries.capacity() > 0);
+        if !is_taking || self.lost.is_failing.load(Ordering::Relaxed) {
             return Vec::new();
         }
         std::mem::take(&mut *self.lost.stretches.lock())
@@ -112,8 +118,16 @@ async fn caught_up(
     head: Option<AuditHead>,
     lost: &Lost,
 ) -> Option<AuditFile> {
-    let Some(head) = head else { return Some(file) };
     let end = file.end();
+    let Some(head) = head else {
+        // The store is another one, and begins anew: what the file has is of another trail.
+        if end.is_some()
+            && let Err(error) = file.rotate()
+        {
+            tracing::error!(%error, "the audit file could not begin anew");
+        }
+        return Some(file);
+    };
     if end == Some(head) {
         return Some(file);
     }

@@ -150,8 +150,9 @@ impl Restraint {
             return Verdict::Entered;
         }
         let limits = self.limits;
-        let caller = self.place(Caller::of(record), now);
+        let caller = Caller::of(record);
         let is_known = matches!(caller, Caller::Subject(_));
+        let caller = self.place(caller, now);
         let account = self.accounts.entry(caller).or_insert_with(|| Account {
             bucket: Bucket::full(limits.refusals_burst, now),
             counted: 0,

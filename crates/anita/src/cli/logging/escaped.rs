@@ -34,6 +34,14 @@ impl<W: Write> Escaped<W> {
     }
 }
 
+/// A character as JSON escapes it, since a line may be JSON; those of ASCII, which JSON has escaped before, as Rust does.
+fn escaped(character: char) -> String {
+    match u32::from(character) {
+        code @ 0x7f..=0xffff => format!("\\u{code:04x}"),
+        _ => character.escape_default().to_string(),
+    }
+}
+
 impl<W: Write> Write for Escaped<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
@@ -47,7 +55,7 @@ impl<W: Write> Write for Escaped<W> {
             if self.is_harmless(character) {
                 safe.push(character);
             } else {
-                safe.extend(character.escape_default());
+                safe.push_str(&escaped(character));
             }
         }
         safe.push_str(end);
@@ -78,8 +86,8 @@ mod tests {
             written("alice\n2026-03-01T12:00:00Z INFO signed in as=admin\n", Colours::Absent),
             "alice\\n2026-03-01T12:00:00Z INFO signed in as=admin\n"
         );
-        assert_eq!(written("a\r\0\u{7f}\u{85}b\n", Colours::Absent), "a\\r\\u{0}\\u{7f}\\u{85}b\n");
-        assert_eq!(written("\u{202e}gpj.exe\u{2028}x\n", Colours::Absent), "\\u{202e}gpj.exe\\u{2028}x\n");
+        assert_eq!(written("a\r\0\u{7f}\u{85}b\n", Colours::Absent), "a\\r\\u{0}\\u007f\\u0085b\n");
+        assert_eq!(written("\u{202e}gpj.exe\u{2028}x\n", Colours::Absent), "\\u202egpj.exe\\u2028x\n");
         assert_eq!(written("\u{1b}[2J\n", Colours::Absent), "\\u{1b}[2J\n");
         assert_eq!(written("\u{1b}[32m INFO\u{1b}[0m\n", Colours::Shown), "\u{1b}[32m INFO\u{1b}[0m\n");
     }
