@@ -96,6 +96,28 @@ pub(crate) fn class_of(method: &Method, path: &str) -> RequestClass {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_same_name_at_another_issuer_has_a_budget_of_its_own() {
+        use anita_auth::{Patterns, Permissions};
+        let principal = |issuer: &str| Principal {
+            identity: std::sync::Arc::new(anita_model::Identity {
+                user: UserId { issuer: issuer.into(), subject: "admin".into() },
+                token_id: None,
+                issued_at: None,
+            }),
+            roles: Vec::new(),
+            permissions: Permissions::NONE,
+            devices: Patterns::all(),
+            rooms: Patterns::all(),
+            expires_at: anita_model::Timestamp::UNIX_EPOCH,
+        };
+        let (budgets, settings) = (RequestBudgets::default(), SessionSettings::default());
+        let take =
+            |issuer| budgets.take(&principal(issuer), RequestClass::Read, &settings, Duration::ZERO).is_ok();
+        while take("partner") {}
+        assert!(take("anita") && !take("partner"));
+    }
+
     fn user(number: usize) -> UserId {
         UserId { issuer: "anita".into(), subject: number.to_string().into() }
     }

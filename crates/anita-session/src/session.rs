@@ -474,6 +474,8 @@ impl Session {
 
     fn end(&mut self, closing: Closing) {
         self.closing.get_or_insert(closing);
+        // A token that waits is not judged any more, and wakes nobody.
+        self.parked = None;
     }
 
     pub(crate) fn audit_forbidden(&self, action: &str, needed: &str) {

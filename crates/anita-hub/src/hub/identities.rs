@@ -70,3 +70,28 @@ impl Hub {
         self.metrics.revocations.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use anita_model::Revoked;
+
+    use super::*;
+
+    #[test]
+    fn what_is_over_takes_no_place_at_a_start() {
+        let at = |secs| Timestamp::from_secs_f64(secs).unwrap();
+        let revocation = |id: &str, until: Option<f64>| Revocation {
+            id: RevocationId::parse(id).unwrap(),
+            revoked: Revoked::Token(id.into()),
+            issuer: None,
+            made_at: at(0.0),
+            until: until.map(at),
+            made_by: "admin".into(),
+            reason: "".into(),
+        };
+        let remembered =
+            vec![revocation("over", Some(10.0)), revocation("on", Some(10.5)), revocation("always", None)];
+        let ids: Vec<String> = restored(remembered, at(10.0)).iter().map(|it| it.id.to_string()).collect();
+        assert_eq!(ids, ["always", "on"]);
+    }
+}

@@ -240,7 +240,15 @@ impl Stage {
             }
             "binary" => client.session.as_mut().ok_or("the client is closed")?.on_binary(),
             "pong" => client.session.as_mut().ok_or("the client is closed")?.on_control(now),
-            "drain" => client.live()?.on_drain(Duration::from_millis(250)),
+            "drain" => {
+                if rest == "as the keys come" {
+                    self.keys.ended.store(CAME, Ordering::Relaxed);
+                }
+                let session = client.live()?;
+                // As the owner of the socket does, which gives up after a while: so this must not go on by itself.
+                session.all_answered().now_or_never();
+                session.on_drain(Duration::from_millis(250));
+            }
             "warned" => client.live()?.on_drain_notice(Duration::from_millis(750)),
             "stops" => client.is_reading = false,
             "reads" => client.is_reading = true,

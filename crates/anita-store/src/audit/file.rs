@@ -49,8 +49,12 @@ pub fn files_of(path: &Path) -> Vec<PathBuf> {
 }
 
 fn numbered(path: &Path, number: usize) -> PathBuf {
+    suffixed(path, &number.to_string())
+}
+
+fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
+    name.push(format!(".{suffix}"));
     PathBuf::from(name)
 }
 
@@ -156,6 +160,20 @@ impl AuditFile {
     pub fn rotate(&mut self) -> io::Result<()> {
         self.file.sync_all()?;
         let path = &self.settings.path;
+        // First of all: where no file can be made, nothing is moved and nothing goes.
+        let fresh_path = suffixed(path, "new");
+        let fresh = locked(&fresh_path)?;
+        if path.exists() {
+            self.make_room(path)?;
+        }
+        fs::rename(&fresh_path, path)?;
+        self.file = fresh;
+        (self.bytes, self.head) = (0, None);
+        Ok(())
+    }
+
+    /// Moves the files on by one, and takes away what is too old.
+    fn make_room(&self, path: &Path) -> io::Result<()> {
         let older_max = self.settings.files_max.clamp(1, FILES_MAX) - 1;
         // Also what is left of a time when there were more.
         for number in (older_max.max(1)..FILES_MAX).take_while(|number| numbered(path, *number).exists()) {
@@ -167,15 +185,7 @@ impl AuditFile {
                 fs::rename(&older, numbered(path, number + 1))?;
             }
         }
-        // It is not there when a new one could not be made the last time.
-        if path.exists() && older_max == 0 {
-            fs::remove_file(path)?;
-        } else if path.exists() {
-            fs::rename(path, numbered(path, 1))?;
-        }
-        self.file = locked(path)?;
-        (self.bytes, self.head) = (0, None);
-        Ok(())
+        if older_max == 0 { fs::remove_file(path) } else { fs::rename(path, numbered(path, 1)) }
     }
 
     /// Done when all lines are on the disk.

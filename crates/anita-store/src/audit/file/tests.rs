@@ -107,6 +107,28 @@ fn the_chain_goes_on_over_files_and_the_oldest_goes() {
 }
 
 #[test]
+fn where_no_new_file_can_be_made_none_is_moved_and_none_goes() {
+    let mut folder = Folder::new();
+    let mut file = folder.open(1_000, 3);
+    append(&mut file, &folder.next(12));
+    let before = folder.names();
+    assert_eq!(before.len(), 3);
+    let contents = || before.iter().map(|name| fs::read(folder.place.path().join(name)).unwrap());
+    let (bytes, in_the_way) = (contents().collect::<Vec<_>>(), folder.place.path().join("audit.ndjson.new"));
+    // Not even root can open a folder as a file.
+    fs::create_dir(&in_the_way).unwrap();
+    for _try in 0..5 {
+        assert!(file.rotate().is_err());
+    }
+    fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!((folder.names(), contents().collect::<Vec<_>>()), (before.clone(), bytes));
+    let head = folder.chain.head();
+    append(&mut file, &folder.next(1));
+    assert_ne!(folder.verify().head, head);
+    assert_eq!(folder.verify().head, folder.chain.head());
+}
+
+#[test]
 fn a_line_that_a_crash_tore_is_cut_off_wherever_it_was_torn() {
     let mut folder = Folder::new();
     append(&mut folder.open(1_000_000, 2), &folder.next(2));
