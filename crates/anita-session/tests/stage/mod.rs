@@ -240,15 +240,7 @@ impl Stage {
             }
             "binary" => client.session.as_mut().ok_or("the client is closed")?.on_binary(),
             "pong" => client.session.as_mut().ok_or("the client is closed")?.on_control(now),
-            "drain" => {
-                if rest == "as the keys come" {
-                    self.keys.ended.store(CAME, Ordering::Relaxed);
-                }
-                let session = client.live()?;
-                // As the owner of the socket does, which gives up after a while: so this must not go on by itself.
-                session.all_answered().now_or_never();
-                session.on_drain(Duration::from_millis(250));
-            }
+            "drain" => client.drain((rest == "as the keys come").then_some(&self.keys))?,
             "warned" => client.live()?.on_drain_notice(Duration::from_millis(750)),
             "stops" => client.is_reading = false,
             "reads" => client.is_reading = true,
@@ -441,6 +433,18 @@ impl Stage {
 }
 
 impl Client {
+    /// As the owner of the socket does it; keys that are given come at this moment.
+    fn drain(&mut self, keys: Option<&Keys>) -> Result<(), String> {
+        if let Some(keys) = keys {
+            keys.ended.store(CAME, Ordering::Relaxed);
+        }
+        let session = self.live()?;
+        // The owner gives up after a while: so this must not go on by itself.
+        session.all_answered().now_or_never();
+        session.on_drain(Duration::from_millis(250));
+        Ok(())
+    }
+
     fn settle(&mut self, now: Now) {
         let Some(session) = self.session.as_mut() else { return };
         let delivery = if self.is_reading { Delivery::Open } else { Delivery::Held };
