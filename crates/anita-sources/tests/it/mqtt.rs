@@ -26,10 +26,13 @@ fn pozyx(device: &str, index: u32) -> String {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "a test that did not run says so")]
 async fn every_recorded_pozyx_message_arrives_once() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/pozyx-mqtt/tags.ndjson");
     let Ok(recording) = fs::read_to_string(path) else {
-        return skip("the recording is not there: ../shared/data/pozyx-mqtt");
+        // It is no service that a machine could install.
+        eprintln!("skipped: the recording is not there: ../shared/data/pozyx-mqtt");
+        return;
     };
     let Some(broker) = Broker::start().await else { return };
     let publisher = broker.publisher();

@@ -111,7 +111,7 @@ async fn live(house: Arc<House>, number: usize, mut is_over: watch::Receiver<boo
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_left_of_clients_that_vanish_in_whatever_way() {
-    let house = Arc::new(House::open("send_buffer_bytes = 4096", "[heartbeat]\ninterval_secs = 3").await);
+    let house = Arc::new(House::open("send_buffer_bytes = 4096", "[heartbeat]\ninterval_secs = 8").await);
     let mut publisher = house.client("publisher").await;
     let (over, is_over) = watch::channel(false);
     let (stop, is_stopped) = watch::channel(false);
