@@ -122,11 +122,13 @@ pub(crate) async fn rooms<C: GenericClient>(
     let mut last_ordinal = 0;
     for row in &rows {
         let name = RoomName::parse(get(row, 0)?).map_err(|reason| Fault::Row("room", reason.to_string()))?;
-        last_ordinal = last_ordinal.max(unsigned(row, 3)?);
+        let ordinal = unsigned(row, 3)?;
+        last_ordinal = last_ordinal.max(ordinal);
         rooms.push(RoomRecord {
             name,
             epoch: get::<&str>(row, 1)?.into(),
             seq: unsigned(row, 2)?,
+            ordinal,
             events: Vec::new(),
         });
     }

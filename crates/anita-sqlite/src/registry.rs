@@ -200,11 +200,12 @@ pub(crate) fn rooms(db: &Connection, events_max: usize) -> Result<(Vec<RoomRecor
             events.extend(sound(event(row), "event")?);
         }
         events.reverse();
-        last_ordinal = last_ordinal.max(u64::try_from(row.get::<_, i64>(3)?).unwrap_or_default());
+        let ordinal = u64::try_from(row.get::<_, i64>(3)?).unwrap_or_default();
+        last_ordinal = last_ordinal.max(ordinal);
         let room = || {
             let name = RoomName::parse(&name).map_err(|_invalid| Damaged)?;
             let seq = u64::try_from(row.get::<_, i64>(2)?).map_err(|_negative| Damaged)?;
-            Ok(RoomRecord { name, epoch: epoch.into(), seq, events })
+            Ok(RoomRecord { name, epoch: epoch.into(), seq, ordinal, events })
         };
         rooms.extend(sound(room(), "room")?);
     }

@@ -6,6 +6,7 @@
 mod chain;
 mod file;
 mod line;
+mod stretches;
 mod verification;
 
 use anita_model::Timestamp;
@@ -13,7 +14,8 @@ use anita_model::Timestamp;
 pub use chain::{AuditHash, AuditHead, AuditLink, Chain, InvalidHead};
 pub use file::{AuditFile, AuditFileSettings, FILES_MAX, each_line, files_of};
 pub use line::{AuditLine, InvalidLine, LINE_BYTES_MAX, line};
-pub use verification::{Broken, Verification, Whole};
+pub use stretches::Stretches;
+pub use verification::{Broken, Unexplained, Verification, Whole};
 
 /// The action of an entry that says which entries the store does not have, because too many waited for it. Its object is
 /// their numbers, `first-last`.
@@ -22,6 +24,16 @@ pub const LOST_ENTRIES: &str = "lose audit entries";
 /// The action of an entry that says which lines a file of the trail does not have. Its object is their numbers,
 /// `first-last`.
 pub const LOST_LINES: &str = "lose audit lines";
+
+/// The action of an entry that says which entries a start found missing after a server that did not end in good order, and
+/// for which no entry accounted: given up right before that, most likely. Its object is their numbers, `first-last`.
+pub const MISSED_ENTRIES: &str = "miss audit entries";
+
+/// The action of an entry that a server makes when it starts.
+pub const START_SERVER: &str = "start server";
+
+/// The action of an entry that a server makes when it ends in good order.
+pub const STOP_SERVER: &str = "stop server";
 
 /// Who did or tried what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +105,7 @@ impl AuditEntry {
     }
 }
 
-/// Numbers as an object of [`LOST_ENTRIES`] and [`LOST_LINES`] says them.
+/// Numbers as an object of [`LOST_ENTRIES`], [`MISSED_ENTRIES`] and [`LOST_LINES`] says them.
 pub fn numbers(first: u64, last: u64) -> String {
     format!("{first}-{last}")
 }

@@ -159,10 +159,11 @@ impl Kept {
             events.reverse();
             events
         };
-        let rooms = self.rooms.iter().map(|(name, (_ordinal, epoch, seq))| RoomRecord {
+        let rooms = self.rooms.iter().map(|(name, (ordinal, epoch, seq))| RoomRecord {
             name: name.clone(),
             epoch: Arc::clone(epoch),
             seq: *seq,
+            ordinal: *ordinal,
             events: tail(name, epoch),
         });
         let mut states = self.states.clone();

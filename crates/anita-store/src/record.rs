@@ -167,6 +167,8 @@ pub struct RoomRecord {
     pub epoch: Arc<str>,
     /// The last number.
     pub seq: u64,
+    /// The ordinal of the message with that number, whether it is still kept or not.
+    pub ordinal: u64,
     /// Its latest messages of this epoch, oldest first.
     pub events: Vec<EventRecord>,
 }

@@ -172,6 +172,18 @@ impl AuditFile {
         Ok(())
     }
 
+    /// Begins a new file for another trail; the old one is kept. An empty one stays where it is.
+    ///
+    /// # Errors
+    /// Those of the system; then it goes on with the old one.
+    pub fn begin_anew(&mut self) -> io::Result<()> {
+        if self.head.is_some() {
+            self.rotate()?;
+        }
+        self.end = None;
+        Ok(())
+    }
+
     /// Moves the files on by one, and takes away what is too old.
     fn make_room(&self, path: &Path) -> io::Result<()> {
         let older_max = self.settings.files_max.clamp(1, FILES_MAX) - 1;

@@ -1,8 +1,12 @@
 //! Whether a chain is whole: a fold over its entries, oldest first.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use super::{AuditEntry, AuditHash, AuditHead, AuditLine, AuditLink, LOST_ENTRIES, LOST_LINES, numbers_of};
+use super::{
+    AuditEntry, AuditHash, AuditHead, AuditLine, AuditLink, LOST_ENTRIES, LOST_LINES, MISSED_ENTRIES,
+    START_SERVER, STOP_SERVER, Stretches, numbers_of,
+};
 
 /// So many gaps without an explanation are remembered: one may come later.
 const GAPS_MAX: usize = 10_000;
@@ -85,6 +89,10 @@ pub struct Whole {
     pub head: Option<AuditHead>,
     /// Entries that are missing and for which entries of the chain account.
     pub given_up: u64,
+    /// Entries that are missing since a server did not end in good order, as the start after it says.
+    pub missed: u64,
+    /// Entries that went by their age or size while the others were read.
+    pub tidied: u64,
     /// Noted heads that say nothing, because their entries are not there any more.
     pub unchecked: Vec<u64>,
 }
@@ -103,12 +111,12 @@ pub struct Verification {
 impl Verification {
     /// Of a store. `noted` are heads that were noted elsewhere.
     pub fn of_store(noted: impl IntoIterator<Item = AuditHead>) -> Self {
-        Self::new(vec![LOST_ENTRIES], noted)
+        Self::new(vec![LOST_ENTRIES, MISSED_ENTRIES], noted)
     }
 
     /// Of files: they may lack lines besides.
     pub fn of_files(noted: impl IntoIterator<Item = AuditHead>) -> Self {
-        Self::new(vec![LOST_ENTRIES, LOST_LINES], noted)
+        Self::new(vec![LOST_ENTRIES, MISSED_ENTRIES, LOST_LINES], noted)
     }
 
     fn new(excuses: Vec<&'static str>, noted: impl IntoIterator<Item = AuditHead>) -> Self {
@@ -185,6 +193,8 @@ impl Verification {
         let Some((first, last)) = numbers_of(&record.object).filter(|(_first, last)| *last < seq) else {
             return;
         };
+        let is_missed = record.action == MISSED_ENTRIES;
+        let count = if is_missed { &mut self.whole.missed } else { &mut self.whole.given_up };
         let mut left = Vec::new();
         for (start, end) in std::mem::take(&mut self.gaps) {
             let (from, to) = (start.max(first), end.min(last));
@@ -192,11 +202,22 @@ impl Verification {
                 left.push((start, end));
                 continue;
             }
-            self.whole.given_up += to - from + 1;
+            *count += to - from + 1;
             left.extend((start < from).then(|| (start, from - 1)));
             left.extend((to < end).then(|| (to + 1, end)));
         }
         self.gaps = left;
+    }
+
+    /// That the store begins with this number now: those before it went by their age or size, maybe while the others were
+    /// read. A gap below it is none.
+    pub fn begins_with(&mut self, first: u64) {
+        let tidied = &mut self.whole.tidied;
+        self.gaps.retain(|(start, end)| {
+            let is_gone = *end < first;
+            *tidied += if is_gone { end - start + 1 } else { 0 };
+            !is_gone
+        });
     }
 
     fn missing(&self) -> Option<Broken> {
@@ -218,6 +239,59 @@ impl Verification {
         self.whole.unchecked = self.noted.into_keys().collect();
         Ok(self.whole)
     }
+}
+
+/// The gaps that the last server left when it did not end in good order, for which no entry accounts: a fold over the newest
+/// entries of a store, newest first.
+///
+/// Only what came after the last start or end of a server counts: of what was before it that start has spoken, and a good end
+/// leaves no gap. So what somebody removes from older entries stays a break.
+#[derive(Debug, Clone, Default)]
+pub struct Unexplained {
+    excused: Vec<(u64, u64)>,
+    gaps: Stretches,
+    next: Option<u64>,
+}
+
+impl Unexplained {
+    /// Takes the next older entry. Says whether those before it matter.
+    pub fn step(&mut self, entry: &AuditEntry) -> ControlFlow<()> {
+        let Some(seq) = entry.seq() else { return ControlFlow::Break(()) };
+        if let Some(next) = self.next.filter(|next| seq.saturating_add(1) < *next) {
+            let mut left = vec![(seq + 1, next - 1)];
+            for (first, last) in &self.excused {
+                left = left.into_iter().flat_map(|gap| without(gap, *first, *last)).collect();
+            }
+            for (first, last) in left {
+                self.gaps.add(first, last);
+            }
+        }
+        self.next = Some(seq);
+        let record = &entry.record;
+        if !record.subject.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        match record.action.as_str() {
+            START_SERVER | STOP_SERVER => return ControlFlow::Break(()),
+            LOST_ENTRIES | MISSED_ENTRIES if self.excused.len() < GAPS_MAX => {
+                self.excused.extend(numbers_of(&record.object));
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The gaps, lowest first: `(first, last)`.
+    pub fn finish(mut self) -> Vec<(u64, u64)> {
+        self.gaps.take()
+    }
+}
+
+/// What is left of a gap without the numbers `first` to `last`.
+fn without((start, end): (u64, u64), first: u64, last: u64) -> impl Iterator<Item = (u64, u64)> {
+    let before = (start < first).then(|| (start, end.min(first.saturating_sub(1))));
+    let after = (end > last).then(|| (start.max(last.saturating_add(1)), end));
+    before.into_iter().chain(after)
 }
 
 #[cfg(test)]

@@ -81,6 +81,8 @@ pub async fn rooms_come_back_with_the_tail_of_their_epoch(fixture: &mut dyn Fixt
         for events_max in [0, 1, 3, 100] {
             let loaded = done(store.load(events_max).await);
             assert_eq!(loaded.last_ordinal, 10);
+            let lasts: Vec<u64> = loaded.rooms.iter().map(|room| room.ordinal).collect();
+            assert_eq!(lasts, [10, 9, 6]);
             let found: Vec<(&str, &str, u64, Vec<u64>)> = loaded
                 .rooms
                 .iter()
@@ -116,7 +118,7 @@ pub async fn numbering_goes_on_when_events_are_deleted(fixture: &mut dyn Fixture
         let loaded = done(store.load(10).await);
         assert_eq!(loaded.last_ordinal, 3);
         let room = &loaded.rooms[0];
-        assert_eq!((&*room.epoch, room.seq, room.events.len()), ("e2", 2, 0));
+        assert_eq!((&*room.epoch, room.seq, room.ordinal, room.events.len()), ("e2", 2, 3, 0));
         store = again(fixture, store, end).await;
     }
     keep(&store, vec![Record::Event(event(4, "uwb", "e2", 3, at(10_001)))]).await;

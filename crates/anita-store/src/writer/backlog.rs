@@ -4,14 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use anita_model::{DeviceId, RevocationId};
 
+use crate::audit::Stretches;
 use crate::record::Record;
 
 /// The most revocations that wait to be taken back. Beyond it the oldest of those are given up: what is revoked stays so
 /// then. Revocations themselves are never given up; there are no more than their owner lets be in force.
 const UNREVOKED_MAX: usize = 100_000;
-
-/// The most stretches of audit entries that are remembered as given up; two that are next to each other become one then.
-const LOST_MAX: usize = 64;
 
 /// Entrusted records that the store does not have yet. Bounded: of the registry and of states only the last word on each
 /// device stays, and on each revocation; of events and audit entries only the newest.
@@ -24,12 +22,18 @@ pub(crate) struct Backlog {
     compact_at: usize,
     given_up: u64,
     /// The numbers of audit entries that were given up and of which nobody has heard yet.
-    lost: Vec<(u64, u64)>,
+    lost: Stretches,
 }
 
 impl Backlog {
     pub(crate) fn new(events_max: usize) -> Self {
-        Self { records: Vec::new(), events_max, compact_at: events_max.max(1), given_up: 0, lost: Vec::new() }
+        Self {
+            records: Vec::new(),
+            events_max,
+            compact_at: events_max.max(1),
+            given_up: 0,
+            lost: Stretches::default(),
+        }
     }
 
     pub(crate) fn push(&mut self, records: impl IntoIterator<Item = Record>) {
@@ -64,18 +68,12 @@ impl Backlog {
 
     /// The numbers of audit entries that were given up since this was asked last.
     pub(crate) fn take_lost(&mut self) -> Vec<(u64, u64)> {
-        std::mem::take(&mut self.lost)
+        self.lost.take()
     }
 
-    /// Notes that an audit entry is given up. They come in their order, or nearly so.
+    /// Notes that an audit entry is given up.
     pub(crate) fn lose(&mut self, seq: u64) {
-        let is_full = self.lost.len() >= LOST_MAX;
-        match self.lost.last_mut() {
-            Some((first, last)) if is_full || (*first..=last.saturating_add(1)).contains(&seq) => {
-                *last = seq.max(*last);
-            }
-            Some(_) | None => self.lost.push((seq, seq)),
-        }
+        self.lost.add(seq, seq);
     }
 
     /// Looks from the newest back: what a later record makes pointless goes, and events beyond the bound.
@@ -269,18 +267,22 @@ mod tests {
         assert_eq!((backlog.len(), backlog.given_up()), (UNREVOKED_MAX, 5));
     }
 
+    const MAX: usize = Stretches::MAX;
+
     #[test]
     fn entries_that_are_given_up_are_known_by_their_numbers() {
         let mut backlog = Backlog::new(2);
         backlog.push((1..=9).map(audit));
         assert_eq!(backlog.take_lost(), [(1, 7)]);
         assert_eq!(backlog.take(), [audit(8), audit(9)]);
-        for seq in (10..).step_by(3).take(LOST_MAX + 5) {
+        for seq in (10..).step_by(3).take(MAX + 5) {
             backlog.lose(seq);
             backlog.lose(seq + 1);
         }
+        // One that comes late is below the others.
+        backlog.lose(2);
         let lost = backlog.take_lost();
-        assert_eq!((lost.len(), lost[0], lost[1]), (LOST_MAX, (10, 11), (13, 14)));
-        assert_eq!(lost[LOST_MAX - 1].1, 10 + 3 * (LOST_MAX as u64 + 4) + 1, "the last one covers the rest");
+        assert_eq!((lost.len(), lost[0], lost[1], lost[2]), (MAX, (2, 2), (10, 11), (13, 14)));
+        assert_eq!(lost[MAX - 1].1, 10 + 3 * (MAX as u64 + 4) + 1, "the last one covers the rest");
     }
 }

@@ -76,6 +76,13 @@ impl Reader {
         }
     }
 
+    /// The number of the oldest entry that is there now; `None` when there is none, or it is from before the chain.
+    async fn first(&self) -> Result<Option<u64>, StoreError> {
+        let query = AuditQuery { order: Order::OldestFirst, limit: 1, ..AuditQuery::default() };
+        let oldest = self.page(&query).await?.entries.into_iter().next();
+        Ok(oldest.and_then(|(_ordinal, entry)| entry.seq()))
+    }
+
     async fn page(&self, query: &AuditQuery) -> Result<AuditPage, StoreError> {
         match self {
             Self::Sqlite(reader) => reader.page(query),

@@ -4,7 +4,7 @@ use crate::cluster::{Cluster, execute};
 use crate::crashes::noted;
 use crate::files::until_stored;
 use crate::server::Home;
-use crate::verify::{broken, leave, verify, whole};
+use crate::verify::{broken_store, leave, verify, whole};
 
 async fn home() -> Option<(Cluster, Home)> {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap()?;
@@ -27,13 +27,13 @@ async fn a_trail_in_a_database_is_verified_while_the_server_runs_and_tampering_i
     let (head, _count) = whole(&verify(&home, &[]));
     let url = format!("{}/anita", cluster.url());
     execute(&url, "UPDATE audit SET outcome = 'refused' WHERE seq = 4").await;
-    broken(&verify(&home, &[]), "entry 4 was changed");
+    broken_store(&verify(&home, &[]), "entry 4 was changed");
     execute(&url, "UPDATE audit SET outcome = 'done' WHERE seq = 4").await;
     whole(&verify(&home, &["--head", &head]));
     let last = head.split(':').next().unwrap();
     execute(&url, &format!("DELETE FROM audit WHERE seq = {last}")).await;
     whole(&verify(&home, &[]));
-    broken(&verify(&home, &["--head", &head]), "was noted");
+    broken_store(&verify(&home, &["--head", &head]), "was noted");
 }
 
 /// Once, what was spooled was not seen by the next server: it numbered its entries again from where the database was.

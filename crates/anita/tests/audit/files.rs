@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::server::{Home, PATIENCE, Server};
-use crate::verify::{audit, broken, leave, read, verify, whole};
+use crate::verify::{audit, broken, broken_files, broken_store, leave, read, verify, whole};
 
 fn home(more: &str) -> Home {
     Home::new(&format!("[audit]\nfile = \"audit.ndjson\"\n{more}\n"))
@@ -81,14 +81,24 @@ async fn files_are_rotated_and_verified_in_any_order() {
     let text = std::fs::read_to_string(&files[1]).unwrap();
     std::fs::write(&files[1], text.replacen("\"admin\"", "\"Admin\"", 7)).unwrap();
     broken(&of(&[&files[1]]), "line 1: entry ");
-    broken(&verify(&home, &[]), "audit.ndjson.1, line 1: entry ");
+    broken_files(&verify(&home, &[]), "audit.ndjson.1, line 1: entry ");
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     std::fs::write(&files[1], [&lines[..4], &lines[5..]].concat().concat()).unwrap();
     broken(&of(&[&files[1]]), "line 5: 1 entries are missing between");
     std::fs::write(&files[1], lines[1..].concat()).unwrap();
     broken(&of(&[&files[1]]), "does not say what was before it");
     std::fs::write(&files[1], text.replacen("\"seq\"", " \"seq\"", 1)).unwrap();
-    broken(&verify(&home, &[]), "it was changed");
+    broken_files(&verify(&home, &[]), "it was changed");
+    // Both are verified, also when the first is broken, and both are told.
+    let db = rusqlite::Connection::open(home.file("anita.db")).unwrap();
+    db.execute("UPDATE audit SET outcome = 'refused' WHERE seq = 99", []).unwrap();
+    let said = verify(&home, &[]);
+    let lines: Vec<&str> = said.err.lines().collect();
+    assert_eq!((said.code, said.out.as_str(), lines.len()), (Some(1), "", 2), "{said:?}");
+    assert!(lines[0].starts_with("anita: the audit trail is broken: entry 99 was changed"), "{said:?}");
+    assert!(lines[1].starts_with("anita: audit.file: the audit trail is broken: "), "{said:?}");
+    std::fs::write(&files[1], &text).unwrap();
+    broken_store(&verify(&home, &[]), "entry 99 was changed");
 }
 
 /// What the documents say can be done by hand.
@@ -122,13 +132,60 @@ async fn the_file_shows_that_the_end_of_the_store_was_cut_off() {
     let db = rusqlite::Connection::open(home.file("anita.db")).unwrap();
     db.execute("DELETE FROM audit WHERE seq >= 6", []).unwrap();
     drop(db);
-    broken(&verify(&home, &[]), "ends with entry 5, and entry 7 was noted");
+    broken_store(&verify(&home, &[]), "ends with entry 5, and entry 7 was noted");
     // The server starts, and says in the log that the two don't belong together; another file begins.
     let server = home.start();
     leave(&server, 1).await;
     server.stop();
     assert_eq!(files(&home).len(), 2);
-    broken(&verify(&home, &[]), "entry 6 stands after entry 7");
+    let said = verify(&home, &[]);
+    broken_files(&said, "entry 1 stands after entry 7");
+    assert!(said.err.contains("--file"), "what to do: {said:?}");
+    whole(&audit(&["verify", "--file", home.file("audit.ndjson.1").to_str().unwrap()]));
+    // With the old ones elsewhere all is well again.
+    std::fs::rename(home.file("audit.ndjson.1"), home.file("before")).unwrap();
+    whole(&verify(&home, &[]));
+}
+
+/// Once, the file went on when the store had reached its numbers again, and was broken from there on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_was_restored_and_has_the_numbers_of_the_file_again_gets_another_file_and_the_log_says_so_once()
+ {
+    let home = home("");
+    let server = home.start();
+    leave(&server, 3).await;
+    server.stop();
+    let backup = std::fs::read(home.file("anita.db")).unwrap();
+    let server = home.start();
+    leave(&server, 2).await;
+    server.stop();
+    let before = std::fs::read(home.file("audit.ndjson")).unwrap();
+    // An older copy, and meanwhile the file is at another place.
+    std::fs::write(home.file("anita.db"), backup).unwrap();
+    std::fs::rename(home.file("audit.ndjson"), home.file("aside")).unwrap();
+    let server = home.start();
+    leave(&server, 9).await;
+    server.stop();
+    std::fs::rename(home.file("aside"), home.file("audit.ndjson")).unwrap();
+    broken_store(&verify(&home, &[]), "is not the one whose hash was noted");
+    let mut told = Vec::new();
+    for _start in 0..2 {
+        let server = home.start_telling(std::fs::File::create(home.file("log")).unwrap().into());
+        leave(&server, 1).await;
+        server.stop();
+        let said = std::fs::read_to_string(home.file("log")).unwrap();
+        told.push(said.lines().filter(|line| line.contains("audit file is not in the store")).count());
+        assert_eq!(std::fs::read(home.file("audit.ndjson.1")).unwrap(), before, "the old one is kept");
+        assert!(!home.file("audit.ndjson.2").exists());
+    }
+    assert_eq!(told, [1, 0]);
+    std::fs::remove_file(home.file("audit.ndjson.1")).unwrap();
+    let said = verify(&home, &[]);
+    let (head, count) = whole(&said);
+    assert!(
+        said.out.contains(&format!("audit.file: {count} entries, seq 1 to {count}, head {head}")),
+        "{said:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,5 +20,6 @@ mod server;
 mod crashes;
 mod databases;
 mod files;
+mod reloads;
 mod tampering;
 mod verify;

@@ -46,6 +46,24 @@ pub(crate) fn broken(said: &Said, what: &str) {
     );
 }
 
+/// The store is broken, and the files are whole.
+#[track_caller]
+pub(crate) fn broken_store(said: &Said, what: &str) {
+    let (lines, broken) = (said.out.lines().count(), "anita: the audit trail is broken: ");
+    assert_eq!((said.code, lines, said.err.lines().count()), (Some(1), 1, 1), "{said:?}");
+    assert!(said.out.starts_with("audit.file: ") && said.out.ends_with(", whole\n"), "{said:?}");
+    assert!(said.err.starts_with(broken) && said.err.contains(what), "{said:?}");
+}
+
+/// The store is whole, and the files are broken.
+#[track_caller]
+pub(crate) fn broken_files(said: &Said, what: &str) {
+    let (lines, broken) = (said.out.lines().count(), "anita: audit.file: the audit trail is broken: ");
+    assert_eq!((said.code, lines, said.err.lines().count()), (Some(1), 1, 1), "{said:?}");
+    assert!(!said.out.starts_with("audit.file") && said.out.ends_with(", whole\n"), "{said:?}");
+    assert!(said.err.starts_with(broken) && said.err.contains(what), "{said:?}");
+}
+
 /// Leaves so many entries.
 pub(crate) async fn leave(server: &Server, count: usize) {
     for _entry in 0..count {

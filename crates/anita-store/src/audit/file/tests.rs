@@ -159,6 +159,54 @@ fn a_file_of_somebody_else_is_put_aside() {
     );
 }
 
+/// Each alone and all together; what is no text at all can't be in a line that is taken.
+#[test]
+fn texts_of_all_kinds_are_one_line_each_and_come_back_from_the_file() {
+    let plain = (0..=0xa0_u32).chain([0xad, 0x200b, 0x200e, 0x200f, 0x2028, 0x2029, 0x202a, 0x202e]);
+    let odd = plain.chain([0x2066, 0x2069, 0xd7ff, 0xe000, 0xfeff, 0xfffd, 0xffff, 0x1_f600, 0x10_ffff]);
+    let odd: Vec<char> = odd.map(|code| char::from_u32(code).unwrap()).collect();
+    let texts = odd.iter().map(|it| format!("a{it}b")).chain([
+        odd.iter().collect(),
+        "\\u0022,\"hash\":\"".to_owned(),
+        "\"}\r\n{\"at\":".to_owned(),
+        "\\ud800\\udc00".to_owned(),
+        "\\".to_owned(),
+    ]);
+    let records: Vec<AuditRecord> = texts
+        .map(|text| AuditRecord {
+            subject: text.clone(),
+            issuer: Some(text.clone()),
+            address: Some(text.clone()),
+            object: text,
+            ..record(1)
+        })
+        .collect();
+    let folder = Folder::new();
+    let mut chain = Chain::default();
+    let entries: Vec<AuditEntry> = records.iter().map(|record| chain.add(record.clone())).collect();
+    append(&mut folder.open(10_000_000, 2), &entries);
+    let text = fs::read_to_string(folder.path()).unwrap();
+    assert_eq!(text.matches('\n').count(), records.len());
+    let is_special =
+        |it: char| (it.is_control() && it != '\n') || matches!(it, '\u{2028}'..='\u{202e}' | '\u{feff}');
+    assert!(!text.contains(is_special));
+    let mut found = Vec::new();
+    each_line(&folder.path(), |_number, line| {
+        found.push(AuditLine::parse(line).unwrap().record);
+        Ok::<(), io::Error>(())
+    })
+    .unwrap();
+    assert_eq!(found, records);
+    assert_eq!((folder.verify().head, folder.verify().entries), (chain.head(), records.len() as u64));
+    // Half of a pair is no character, and another way to write one is not ours.
+    let first = text.lines().find(|line| line.contains("\"subject\":\"a!b\"")).unwrap();
+    for (written, what) in [("\\ud800", "no entry"), ("\\udfff", "no entry"), ("\\u0021", "not written as")] {
+        let changed = first.replacen('!', written, 1);
+        let refused = AuditLine::parse(&changed).unwrap_err().to_string();
+        assert!(refused.contains(what), "{written}: {refused}");
+    }
+}
+
 #[test]
 fn two_do_not_write_one_file() {
     let mut folder = Folder::new();

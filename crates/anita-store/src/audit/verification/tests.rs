@@ -112,6 +112,76 @@ fn entries_that_were_given_up_are_missing_without_harm_when_a_later_entry_says_s
 }
 
 #[test]
+fn what_a_start_found_missing_is_counted_by_itself() {
+    let mut entries = chain((1..=9).map(record).chain([said(MISSED_ENTRIES, numbers(4, 6))]));
+    entries.drain(3..6);
+    let whole = verify(&entries, []).unwrap();
+    assert_eq!((whole.given_up, whole.missed, whole.entries), (0, 3, 7));
+}
+
+/// Once, entries that retention took while others were read looked like a cut.
+#[test]
+fn what_retention_took_meanwhile_is_no_gap_and_what_is_missing_above_it_is_one() {
+    let entries = of(30);
+    let read = [&entries[..5], &entries[12..20], &entries[22..]].concat();
+    let verified = |begins_with: Option<u64>| {
+        let mut verification = Verification::of_store([]);
+        read.iter().try_for_each(|entry| verification.step(entry)).unwrap();
+        if let Some(first) = begins_with {
+            verification.begins_with(first);
+        }
+        verification.finish()
+    };
+    assert_eq!(verified(None), Err(Broken::Missing { before: 5, next: 13 }));
+    assert_eq!(verified(Some(12)), Err(Broken::Missing { before: 5, next: 13 }), "12 should be there");
+    for first in [13, 20, 22] {
+        assert_eq!(verified(Some(first)), Err(Broken::Missing { before: 20, next: 23 }));
+    }
+    let whole = verified(Some(23)).unwrap();
+    assert_eq!((whole.tidied, whole.entries, whole.first), (9, 21, Some(1)));
+}
+
+#[test]
+fn gaps_of_the_last_server_are_found_unless_an_entry_accounts_for_them() {
+    let found = |entries: &[AuditEntry]| {
+        let mut gaps = Unexplained::default();
+        let _end = entries.iter().rev().try_for_each(|entry| gaps.step(entry));
+        gaps.finish()
+    };
+    let mut entries = chain((1..=40).map(record));
+    assert_eq!(found(&entries), []);
+    entries.drain(20..30);
+    assert_eq!(found(&entries), [(21, 30)]);
+    let explained = |object: String| {
+        let mut entries = chain((1..=40).map(record).chain([said(LOST_ENTRIES, object), record(42)]));
+        entries.drain(20..30);
+        entries.drain(4..6);
+        found(&entries)
+    };
+    assert_eq!(explained(numbers(21, 30)), [(5, 6)]);
+    assert_eq!(explained(numbers(1, 99)), []);
+    assert_eq!(explained(numbers(23, 28)), [(5, 6), (21, 22), (29, 30)]);
+    assert_eq!(explained(numbers(30, 90)), [(5, 6), (21, 29)]);
+    // What is older than the last start or end of a server is none of its gaps: somebody removed it.
+    for action in [START_SERVER, STOP_SERVER] {
+        let mut entries =
+            chain((1..=9).map(record).chain([said(action, String::new())]).chain((1..=5).map(record)));
+        entries.drain(11..13);
+        entries.drain(3..5);
+        assert_eq!(found(&entries), [(12, 13)]);
+        let mut entries = chain((1..=9).map(record).chain([said(action, String::new())]));
+        entries.drain(3..5);
+        assert_eq!(found(&entries), []);
+    }
+    // Nobody else says so.
+    let other = AuditRecord { subject: "mallory".to_owned(), ..said(LOST_ENTRIES, numbers(4, 6)) };
+    let mut entries = chain((1..=9).map(record).chain([other]));
+    entries.drain(3..6);
+    assert_eq!(found(&entries), [(4, 6)]);
+    assert_eq!(found(&[]), []);
+}
+
+#[test]
 fn very_many_gaps_are_not_all_remembered() {
     let entries: Vec<AuditEntry> = of(30_000).into_iter().step_by(2).collect();
     assert_eq!(verify(&entries, []), Err(Broken::Missing { before: 1, next: 3 }));

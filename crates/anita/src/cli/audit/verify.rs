@@ -10,6 +10,10 @@ use clap::Args;
 use super::super::{Failure, block_on};
 use super::{Reader, Told, head};
 
+/// What the start of another trail in the next file may mean.
+const ANOTHER_TRAIL: &str = ", or an older copy of the store was restored and this file begins anew: keep the files of \
+     before apart, and verify them with --file";
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   anita audit verify --config /etc/anita/anita.toml
@@ -20,7 +24,8 @@ use super::{Reader, Told, head};
       copies of the files, wherever they are
 
 \"123 entries, seq 1 to 123, head 123:…, whole\" says that they are as they were written. \"seq 1001 to …\": retention took
-those before. \"given up\" entries could not be stored, because the store was away for too long; a later entry says so.
+those before. \"given up\" entries could not be stored, because the store was away for too long; a later entry says so. The
+store and the files are both verified, also when one of them is broken.
 
 When it is broken: stop, keep the store and its backups as they are, and compare with a backup (`anita backup` copies the
 trail) and with the files of audit.file. Entries before the place that is named are as they were written.")]
@@ -44,26 +49,42 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let config = Config::load(&arguments.config)?;
     let mut noted = arguments.head.clone();
-    let of_files = match &config.audit_file {
-        None => None,
-        // Heads are looked for in the store, which has what the files have not any more.
-        Some(settings) => Some(files(files_of(&settings.path), &[])?).filter(|whole| whole.head.is_some()),
-    };
+    // Heads are looked for in the store, which has what the files have not any more.
+    let of_files = config.audit_file.as_ref().map(|settings| files(files_of(&settings.path), &[]));
     let is_embedded = matches!(config.storage.backend, Backend::Sqlite { .. });
     // What is in a file was in the store first. A database may get it later, from the spool.
-    noted.extend(of_files.as_ref().and_then(|whole| whole.head).filter(|_head| is_embedded));
-    let whole = block_on(store(&config, noted))?;
-    println!("{}", words(&whole));
-    if let Some(whole) = of_files {
-        println!("audit.file: {}", words(&whole));
+    let end = of_files.as_ref().and_then(|files| files.as_ref().ok()).and_then(|whole| whole.head);
+    noted.extend(end.filter(|_head| is_embedded));
+    said(block_on(store(&config, noted)), of_files)
+}
+
+/// Says what became of the store and of the files: what is whole on the standard output, what is not as the failure.
+fn said(store: Result<Whole, Failure>, files: Option<Result<Whole, Failure>>) -> Result<(), Failure> {
+    let mut failures = Vec::new();
+    match store {
+        Ok(whole) => println!("{}", words(&whole)),
+        Err(failure) => failures.push(anita_sources::chain(failure.as_ref())),
     }
-    Ok(())
+    match files {
+        Some(Ok(whole)) if whole.head.is_some() => println!("audit.file: {}", words(&whole)),
+        Some(Err(failure)) => {
+            failures.push(format!("audit.file: {}", anita_sources::chain(failure.as_ref())));
+        }
+        Some(Ok(_empty)) => {}
+        None => {}
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\nanita: ").into()) }
 }
 
 async fn store(config: &Config, noted: Vec<AuditHead>) -> Result<Whole, Failure> {
     let reader = Reader::open(config).await?;
-    let mut verification = Verification::of_store(noted);
     let mut told = Told::new(reader.entries());
+    read(&reader, noted, || told.step()).await
+}
+
+/// Verifies what a reader reads. `seen` is called for each entry.
+async fn read(reader: &Reader, noted: Vec<AuditHead>, mut seen: impl FnMut()) -> Result<Whole, Failure> {
+    let mut verification = Verification::of_store(noted);
     let is_embedded = matches!(reader, Reader::Sqlite(_));
     let broken = |broken: Broken| -> Failure {
         let may_wait = !is_embedded && matches!(broken, Broken::Cut { .. });
@@ -76,11 +97,14 @@ async fn store(config: &Config, noted: Vec<AuditHead>) -> Result<Whole, Failure>
     };
     reader
         .each(AuditQuery::default(), |entry| {
-            told.step();
+            seen();
             verification.step(&entry).map_err(broken)
         })
         .await?;
-    drop(told);
+    // A server that runs may have taken old entries away between two pages.
+    if let Some(first) = reader.first().await? {
+        verification.begins_with(first);
+    }
     verification.finish().map_err(broken)
 }
 
@@ -95,7 +119,11 @@ fn files(paths: Vec<PathBuf>, noted: &[AuditHead]) -> Result<Whole, Failure> {
         let mut take = |number: u64, line: &str| -> Result<(), Failure> {
             told.step();
             let line = AuditLine::parse(line).map_err(|invalid| broken(number, invalid.to_string()))?;
-            verification.step_line(line).map_err(|it| broken(number, it.to_string()))
+            let another = |it: &Broken| number == 1 && matches!(it, Broken::Disordered { .. });
+            verification.step_line(line).map_err(|it| {
+                let hint = if another(&it) { ANOTHER_TRAIL } else { "" };
+                broken(number, format!("{it}{hint}"))
+            })
         };
         each_line(&path, |number, line| take(number, line).map_err(Read::Broken)).map_err(
             |error| match error {
@@ -158,7 +186,7 @@ fn first(path: &Path) -> Result<Option<u64>, Failure> {
 }
 
 fn words(whole: &Whole) -> String {
-    let Whole { entries, older, first, head, given_up, unchecked } = whole;
+    let Whole { entries, older, first, head, given_up, missed, tidied, unchecked } = whole;
     let mut lines = vec![match (first, head) {
         (Some(first), Some(head)) => {
             format!("{entries} entries, seq {first} to {}, head {head}, whole", head.seq)
@@ -169,6 +197,14 @@ fn words(whole: &Whole) -> String {
         lines.push(format!(
             "{given_up} more were given up while they could not be stored, as later entries say"
         ));
+    }
+    if *missed > 0 {
+        lines.push(format!(
+            "{missed} more are missing since a server was killed or crashed, as the start after it says: given up right before, or removed"
+        ));
+    }
+    if *tidied > 0 {
+        lines.push(format!("{tidied} more went by their age or size while the others were read"));
     }
     if *older > 0 {
         lines.push(format!(
@@ -181,4 +217,59 @@ fn words(whole: &Whole) -> String {
             .map(|seq| format!("head {seq} was noted, and says nothing: that entry is not there any more")),
     );
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use anita_model::Timestamp;
+    use anita_sqlite::SqliteStore;
+    use anita_store::audit::Chain;
+    use anita_store::{AuditRecord, Record, Store};
+
+    use super::super::PAGE;
+    use super::*;
+
+    fn record(n: i64) -> AuditRecord {
+        AuditRecord {
+            at: Timestamp::from_micros(n).unwrap(),
+            subject: "alice".to_owned(),
+            issuer: None,
+            action: "act".to_owned(),
+            object: n.to_string(),
+            outcome: "done".to_owned(),
+            address: None,
+        }
+    }
+
+    /// Once, what retention took between two pages was taken for a cut.
+    #[tokio::test]
+    async fn entries_that_go_by_their_age_between_two_pages_are_no_cut_and_others_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("anita.db");
+        let store = SqliteStore::open(&path).unwrap();
+        let mut chain = Chain::default();
+        let all = i64::try_from(3 * PAGE).unwrap();
+        let records = (0..all).map(|n| Record::Audit(chain.add(record(n))));
+        store.commit(Arc::new(records.collect())).await.unwrap();
+        let db = rusqlite::Connection::open(&path).unwrap();
+        let verified = async |sql: &str| {
+            let reader = Reader::Sqlite(anita_sqlite::AuditReader::open(&path).unwrap());
+            let mut count = 0;
+            let seen = || {
+                count += 1;
+                if count == PAGE / 2 {
+                    db.execute(sql, []).unwrap();
+                }
+            };
+            read(&reader, Vec::new(), seen).await
+        };
+        let whole = verified("DELETE FROM audit WHERE seq <= 1500").await.unwrap();
+        assert_eq!((whole.tidied, whole.entries, whole.head), (500, 2_500, chain.head()));
+        assert_eq!(whole.first, Some(1));
+        assert!(words(&whole).contains("500 more went by their age or size"), "{}", words(&whole));
+        let removed = verified("DELETE FROM audit WHERE seq BETWEEN 2600 AND 2700").await.unwrap_err();
+        assert!(removed.to_string().contains("101 entries are missing"), "{removed}");
+    }
 }
