@@ -9,6 +9,14 @@ const PATTERNS_MAX: usize = 100;
 /// The longest pattern, bytes.
 const PATTERN_BYTES_MAX: usize = 256;
 
+/// What means something else than itself in a pattern.
+const SPECIAL: [char; 8] = ['*', '?', '[', ']', '{', '}', '\\', '!'];
+
+/// Whether a pattern stands for one name, which is itself.
+fn is_plain(pattern: &str) -> bool {
+    !pattern.contains(SPECIAL)
+}
+
 /// Why a list of patterns is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPattern {
@@ -75,6 +83,25 @@ impl Patterns {
     pub fn allow_all(&self) -> bool {
         self.0.is_none()
     }
+
+    /// The patterns as they were written; `None` where everything is visible.
+    pub fn texts(&self) -> Option<&[String]> {
+        self.0.as_ref().map(|some| some.texts.as_slice())
+    }
+
+    /// Whether certainly all that the others make visible is visible by these. What only a comparison of two globs could
+    /// tell is not certain: a pattern counts that is one of these, a name that these allow, and one that begins as one of
+    /// these does that is a beginning and `*`.
+    pub fn cover(&self, others: &Self) -> bool {
+        let (Some(mine), Some(theirs)) = (&self.0, &others.0) else { return self.0.is_none() };
+        let starts = || mine.texts.iter().filter_map(|text| text.strip_suffix('*')).filter(|it| is_plain(it));
+        theirs.texts.iter().all(|text| {
+            let beginning = text.split(SPECIAL).next().unwrap_or_default();
+            mine.texts.contains(text)
+                || (is_plain(text) && self.allow(text))
+                || starts().any(|start| beginning.starts_with(start))
+        })
+    }
 }
 
 impl PartialEq for Patterns {
@@ -130,6 +157,37 @@ mod tests {
         for (pattern, name, is_visible) in cases {
             assert_eq!(allows(&[pattern], name), is_visible, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn patterns_cover_what_is_certainly_within_them() {
+        let parse = |texts: &[&str]| {
+            Patterns::parse(&texts.iter().map(|&it| it.to_owned()).collect::<Vec<_>>()).unwrap()
+        };
+        let cases: [(&[&str], &[&str], bool); 15] = [
+            (&["tag-*"], &["tag-*"], true),
+            (&["tag-*"], &["tag-7"], true),
+            (&["tag-*"], &["tag-1*", "tag-2?", "tag-{3,4}"], true),
+            (&["*"], &["a", "b*", "?", "[ab]"], true),
+            (&["tag-?"], &["tag-7"], true),
+            (&["tag-*"], &[], true),
+            (&["tag-*"], &["tag-7", "anchor-1"], false),
+            (&["tag-*"], &["tag*"], false),
+            (&["tag-*"], &["*"], false),
+            (&["tag-*"], &["{tag-1,anchor}"], false),
+            (&["tag-?"], &["tag-*"], false),
+            (&["tag-[1-3]"], &["tag-[1-4]"], false),
+            (&["t*-*"], &["tag-1*"], false),
+            (&[], &["a"], false),
+            // A backslash is no part of the name that it stands in.
+            (&["tag-*"], &["tag\\-1"], false),
+        ];
+        for (mine, theirs, expected) in cases {
+            assert_eq!(parse(mine).cover(&parse(theirs)), expected, "{mine:?} {theirs:?}");
+        }
+        assert!(Patterns::all().cover(&parse(&["*"])) && Patterns::all().cover(&Patterns::all()));
+        assert!(!parse(&["*"]).cover(&Patterns::all()));
+        assert!(parse(&[]).cover(&Patterns::none()));
     }
 
     #[test]

@@ -51,6 +51,12 @@ permissions! {
     AuditRead = "audit.read";
     /// Revoke tokens, and take that back.
     TokensRevoke = "tokens.revoke";
+    /// Make tokens for others, and see which were made.
+    TokensMint = "tokens.mint";
+    /// See how the sources are.
+    SourcesRead = "sources.read";
+    /// Read the configuration, without its secrets.
+    ConfigurationRead = "configuration.read";
 }
 
 /// A word that names no permission.
@@ -95,6 +101,12 @@ impl Permissions {
     #[must_use]
     pub fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    /// What is in this set and not in the other.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// The permissions in the set, in the order of [`Permission::ALL`].

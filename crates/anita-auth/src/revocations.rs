@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
-use anita_model::{Identity, Revocation, RevocationId, Revoked, Timestamp};
+use anita_model::{Identity, Now, Revocation, RevocationId, Revoked};
 
 /// The most revocations at once.
 pub const REVOCATIONS_MAX: usize = 100_000;
@@ -34,18 +35,25 @@ pub struct TooManyRevocations;
 /// The revocations that are in force.
 #[derive(Debug, Default)]
 pub struct Revocations {
-    all: BTreeMap<RevocationId, Revocation>,
+    all: BTreeMap<RevocationId, InForce>,
     by_key: HashMap<Key, Vec<RevocationId>>,
-    /// Those that can be forgotten, by when.
-    by_until: BTreeSet<(Timestamp, RevocationId)>,
+    /// Those that can be forgotten, by when that is looked at.
+    by_due: BTreeSet<(Duration, RevocationId)>,
+}
+
+/// A revocation, and when it is looked at whether it can be forgotten, by the uptime; never when it holds for ever.
+#[derive(Debug)]
+struct InForce {
+    revocation: Revocation,
+    due: Option<Duration>,
 }
 
 impl Revocations {
-    /// Adds one; the same id again changes nothing.
+    /// Adds one, known since a moment; the same id again changes nothing.
     ///
     /// # Errors
     /// [`TooManyRevocations`].
-    pub fn add(&mut self, revocation: Revocation) -> Result<(), TooManyRevocations> {
+    pub fn add(&mut self, revocation: Revocation, since: Now) -> Result<(), TooManyRevocations> {
         if self.all.contains_key(&revocation.id) {
             return Ok(());
         }
@@ -53,39 +61,51 @@ impl Revocations {
             return Err(TooManyRevocations);
         }
         self.by_key.entry(Key::of(&revocation.revoked)).or_default().push(revocation.id.clone());
-        self.by_until.extend(revocation.until.map(|until| (until, revocation.id.clone())));
-        self.all.insert(revocation.id.clone(), revocation);
+        let due = revocation.until.map(|until| since.uptime.saturating_add(until.since(since.wall)));
+        self.by_due.extend(due.map(|due| (due, revocation.id.clone())));
+        self.all.insert(revocation.id.clone(), InForce { revocation, due });
         Ok(())
     }
 
     /// Takes one away: what it was about is accepted again.
     pub fn remove(&mut self, id: &RevocationId) -> Option<Revocation> {
-        let removed = self.all.remove(id)?;
-        if let Some(until) = removed.until {
-            self.by_until.remove(&(until, id.clone()));
+        let InForce { revocation, due } = self.all.remove(id)?;
+        if let Some(due) = due {
+            self.by_due.remove(&(due, id.clone()));
         }
-        let key = Key::of(&removed.revoked);
+        let key = Key::of(&revocation.revoked);
         if let Some(ids) = self.by_key.get_mut(&key) {
             ids.retain(|it| it != id);
             if ids.is_empty() {
                 self.by_key.remove(&key);
             }
         }
-        Some(removed)
+        Some(revocation)
     }
 
-    /// Forgets those whose tokens have run out.
-    pub fn forget(&mut self, now: Timestamp) {
-        while let Some((until, id)) = self.by_until.first().cloned()
-            && until <= now
+    /// Forgets those whose tokens have run out by both clocks: a wall clock that jumps ahead forgets none early, whose
+    /// token would be good again when the clock comes back.
+    pub fn forget(&mut self, now: Now) {
+        while let Some((due, id)) = self.by_due.first().cloned()
+            && due <= now.uptime
         {
-            self.remove(&id);
+            let Some(it) = self.all.get_mut(&id) else { return };
+            match it.revocation.until.filter(|until| *until > now.wall) {
+                // The wall clock went back meanwhile.
+                Some(until) => {
+                    let later = now.uptime.saturating_add(until.since(now.wall));
+                    it.due = Some(later);
+                    self.by_due.remove(&(due, id.clone()));
+                    self.by_due.insert((later, id));
+                }
+                None => drop(self.remove(&id)),
+            }
         }
     }
 
-    /// Whether there is one to forget.
-    pub fn has_over(&self, now: Timestamp) -> bool {
-        self.by_until.first().is_some_and(|(until, _id)| *until <= now)
+    /// Whether it has to be looked at what can be forgotten.
+    pub fn has_over(&self, now: Now) -> bool {
+        self.by_due.first().is_some_and(|(due, _id)| *due <= now.uptime)
     }
 
     /// The first that is about this token.
@@ -96,13 +116,13 @@ impl Revocations {
             .flatten()
             .filter_map(|key| self.by_key.get(&key))
             .flatten()
-            .filter_map(|id| self.all.get(id))
+            .filter_map(|id| self.all.get(id).map(|it| &it.revocation))
             .find(|revocation| revocation.concerns(identity))
     }
 
     /// All of them, in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = &Revocation> {
-        self.all.values()
+        self.all.values().map(|it| &it.revocation)
     }
 
     /// How many there are.
@@ -118,12 +138,17 @@ impl Revocations {
 
 #[cfg(test)]
 mod tests {
-    use anita_model::UserId;
+    use anita_model::{Timestamp, UserId};
 
     use super::*;
 
     fn at(secs: f64) -> Timestamp {
         Timestamp::from_secs_f64(secs).unwrap()
+    }
+
+    /// This far after the start, and what the wall clock says then.
+    fn now(uptime_secs: u64, wall_secs: f64) -> Now {
+        Now { wall: at(wall_secs), uptime: Duration::from_secs(uptime_secs) }
     }
 
     fn revocation(id: &str, revoked: Revoked, until: Option<f64>) -> Revocation {
@@ -159,7 +184,7 @@ mod tests {
         ];
         for (revoked, expected) in table {
             let mut revocations = Revocations::default();
-            revocations.add(revocation("r", revoked.clone(), None)).unwrap();
+            revocations.add(revocation("r", revoked.clone(), None), now(0, 0.0)).unwrap();
             assert_eq!(revocations.find(&alice()).is_some(), expected, "{revoked:?}");
         }
     }
@@ -167,19 +192,47 @@ mod tests {
     #[test]
     fn what_is_taken_away_or_over_is_accepted_again() {
         let mut revocations = Revocations::default();
-        revocations.add(revocation("by-hand", Revoked::Token("t1".into()), None)).unwrap();
-        revocations.add(revocation("by-time", Revoked::Token("t1".into()), Some(50.0))).unwrap();
+        let began = now(0, 0.0);
+        revocations.add(revocation("by-hand", Revoked::Token("t1".into()), None), began).unwrap();
+        revocations.add(revocation("by-time", Revoked::Token("t1".into()), Some(50.0)), began).unwrap();
         assert_eq!(
             revocations.remove(&RevocationId::parse("by-hand").unwrap()).unwrap().id.as_str(),
             "by-hand"
         );
         assert_eq!(revocations.find(&alice()).unwrap().id.as_str(), "by-time");
-        assert!(!revocations.has_over(at(49.0)) && revocations.has_over(at(50.0)));
-        revocations.forget(at(49.0));
+        assert!(!revocations.has_over(now(49, 49.0)) && revocations.has_over(now(50, 50.0)));
+        revocations.forget(now(49, 49.0));
         assert_eq!(revocations.len(), 1);
-        revocations.forget(at(50.0));
+        revocations.forget(now(50, 50.0));
         assert!(revocations.is_empty() && revocations.find(&alice()).is_none());
-        assert!(revocations.by_key.is_empty() && revocations.by_until.is_empty(), "nothing is left behind");
+        assert!(revocations.by_key.is_empty() && revocations.by_due.is_empty(), "nothing is left behind");
+    }
+
+    #[test]
+    fn a_wall_clock_that_jumps_forgets_none_early() {
+        let two_days = 172_800.0;
+        let mut revocations = Revocations::default();
+        let revoked = || Revoked::Token("t1".into());
+        revocations.add(revocation("r", revoked(), Some(3_600.0)), now(100, 0.0)).unwrap();
+        // Two days ahead, and back.
+        revocations.forget(now(200, two_days));
+        assert!(revocations.find(&alice()).is_some(), "a jump ahead makes no revoked token good");
+        revocations.forget(now(300, 200.0));
+        assert!(revocations.find(&alice()).is_some());
+        // An hour back: by the wall clock the token is good for an hour more.
+        revocations.forget(now(3_701, 1.0));
+        assert!(
+            revocations.find(&alice()).is_some(),
+            "its time is over by the uptime, and not by the wall clock"
+        );
+        assert!(!revocations.has_over(now(3_702, 2.0)), "it is not looked at again and again");
+        revocations.forget(now(7_300, 3_600.0));
+        assert!(revocations.is_empty() && revocations.by_due.is_empty());
+        // One that was taken back in between leaves nothing.
+        revocations.add(revocation("r", revoked(), Some(two_days)), now(100, 0.0)).unwrap();
+        revocations.forget(now(172_901, 1.0));
+        assert!(revocations.remove(&RevocationId::parse("r").unwrap()).is_some());
+        assert!(revocations.by_due.is_empty() && revocations.by_key.is_empty());
     }
 
     #[test]
@@ -187,11 +240,11 @@ mod tests {
         let mut revocations = Revocations::default();
         for number in 0..REVOCATIONS_MAX {
             let revoked = Revoked::Token(number.to_string().into());
-            revocations.add(revocation(&number.to_string(), revoked, None)).unwrap();
+            revocations.add(revocation(&number.to_string(), revoked, None), now(0, 0.0)).unwrap();
         }
         let one_more = revocation("more", Revoked::Token("more".into()), None);
-        assert_eq!(revocations.add(one_more), Err(TooManyRevocations));
+        assert_eq!(revocations.add(one_more, now(0, 0.0)), Err(TooManyRevocations));
         let known = revocation("7", Revoked::Token("7".into()), None);
-        assert_eq!(revocations.add(known), Ok(()));
+        assert_eq!(revocations.add(known, now(0, 0.0)), Ok(()));
     }
 }

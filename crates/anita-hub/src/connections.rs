@@ -1,9 +1,9 @@
 //! The registry of connections: one entry for each socket, gone with its guard however the socket ends.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anita_model::{Identity, Now, RoomName, Timestamp};
@@ -37,6 +37,17 @@ impl Endpoint {
 /// How many bytes of direct messages may wait for one connection.
 const MAIL_BYTES_MAX: usize = 256 * 1024;
 
+/// What a client says of itself when it comes; nobody checks it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introduction {
+    /// The subprotocol that was agreed on.
+    pub subprotocol: Option<&'static str>,
+    /// Its `User-Agent`, without control characters and cut to a bounded length.
+    pub user_agent: Option<Box<str>>,
+    /// Whether its messages are compressed.
+    pub is_compressed: bool,
+}
+
 /// One connection, as others see it.
 #[derive(Debug)]
 pub struct Peer {
@@ -58,8 +69,14 @@ pub struct Peer {
     pub received: AtomicU64,
     /// Frames it was sent.
     pub sent: AtomicU64,
+    /// Bytes of these messages.
+    pub received_bytes: AtomicU64,
+    /// Bytes of the frames it was sent.
+    pub sent_bytes: AtomicU64,
     /// Positions that were replaced before it read them.
     pub replaced: AtomicU64,
+    /// What its client said of itself when it came, once that is known.
+    pub introduction: OnceLock<Introduction>,
     /// Bytes that wait for it to read.
     pub queued_bytes: AtomicUsize,
     /// The rooms it is in: only these are looked through when it goes.
@@ -141,6 +158,11 @@ impl Peer {
         self.mail.lock().closing
     }
 
+    /// The rooms it is in.
+    pub fn rooms(&self) -> Vec<RoomName> {
+        self.rooms.lock().iter().cloned().collect()
+    }
+
     fn info(&self) -> PeerInfo {
         PeerInfo {
             id: self.id.to_string(),
@@ -201,6 +223,9 @@ impl Connections {
                 bell: Notify::new(),
                 received: AtomicU64::new(0),
                 sent: AtomicU64::new(0),
+                received_bytes: AtomicU64::new(0),
+                sent_bytes: AtomicU64::new(0),
+                introduction: OnceLock::new(),
                 replaced: AtomicU64::new(0),
                 queued_bytes: AtomicUsize::new(0),
                 rooms: Mutex::default(),
@@ -230,6 +255,22 @@ impl Connections {
     /// All of them, at this moment.
     pub fn list(&self) -> Vec<PeerInfo> {
         self.peers.read().values().map(|peer| peer.info()).collect()
+    }
+
+    /// Those after an id, in the order of the ids, at most so many; and how many there are in all.
+    pub fn page(&self, after: Option<&str>, limit: usize) -> (Vec<Arc<Peer>>, usize) {
+        let peers = self.peers.read();
+        // The smallest of those that are left, without sorting all of them.
+        let mut page: BTreeMap<&str, &Arc<Peer>> = BTreeMap::new();
+        for (id, peer) in peers.iter().filter(|(id, _peer)| after.is_none_or(|after| id.as_str() > after)) {
+            if page.len() < limit {
+                page.insert(id.as_str(), peer);
+            } else if page.last_key_value().is_some_and(|(last, _peer)| id.as_str() < *last) {
+                page.pop_last();
+                page.insert(id.as_str(), peer);
+            }
+        }
+        (page.into_values().cloned().collect(), peers.len())
     }
 
     /// Ends those with an identity of which this is true; their clients are told with this code whether to come back.

@@ -179,6 +179,7 @@ impl Hub {
             shard.feed(&changes);
         }
         let head = remembered.audit_head;
+        let missed = audit::missed(&store).await;
         let lines = match audit_file {
             Some(file) => {
                 Some(Lines::start(file, &store, head, writer.audit_kept(), Arc::clone(&metrics)).await)
@@ -191,8 +192,8 @@ impl Hub {
             shards,
             rooms: Rooms::new(settings.rooms, remembered.rooms, &begun, log, now),
             connections: Connections::default(),
-            revocations: RwLock::new(identities::restored(remembered.revocations, now.wall)),
-            trail: Trail::new(settings.audit, head, lines, now),
+            revocations: RwLock::new(identities::restored(remembered.revocations, now)),
+            trail: Trail::new(settings.audit, head, missed, lines, now),
             audit_kept: writer.audit_kept(),
             store,
             writer,
@@ -278,7 +279,7 @@ impl Hub {
             }
         }
         self.rooms.sweep(now.uptime);
-        self.forget_revocations(now.wall);
+        self.forget_revocations(now);
         self.sweep_trail(now);
     }
 

@@ -14,12 +14,12 @@ mod manager;
 mod rooms;
 mod shard;
 
-pub use connections::{Connections, Endpoint, Peer, PeerInfo, Registration};
+pub use connections::{Connections, Endpoint, Introduction, Peer, PeerInfo, Registration};
 pub use hub::{
     AuditLimits, DeviceFilter, DevicePage, Hub, HubFault, HubSettings, Kept, Past, ReportOutcome, Reported,
 };
 pub use ids::{ConnectionId, random_token};
 pub use keeping::{Durability, Keeping};
 pub use manager::WebSocketManager;
-pub use rooms::{Heard, JoinRefused, Joined, RoomEvent, RoomLimits, Rooms};
-pub use shard::{NextTurn, Outlet, SendMany, Shard};
+pub use rooms::{Heard, JoinRefused, Joined, RoomEvent, RoomLimits, RoomOverview, RoomPage, Rooms};
+pub use shard::{Gaze, NextTurn, Outlet, SendMany, Shard};

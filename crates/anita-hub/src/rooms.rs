@@ -3,6 +3,8 @@
 //! A message is kept once, whoever hears it; a member holds the number up to which it has heard. A member that falls
 //! behind the ring is told which numbers it lost.
 
+mod page;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use parking_lot::Mutex;
 use crate::connections::Peer;
 use crate::ids::{ConnectionId, random_token};
 use crate::keeping::{EventLog, Telling};
+
+pub use page::{RoomOverview, RoomPage};
 
 /// What rooms may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +117,7 @@ impl Room {
 
     /// As it was, without the numbers that may have been told and are lost.
     fn restored(record: RoomRecord, begun: &Begun, limits: &RoomLimits, now: Now) -> Self {
-        let skipped = begun.skipped(record.events.last().map_or(0, |event| event.ordinal));
+        let skipped = begun.skipped(record.ordinal);
         let mut room = Self { epoch: record.epoch, ..Self::new(now) };
         for event in record.events {
             let EventRecord { seq, at, devices, text, .. } = event;
@@ -205,8 +209,7 @@ impl Rooms {
         let uwb = RoomName::uwb();
         let mut rooms = HashMap::from([(uwb.clone(), Room::new(now))]);
         // Where more are remembered than there may be: those that were used last, and `uwb` whatever happens.
-        let last_used = |record: &RoomRecord| record.events.last().map(|event| event.ordinal);
-        remembered.sort_by_cached_key(|record| Reverse((record.name == uwb, last_used(record))));
+        remembered.sort_by_key(|record| Reverse((record.name == uwb, record.ordinal)));
         for record in remembered.into_iter().take(limits.rooms_max.max(1)) {
             rooms.insert(record.name.clone(), Room::restored(record, begun, &limits, now));
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anita_metrics::{AgeCounts, DeliveryLabels, Metrics};
 use anita_model::{DeviceId, Now};
-use anita_views::{Change, Label, Outlets, Packet, Stamp, Views};
+use anita_views::{Change, ConnectionFigures, Label, Outlets, Packet, Stamp, Views};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -32,6 +32,15 @@ pub trait Outlet: Send + Sync + std::fmt::Debug {
 
     /// What the operating system said to the bytes of [`Outlet::direct`]; else as [`Outlet::offer`].
     fn wrote(&self, packet: &Packet, written: std::io::Result<usize>) -> bool;
+}
+
+/// What a look at a connection's figures does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gaze {
+    /// Nothing.
+    Passing,
+    /// The ages of its positions are measured from then on, which costs a little with each of them.
+    Measures,
 }
 
 /// Writes to many sockets at once, each as far as it takes bytes without waiting.
@@ -200,6 +209,19 @@ impl Shard {
             };
             views.apply(change, now.uptime);
         }
+    }
+
+    /// How a connection is served, for others; `None` when it is gone. See [`Gaze`].
+    pub fn figures_of(&self, peer: &Peer, gaze: Gaze) -> Option<ConnectionFigures> {
+        let mut inner = self.inner.lock();
+        let end = inner.ends.get(peer.seat)?.as_ref()?;
+        if end.peer.id != peer.id {
+            return None;
+        }
+        if gaze == Gaze::Measures {
+            inner.views.measure(peer.seat);
+        }
+        Some(inner.views.peek(peer.seat))
     }
 
     /// How many classes of views there are.

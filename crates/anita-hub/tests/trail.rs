@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 use anita_hub::{Durability, Hub, HubSettings, Keeping};
 use anita_metrics::Metrics;
 use anita_model::{Now, Timestamp};
-use anita_store::audit::{AuditFile, AuditFileSettings, AuditLine, Verification, Whole, each_line, files_of};
+use anita_store::audit::{
+    AuditFile, AuditFileSettings, AuditLine, START_SERVER, STOP_SERVER, Verification, Whole, each_line,
+    files_of,
+};
 use anita_store::faulty::{FaultyStore, Mood};
-use anita_store::{AuditEntry, AuditQuery, AuditRecord, Order, Store, WriterSettings};
+use anita_store::{AuditEntry, AuditQuery, AuditRecord, Order, Record, Store, WriterSettings};
 
 fn at(secs: u64) -> Now {
     let wall = Timestamp::parse("2026-03-01T12:00:00Z").unwrap();
@@ -315,4 +318,172 @@ async fn lines_that_a_failing_disk_lost_are_accounted_for_when_it_is_well_again(
     let whole = verify_files(&settings(folder.path()).path);
     assert_eq!(whole.given_up, hub.metrics().audit_lines_lost.get(), "{whole:?}");
     assert!(whole.given_up > 0 && verify(&store).await.given_up == 0);
+}
+
+/// The store of a backup: the first entries of another one.
+async fn restored(store: &FaultyStore, count: usize) -> Arc<FaultyStore> {
+    let records = entries(store).await.into_iter().take(count).map(Record::Audit).collect();
+    let copy = FaultyStore::new([]);
+    copy.commit(Arc::new(records)).await.unwrap();
+    copy
+}
+
+/// Once, a store that was restored from a backup and had reached the numbers of the file again was taken for the same one: the
+/// file went on with entries that do not follow from its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_before_a_restore_is_put_aside_also_when_the_store_has_its_numbers_again() {
+    for since in [1, 4, 5, 9] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = settings(folder.path()).path;
+        let store = FaultyStore::new([]);
+        let hub = open(with_file(&store, folder.path())).await;
+        (0..10).for_each(|n| hub.audit(record(n, "done")));
+        hub.close().await;
+        drop(hub);
+        let before = std::fs::read(&path).unwrap();
+        let store = restored(&store, 6).await;
+        // A server without the file, or with another one.
+        let hub = open(keeping(&store, 100_000)).await;
+        (0..since).for_each(|n| hub.audit(record(100 + n, "done")));
+        hub.close().await;
+        drop(hub);
+        for more in 0..3 {
+            let hub = open(with_file(&store, folder.path())).await;
+            if more > 0 {
+                hub.audit(record(200 + more, "done"));
+            }
+            hub.close().await;
+            drop(hub);
+            let files = files_of(&path);
+            assert_eq!(files.len(), 2, "once: {files:?}");
+            assert_eq!(std::fs::read(&files[0]).unwrap(), before, "the old one is kept as it was");
+            let mut verification = Verification::of_files(None);
+            each_line(&path, |_number, line| {
+                verification.step_line(AuditLine::parse(line).unwrap()).unwrap();
+                Ok::<(), std::io::Error>(())
+            })
+            .unwrap();
+            let (file, store) = (verification.finish().unwrap(), verify(&store).await);
+            assert_eq!((file.first, file.head, file.entries), (Some(1), store.head, store.entries));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_beside_a_new_store_begins_with_its_first_entry_and_one_of_another_store_is_put_aside_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = settings(folder.path()).path;
+    for round in 1..=2 {
+        let store = FaultyStore::new([]);
+        for _start in 0..3 {
+            open(with_file(&store, folder.path())).await.close().await;
+            assert_eq!(files_of(&path).len(), round, "nothing was said since");
+            assert_eq!(std::fs::read(&path).unwrap(), b"");
+        }
+        let hub = open(with_file(&store, folder.path())).await;
+        (0..3).for_each(|n| hub.audit(record(n, "done")));
+        hub.close().await;
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!((text.lines().count(), files_of(&path).len()), (3, round));
+        assert!(text.contains("\"seq\":1,"), "{text}");
+    }
+}
+
+/// Once, a server that was killed after the store was well again and before the next sweep left a gap for ever.
+#[tokio::test(start_paused = true)]
+async fn a_gap_that_a_killed_server_left_without_a_word_is_accounted_for_by_the_next_start() {
+    let store = FaultyStore::new([]);
+    let hub = open(keeping(&store, 10)).await;
+    hub.audit_own(at(0).wall, START_SERVER, "");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    store.expect([Mood::AwayAfter(Duration::from_secs(600))]);
+    hub.audit(record(0, "done"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    (1..3_000).for_each(|n| hub.audit(record(n, "done")));
+    tokio::time::sleep(Duration::from_secs(700)).await;
+    drop(hub);
+    let mut verification = Verification::of_store(None);
+    entries(&store).await.iter().for_each(|entry| verification.step(entry).unwrap());
+    assert!(verification.finish().unwrap_err().to_string().contains("entries are missing"));
+    let mut missed = 0;
+    for start in 1..=3 {
+        let hub = open(keeping(&store, 10)).await;
+        hub.sweep(at(800 + start));
+        hub.audit_own(at(800).wall, START_SERVER, "");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let whole = verify(&store).await;
+        assert!(whole.missed > 1_000 && whole.given_up == 0, "{whole:?}");
+        assert!(start == 1 || whole.missed == missed, "said once: {whole:?}");
+        assert_eq!(actions(&entries(&store).await, "miss audit entries").len(), 1);
+        missed = whole.missed;
+        drop(hub);
+    }
+}
+
+/// Whoever removes entries of a server that ended well, or of one before the last, does not get the server to account for it.
+#[tokio::test(start_paused = true)]
+async fn a_start_does_not_account_for_what_was_removed_from_a_trail_that_had_ended_well() {
+    let store = FaultyStore::new([]);
+    let hub = open(keeping(&store, 100)).await;
+    (0..9).for_each(|n| hub.audit(record(n, "done")));
+    hub.audit_own(at(9).wall, STOP_SERVER, "");
+    hub.close().await;
+    let cut = FaultyStore::new([]);
+    let mut all = entries(&store).await;
+    all.drain(4..6);
+    cut.commit(Arc::new(all.into_iter().map(Record::Audit).collect())).await.unwrap();
+    let hub = open(keeping(&cut, 100)).await;
+    hub.sweep(at(10));
+    hub.close().await;
+    assert_eq!(entries(&cut).await.len(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_ends_before_it_could_say_what_was_given_up_says_it_with_its_last_words() {
+    let store = FaultyStore::new([]);
+    let hub = open(keeping(&store, 10)).await;
+    hub.audit(record(0, "done"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    store.expect([Mood::AwayAfter(Duration::from_secs(600))]);
+    hub.audit(record(0, "done"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    (1..3_000).for_each(|n| hub.audit(record(n, "done")));
+    tokio::time::sleep(Duration::from_secs(700)).await;
+    hub.close().await;
+    let found = entries(&store).await;
+    let said = actions(&found, "lose audit entries");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(found.last().unwrap().record.object, said[0]);
+    let whole = verify(&store).await;
+    assert_eq!((whole.given_up + whole.entries, whole.missed), (3_002, 0), "{whole:?}");
+    let (first, last) = said[0].split_once('-').unwrap();
+    let numbers = last.parse::<u64>().unwrap() - first.parse::<u64>().unwrap() + 1;
+    assert_eq!(numbers, whole.given_up);
+}
+
+/// What comes faster than it can be written into the file, while nobody takes anything out of the queue.
+#[tokio::test(start_paused = true)]
+async fn lines_that_a_full_queue_lost_are_counted_and_accounted_for() {
+    const MORE: u64 = 700;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = AuditFileSettings { bytes_max: 1_000_000_000, files_max: 2, ..settings(folder.path()) };
+    let store = FaultyStore::new([]);
+    let file = AuditFile::open(settings.clone()).unwrap();
+    let hub = open(keeping(&store, 1_000_000).with_audit_file(file)).await;
+    // The runtime has one thread, and this does not let it go.
+    (0..100_000 + MORE).for_each(|n| hub.audit(record(n, "done")));
+    assert_eq!(hub.metrics().audit_lines_lost.get(), MORE);
+    hub.sweep(at(1));
+    let lines = || std::fs::read_to_string(&settings.path).unwrap().lines().count();
+    let started = Instant::now();
+    while lines() < 100_000 {
+        assert!(started.elapsed() < Duration::from_secs(60), "the lines are not written");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    hub.sweep(at(2));
+    hub.close().await;
+    let said = actions(&entries(&store).await, "lose audit lines");
+    assert_eq!(said, [format!("100001-{}", 100_000 + MORE)]);
+    let whole = verify_files(&settings.path);
+    assert_eq!((whole.given_up, whole.entries), (MORE, 100_001));
 }

@@ -1,6 +1,6 @@
 //! All issuers, and the one place where a token is judged.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anita_auth::{
@@ -59,6 +59,27 @@ impl Current {
     }
 }
 
+/// Who hears of keys in files that changed: whose they are, and why they can't be used, if they can't.
+type Heard = dyn Fn(&str, Result<(), &KeyFault>) + Send + Sync;
+
+/// Where that is said.
+#[derive(Default)]
+struct Ear(OnceLock<Box<Heard>>);
+
+impl std::fmt::Debug for Ear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ear")
+    }
+}
+
+impl Ear {
+    fn tell(&self, issuer: &str, outcome: Result<(), &KeyFault>) {
+        if let Some(heard) = self.0.get() {
+            heard(issuer, outcome);
+        }
+    }
+}
+
 /// Whose tokens are believed, by keys that are kept fresh.
 #[derive(Debug)]
 pub struct Issuers {
@@ -69,6 +90,7 @@ pub struct Issuers {
     names: Vec<String>,
     places: Arc<Semaphore>,
     metrics: Arc<Metrics>,
+    ear: Ear,
 }
 
 impl Issuers {
@@ -104,7 +126,14 @@ impl Issuers {
             names,
             places: Arc::new(Semaphore::new(TOKENS_WAITING_MAX)),
             metrics,
+            ear: Ear::default(),
         }))
+    }
+
+    /// Says from now on when keys in files changed: whose they are, and why they can't be used, if they can't. The first
+    /// one who asks is told.
+    pub fn on_changed_files(&self, heard: impl Fn(&str, Result<(), &KeyFault>) + Send + Sync + 'static) {
+        drop(self.ear.0.set(Box::new(heard)));
     }
 
     /// Keeps all keys fresh until it is told to stop.
@@ -151,6 +180,9 @@ impl Issuers {
                             );
                         }
                         self.current.put(issuer, &keys);
+                        if !is_first {
+                            self.ear.tell(issuer, Ok(()));
+                        }
                     }
                     Err(fault) => self.refuse_files(issuer, &fault),
                 }
@@ -163,6 +195,7 @@ impl Issuers {
 
     fn refuse_files(&self, issuer: &str, fault: &KeyFault) {
         self.metrics.identity.count_key_fault(&IssuerLabels { issuer: issuer.to_owned() });
+        self.ear.tell(issuer, Err(fault));
         let cause = std::error::Error::source(fault).map(ToString::to_string).unwrap_or_default();
         tracing::error!(issuer, %fault, %cause, "the changed keys cannot be used; the old ones stay in force");
     }

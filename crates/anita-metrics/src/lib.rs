@@ -364,7 +364,7 @@ impl Metrics {
 
     fn register_living(&mut self) {
         let it = &mut self.registry;
-        it.register("rate_limited", "Requests refused as too many, by class", self.rate_limited.clone());
+        it.register("rate_limited", "Requests refused or held back, by class", self.rate_limited.clone());
         it.register("panics", "Panics that were caught, by the part of the server", self.panics.clone());
         it.register("stuck_tasks", "Parts that make no progress just now", self.stuck_tasks.clone());
         it.register_with_unit("memory", "Resident memory", Unit::Bytes, self.memory_bytes.clone());

@@ -5,12 +5,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anita_session::Budget;
 use axum::Router;
+use http::StatusCode;
+use http::header::{CONNECTION, HeaderValue};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::caller::Wire;
@@ -48,6 +53,11 @@ const REFUSED_BYTES_MAX: u64 = 64 * 1024;
 
 /// The largest head of a request, bytes: room for a token in the query and one in a header.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// How many answers a second a connection gets while it is not known whose it is, or what it asks is too much; as many at
+/// once are enough for a page with all that belongs to it. A refusal costs next to nothing, but very many of them would cost
+/// those who are served on the same thread their turn.
+const UNKNOWN_ANSWERS_PER_SECOND: u32 = 50;
 
 /// Why the server can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -117,9 +127,10 @@ impl Door {
         if let Some(certificates) = certificates.clone() {
             let server_here = Arc::clone(&server);
             server.tasks.spawn(async move {
-                let draining = &server_here.draining;
+                let (draining, server) = (&server_here.draining, &server_here);
+                let heard = |read: Result<&str, &TlsError>| enter_reload(server, read);
                 server_here
-                    .restarted("certificates", || certificates.clone().keep_fresh(draining.clone()))
+                    .restarted("certificates", || certificates.clone().keep_fresh(draining.clone(), heard))
                     .await;
             });
         }
@@ -151,6 +162,12 @@ impl Door {
         }
         drop(shards);
     }
+}
+
+/// Keeps in the audit trail that changed certificates are in force, or why they are not.
+fn enter_reload(server: &Server, read: Result<&str, &TlsError>) {
+    let read = read.map_err(|error| error as &dyn std::error::Error);
+    server.context.hub.audit_reload(server.clock.now().wall, "reload certificates", read);
 }
 
 /// A place for a connection from this address. A proxy has as many as it likes: its clients are counted instead.
@@ -264,7 +281,7 @@ async fn connection(
 
 /// HTTP/1.1 until the connection ends, or becomes a WebSocket. Each request has what is known of the connection.
 async fn speak_http(
-    server: &Server,
+    server: &Arc<Server>,
     router: Router,
     stream: Stream,
     (wire, visit, presented): (Wire, Arc<Visit>, Option<Presented>),
@@ -272,6 +289,7 @@ async fn speak_http(
     let address = wire.address;
     let cut = Cut::default();
     let cut_here = cut.clone();
+    let kept = Arc::new(Kept::new(Arc::clone(server), Arc::clone(&visit)));
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(wire);
         request.extensions_mut().insert(Arc::clone(&visit));
@@ -280,10 +298,12 @@ async fn speak_http(
         }
         request.extensions_mut().insert(cut.clone());
         let router = router.clone();
+        let kept = Arc::clone(&kept);
         async move {
-            Ok::<_, Infallible>(
-                router.oneshot(request.map(axum::body::Body::new)).await.unwrap_or_else(no_error),
-            )
+            let mut response =
+                router.oneshot(request.map(axum::body::Body::new)).await.unwrap_or_else(no_error);
+            kept.before(&mut response).await;
+            Ok::<_, Infallible>(response)
         }
     });
     let http = hyper::server::conn::http1::Builder::new()
@@ -307,6 +327,45 @@ async fn speak_http(
     if let Err(error) = finished {
         count_http_deadline(server, &error);
         tracing::debug!(%error, %address, "an HTTP connection ended badly");
+    }
+}
+
+/// What bounds a connection that asks again and again.
+struct Kept {
+    server: Arc<Server>,
+    visit: Arc<Visit>,
+    until: Instant,
+    answers: Mutex<Budget>,
+}
+
+impl Kept {
+    fn new(server: Arc<Server>, visit: Arc<Visit>) -> Self {
+        let until = Instant::now() + server.settings.keep_alive;
+        let answers = Mutex::new(Budget::new(UNKNOWN_ANSWERS_PER_SECOND, server.clock.now().uptime));
+        Self { server, visit, until, answers }
+    }
+
+    /// Holds an answer back where it comes too fast, and says that it is the last where it is.
+    async fn before(&self, response: &mut axum::response::Response) {
+        let status = response.status();
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            return;
+        }
+        let is_too_much = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        if is_too_much || !self.visit.place().is_known() {
+            let take = || self.answers.lock().take(self.server.clock.now().uptime).err();
+            let mut wait = take();
+            if wait.is_some() {
+                self.server.context.hub.metrics().count_rate_limited("connection");
+            }
+            while let Some(again) = wait {
+                tokio::time::sleep(again).await;
+                wait = take();
+            }
+        }
+        if Instant::now() >= self.until {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn class_of(method: &Method, path: &str) -> RequestClass {
     let below = path.strip_prefix("/api/v1/").unwrap_or_default();
     match below.split('/').next().unwrap_or_default() {
         "locations" => RequestClass::Report,
-        "session" | "tickets" | "revocations" if !is_read => RequestClass::Auth,
+        "session" | "tickets" | "tokens" | "revocations" if !is_read => RequestClass::Auth,
         "history" | "snapshot" | "visits" | "events" | "audit" => RequestClass::Past,
         _ if is_read => RequestClass::Read,
         _ => RequestClass::Change,
@@ -147,6 +147,9 @@ mod tests {
         let table = [
             (Method::POST, "/api/v1/locations", RequestClass::Report),
             (Method::POST, "/api/v1/session", RequestClass::Auth),
+            (Method::POST, "/api/v1/tokens", RequestClass::Auth),
+            (Method::GET, "/api/v1/tokens", RequestClass::Read),
+            (Method::GET, "/api/v1/history/density", RequestClass::Past),
             (Method::GET, "/api/v1/session", RequestClass::Read),
             (Method::GET, "/api/v1/history/tag-1/track", RequestClass::Past),
             (Method::GET, "/api/v1/devices", RequestClass::Read),

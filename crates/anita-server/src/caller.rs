@@ -136,7 +136,7 @@ impl FromRequestParts<Arc<Server>> for Caller {
 
 /// Who asks, by token or by session, and by which.
 async fn principal_of(parts: &Parts, server: &Server) -> Result<(Principal, Option<String>), Problem> {
-    let now = server.clock.now().wall;
+    let now = server.clock.now();
     if let Some(token) = bearer(&parts.headers) {
         return Ok((verified(token, parts, server).await?, None));
     }

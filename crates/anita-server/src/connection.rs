@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anita_hub::{Endpoint, Outlet};
+use anita_hub::{Endpoint, Introduction, Outlet};
 use anita_model::SourceName;
 use anita_session::{Closing, Credentials, Delivery, Session};
 use anita_wire::ErrorCode;
@@ -46,8 +46,8 @@ pub(crate) struct Opening {
     pub(crate) address: Option<IpAddr>,
     /// The shard whose thread it is on.
     pub(crate) shard: usize,
-    /// Whether compression was agreed on.
-    pub(crate) is_compressed: bool,
+    /// What its client says of itself.
+    pub(crate) introduction: Introduction,
 }
 
 /// The places that it has; free again when this is dropped.
@@ -84,7 +84,7 @@ pub(crate) async fn run(server: Arc<Server>, on_upgrade: OnUpgrade, opening: Ope
         queue_bytes_max: QUEUE_BYTES_MAX,
     };
     let mut socket = Socket::new(stream, leftover, limits);
-    let is_compressed = opening.is_compressed;
+    let is_compressed = opening.introduction.is_compressed;
     if is_compressed {
         socket.accept_compressed();
     }
@@ -112,6 +112,8 @@ fn begin(server: &Arc<Server>, opening: Opening) -> Option<Box<Session>> {
     let now = server.clock.now();
     let shard = server.context.hub.shards().get(opening.shard)?;
     let registration = server.context.hub.connect(opening.endpoint, opening.address, shard, now);
+    // It is a new one: nobody introduced it before.
+    registration.peer().introduction.set(opening.introduction).ok();
     if let (Some(page), Credentials::Session(_)) = (&opening.page, &opening.credentials)
         && !server.pages.attach(page, registration.peer())
     {
@@ -289,6 +291,8 @@ fn heard(server: &Server, session: &mut Session, message: Message) -> Heard {
     let now = server.clock.now();
     match message {
         Message::Text(text) => {
+            let bytes = u64::try_from(text.as_str().len()).unwrap_or(u64::MAX);
+            session.peer().received_bytes.fetch_add(bytes, Ordering::Relaxed);
             session.on_text(text.as_str(), now);
             Heard::Request
         }

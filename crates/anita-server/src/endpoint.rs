@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anita_hub::Endpoint;
+use anita_hub::{Endpoint, Introduction};
 use anita_session::Credentials;
 use anita_wire::{ErrorCode, SUBPROTOCOL, SUBPROTOCOL_BEARER_PREFIX, SUBPROTOCOL_TICKET_PREFIX};
 use anita_ws::{Compression, Handshake};
@@ -17,6 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use rand::Rng;
 
 use crate::accept::Visit;
+use crate::administration::connections::user_agent;
 use crate::caller::{bearer, certified, cookie, visit_of, wire_of};
 use crate::compression;
 use crate::connection::{self, Opening, Stay};
@@ -93,19 +94,21 @@ fn open(server: &Arc<Server>, parts: &mut Parts) -> Result<Response, Refused> {
     })?;
     let speaks_v1 = handshake.subprotocols().any(|it| it == SUBPROTOCOL);
     let offered = if server.settings.compression { compression::OFFERED } else { Compression::Off };
+    let subprotocol = speaks_v1.then_some(SUBPROTOCOL);
+    let is_compressed = handshake.negotiate(offered).is_some();
     let opening = Opening {
         endpoint: endpoint.unwrap_or(Endpoint::Plain),
         credentials,
         page,
         address: wire.client_address(server, &parts.headers),
         shard: wire.shard,
-        is_compressed: handshake.negotiate(offered).is_some(),
+        introduction: Introduction { subprotocol, user_agent: user_agent(&parts.headers), is_compressed },
     };
     let stay = Stay { place, _visit: visit };
     let running = connection::run(Arc::clone(server), on_upgrade, opening, stay);
     let server_here = Arc::clone(server);
     server.tasks.spawn(async move { server_here.contained("connection", running).await });
-    Ok(handshake.response(speaks_v1.then_some(SUBPROTOCOL)).map(|()| Body::empty()))
+    Ok(handshake.response(subprotocol).map(|()| Body::empty()))
 }
 
 /// A place for one more WebSocket of this address.
@@ -157,7 +160,7 @@ fn credentials(
     if let Some(ticket) = in_query("ticket") {
         return with_ticket(server, parts, ticket);
     }
-    let now = server.clock.now().wall;
+    let now = server.clock.now();
     if let Some(id) = page {
         return match server.pages.principal(&id, now) {
             Some(principal) => (Credentials::Session(Box::new(principal)), Some(id)),

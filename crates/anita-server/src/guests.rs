@@ -291,6 +291,11 @@ impl ConnectionPlace {
     pub(crate) fn authenticated(&self) {
         self.unauthenticated.lock().take();
     }
+
+    /// Whether it is known whose it is.
+    pub(crate) fn is_known(&self) -> bool {
+        self.unauthenticated.lock().is_none()
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ use anita_auth::Permission;
 use anita_model::{DeviceId, Timestamp};
 use anita_session::Refused;
 use anita_session::past::{
-    self, Range, Selection, SnapshotQuestion, TrackQuestion, TrailQuestion, VisitsQuestion, Walk,
+    self, DensityQuestion, Range, Selection, SnapshotQuestion, TrackQuestion, TrailQuestion, VisitsQuestion,
+    Walk,
 };
 use anita_wire::request::{GetLocationHistory, decode_payload};
 use anita_wire::view::{Area, ViewFilter};
@@ -133,6 +134,21 @@ pub(crate) async fn track(
         TrackQuestion { device, range: range_of(&asked)?, tolerance_m: asked.number("tolerance")? };
     let (hub, principal) = (Arc::clone(&server.context.hub), caller.principal.clone());
     answer(&server, &caller, async move { past::track(&hub, &principal, question).await }).await
+}
+
+/// `GET /api/v1/history/density`: how many fixes there are in each part of a time.
+pub(crate) async fn density(
+    State(server): State<Arc<Server>>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    caller.require(Permission::HistoryRead)?;
+    let asked = Asked::new(query.as_deref());
+    let device = asked.text("device_id")?.map(DeviceId::parse).transpose();
+    let device = device.map_err(|invalid| Problem::saying(ErrorCode::NotFound, format!("{invalid}.")))?;
+    let question = DensityQuestion { range: range_of(&asked)?, buckets: asked.count("buckets")?, device };
+    let (hub, principal) = (Arc::clone(&server.context.hub), caller.principal.clone());
+    answer(&server, &caller, async move { past::density(&hub, &principal, question).await }).await
 }
 
 /// `GET /api/v1/snapshot`: where everything was at a moment.

@@ -2,6 +2,7 @@
 //! socket and its session. It decides nothing about devices, rooms or rights.
 
 mod accept;
+mod administration;
 mod assets;
 mod budgets;
 mod caller;
@@ -35,14 +36,15 @@ mod tls;
 mod watchdog;
 
 pub use accept::{Door, ServeError};
+pub use administration::{ConfiguredValue, Desk, MINTED_TTL_MAX, Mint, MintFault};
 pub use client_certificate::{CERTIFICATE_ISSUER, CertificateField, CertificateRule};
 pub use clock::Clock;
 pub use drain::DrainSettings;
 pub use guests::GuestLimits;
 pub use page_session::PageSessions;
 pub use server::{
-    Bounds, Plaintext, Proxies, ProxyProtocol, Server, ServerSettings, SiteMap, SourceReport, SourceReports,
-    ZoneShape,
+    Bounds, Plaintext, Proxies, ProxyProtocol, Server, ServerSettings, SiteMap, SourceFault, SourceReport,
+    SourceReports, ZoneShape,
 };
 pub use tls::{Certificates, ClientAuthority, ClientCertificates, TlsError, fingerprint_of};
 pub use watchdog::{OnWell, Watchdog, WatchdogSettings};

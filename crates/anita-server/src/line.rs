@@ -43,7 +43,9 @@ impl Line {
     pub(crate) fn queue(&self, frames: Vec<Bytes>) {
         self.with(|socket| {
             for frames in frames {
-                socket.queue(if self.is_compressed { compression::deflated(&frames) } else { frames });
+                let frames = if self.is_compressed { compression::deflated(&frames) } else { frames };
+                self.add_bytes(frames.len());
+                socket.queue(frames);
             }
         });
     }
@@ -51,6 +53,12 @@ impl Line {
     /// Counts what was written by others than the task.
     pub(crate) fn count_sent(&self) {
         self.peer.sent.fetch_add(self.sent.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Counts bytes. Only one thread writes: no need for more than a load and a store.
+    fn add_bytes(&self, bytes: usize) {
+        let sent = self.peer.sent_bytes.load(Ordering::Relaxed) + bytes as u64;
+        self.peer.sent_bytes.store(sent, Ordering::Relaxed);
     }
 
     /// A packet as this client wants it.
@@ -79,7 +87,7 @@ impl Line {
 
 impl Line {
     /// What the socket said to frames; wakes the task where it has to go on.
-    fn settle(&self, offered: &std::io::Result<Offered>, frames: usize) -> bool {
+    fn settle(&self, offered: &std::io::Result<Offered>, frames: usize, bytes: usize) -> bool {
         let (is_taken, is_owner_needed) = match offered {
             Ok(Offered::Written) => (true, false),
             Ok(Offered::Begun) => (true, true),
@@ -90,6 +98,7 @@ impl Line {
             // Only one thread writes: no need for more than a load and a store.
             let sent = self.sent.load(Ordering::Relaxed) + frames as u64;
             self.sent.store(sent, Ordering::Relaxed);
+            self.add_bytes(bytes);
         }
         if is_owner_needed {
             self.peer.bell.notify_one();
@@ -101,13 +110,16 @@ impl Line {
 impl Outlet for Line {
     fn offer(&self, packets: &[&Packet]) -> bool {
         let offered = self.with(|socket| match packets {
-            [packet] => socket.offer(std::slice::from_ref(self.form_of(packet))),
+            [packet] => {
+                let frame = self.form_of(packet);
+                (socket.offer(std::slice::from_ref(frame)), frame.len())
+            }
             packets => {
                 let frames: Vec<Bytes> = packets.iter().map(|packet| self.form_of(packet).clone()).collect();
-                socket.offer(&frames)
+                (socket.offer(&frames), frames.iter().map(Bytes::len).sum())
             }
         });
-        offered.is_some_and(|offered| self.settle(&offered, packets.len()))
+        offered.is_some_and(|(offered, bytes)| self.settle(&offered, packets.len(), bytes))
     }
 
     fn direct<'a>(&self, packet: &'a Packet) -> Option<(i32, &'a Bytes)> {
@@ -117,7 +129,8 @@ impl Outlet for Line {
     }
 
     fn wrote(&self, packet: &Packet, written: std::io::Result<usize>) -> bool {
-        let offered = self.with(|socket| socket.wrote(self.form_of(packet), written));
-        offered.is_some_and(|offered| self.settle(&offered, 1))
+        let frame = self.form_of(packet);
+        let offered = self.with(|socket| socket.wrote(frame, written));
+        offered.is_some_and(|offered| self.settle(&offered, 1, frame.len()))
     }
 }

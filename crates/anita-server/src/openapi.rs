@@ -11,7 +11,7 @@ mod query;
 mod tests;
 
 use anita_auth::Permission;
-use anita_session::past::{AuditTrail, Events, Snapshot, Track, Visits};
+use anita_session::past::{AuditTrail, Density, Events, Snapshot, Track, Visits};
 use anita_wire::ErrorCode;
 use anita_wire::message::{Device, DeviceList, LocationHistory, LocationsReported};
 use anita_wire::request::Authenticate;
@@ -20,8 +20,14 @@ pub(crate) use self::document::document;
 use self::model::{Model, locations_body, read, written};
 use self::parameter::{self as is, Parameter};
 pub(crate) use self::query::with_known_parameters;
+use crate::administration::configuration::ShownConfiguration;
+use crate::administration::connections::{ShownConnection, ShownConnections};
+use crate::administration::front::FrontPage;
+use crate::administration::rooms::ShownRooms;
+use crate::administration::sources::ShownSources;
+use crate::administration::tokens::{MintRequest, ShownTokens, TokenMade};
 use crate::public::Readiness;
-use crate::rest::{ShownConnections, ShownSession};
+use crate::rest::ShownSession;
 use crate::revocations::{RevocationMade, Revoke, ShownRevocations};
 use crate::server::SiteMap;
 use crate::tickets::IssuedTicket;
@@ -229,6 +235,15 @@ pub(crate) const ROUTES: &[Route] = &[
         ..BASE
     },
     Route {
+        path: "/api/v1/history/density",
+        summary: "How many fixes there are in each part of a time; estimated from a sample, and `is_estimate`, where there are too many to count.",
+        access: Access::Needs(Permission::HistoryRead),
+        query: &[is::DENSITY_START_TIME, is::DENSITY_END_TIME, is::BUCKETS, is::DEVICE_ID],
+        answer: Some(written::<Density>()),
+        refusals: PAST_OF_ONE,
+        ..BASE
+    },
+    Route {
         path: "/api/v1/snapshot",
         summary: "Where everything was at a moment.",
         access: Access::Needs(Permission::HistoryRead),
@@ -283,9 +298,18 @@ pub(crate) const ROUTES: &[Route] = &[
     },
     Route {
         path: "/api/v1/connections",
-        summary: "Who is connected.",
+        summary: "Who is connected, and how each connection is served, in pages. Two answers give rates.",
         access: Access::Needs(Permission::ConnectionsManage),
+        query: &[is::CONNECTIONS_LIMIT, is::AFTER],
         answer: Some(written::<ShownConnections>()),
+        refusals: &[ErrorCode::OutOfRange],
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/connections/{id}",
+        summary: "One connection; from the first such question on, the ages of its positions are measured.",
+        access: Access::Needs(Permission::ConnectionsManage),
+        answer: Some(written::<ShownConnection>()),
         ..BASE
     },
     Route {
@@ -294,6 +318,61 @@ pub(crate) const ROUTES: &[Route] = &[
         summary: "Ends a connection; its client is told to stay away.",
         access: Access::Needs(Permission::ConnectionsManage),
         status: 204,
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/rooms",
+        summary: "The rooms that you may see, with who is in them and what they keep, in pages.",
+        access: Access::Needs(Permission::RoomsMembers),
+        query: &[is::ROOMS_LIMIT, is::AFTER],
+        answer: Some(written::<ShownRooms>()),
+        refusals: &[ErrorCode::OutOfRange],
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/sources",
+        summary: "How the sources are: state, counts, and the last fault with its remedy.",
+        access: Access::Needs(Permission::SourcesRead),
+        answer: Some(written::<ShownSources>()),
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/tokens",
+        summary: "The tokens that this server made since it started and that have not run out, never the tokens themselves, in pages: yours, or all if you may revoke them.",
+        access: Access::Needs(Permission::TokensMint),
+        query: &[is::TOKENS_LIMIT, is::AFTER],
+        answer: Some(written::<ShownTokens>()),
+        refusals: &[ErrorCode::OutOfRange],
+        ..BASE
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/tokens",
+        summary: "Makes a token for somebody, where the server has a secret of its own. It never allows more than you may do yourself.",
+        access: Access::Needs(Permission::TokensMint),
+        body: Some(Body { json: read::<MintRequest>(), media: &[], is_required: true }),
+        status: 201,
+        answer: Some(written::<TokenMade>()),
+        refusals: &[
+            ErrorCode::Conflict,
+            ErrorCode::LimitReached,
+            ErrorCode::OutOfRange,
+            ErrorCode::Unavailable,
+        ],
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/configuration",
+        summary: "Every value of the configuration as it was loaded, with its origin; secrets never.",
+        access: Access::Needs(Permission::ConfigurationRead),
+        answer: Some(written::<ShownConfiguration>()),
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/page",
+        summary: "What a first page needs: the version, the site, the ways to sign in; with a token or session also who you are.",
+        access: Access::Public,
+        answer: Some(written::<FrontPage>()),
         ..BASE
     },
     Route {

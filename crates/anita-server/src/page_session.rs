@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use anita_auth::{LEEWAY, Principal};
 use anita_hub::{Peer, random_token};
-use anita_model::Timestamp;
+use anita_model::Now;
 use anita_wire::CloseCode;
 use parking_lot::Mutex;
 
@@ -19,11 +20,16 @@ const SESSIONS_MAX: usize = 10_000;
 /// The most sessions of one subject: one more ends its oldest.
 const SESSIONS_PER_SUBJECT_MAX: usize = 16;
 
+/// By how much the wall clock may drift before the end of a session is said anew.
+const DRIFT_MAX: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 struct Page {
     /// Counts up, so that the oldest is known.
     number: u64,
     principal: Principal,
+    /// When its token has run out, by the uptime: a jump of the wall clock signs nobody out.
+    expires_at: Duration,
     /// The sockets that were opened with it; they end with it.
     peers: Vec<Weak<Peer>>,
 }
@@ -36,6 +42,18 @@ pub struct PageSessions {
 }
 
 impl Page {
+    /// Whose it is at this moment. When that ends is said by the wall clock as it is now, so that it is the same moment
+    /// for whoever goes on with it.
+    fn principal(&self, now: Now) -> Option<Principal> {
+        let left = self.expires_at.checked_sub(now.uptime).filter(|left| !left.is_zero())?;
+        let mut principal = self.principal.clone();
+        let ends = now.wall.plus(left).minus(LEEWAY);
+        if ends.since(principal.expires_at).max(principal.expires_at.since(ends)) > DRIFT_MAX {
+            principal.expires_at = ends;
+        }
+        Some(principal)
+    }
+
     /// Ends its sockets.
     fn close(self) {
         self.peers.iter().filter_map(Weak::upgrade).for_each(|peer| peer.close(CloseCode::LoggedOut));
@@ -44,10 +62,10 @@ impl Page {
 
 impl PageSessions {
     /// Begins a session. `None` when there are as many as there may be.
-    pub(crate) fn begin(&self, principal: Principal, now: Timestamp) -> Option<String> {
+    pub(crate) fn begin(&self, principal: Principal, now: Now) -> Option<String> {
         let mut pages = self.pages.lock();
         if pages.len() >= SESSIONS_MAX {
-            pages.retain(|_id, page| is_alive(&page.principal, now));
+            pages.retain(|_id, page| now.uptime < page.expires_at);
         }
         if pages.len() >= SESSIONS_MAX {
             return None;
@@ -61,18 +79,19 @@ impl PageSessions {
         }
         let id = random_token(32);
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
-        pages.insert(id.clone(), Page { number, principal, peers: Vec::new() });
+        let expires_at = now.uptime.saturating_add(principal.expires_at.plus(LEEWAY).since(now.wall));
+        pages.insert(id.clone(), Page { number, principal, expires_at, peers: Vec::new() });
         Some(id)
     }
 
     /// Whose session it is.
-    pub(crate) fn principal(&self, id: &str, now: Timestamp) -> Option<Principal> {
+    pub(crate) fn principal(&self, id: &str, now: Now) -> Option<Principal> {
         let mut pages = self.pages.lock();
-        let is_over = pages.get(id).is_some_and(|page| !is_alive(&page.principal, now));
-        if is_over {
+        let principal = pages.get(id)?.principal(now);
+        if principal.is_none() {
             pages.remove(id);
         }
-        pages.get(id).map(|page| page.principal.clone())
+        principal
     }
 
     /// Remembers a socket of a session. Says whether the session is still there.
@@ -108,6 +127,44 @@ impl PageSessions {
     }
 }
 
-fn is_alive(principal: &Principal, now: Timestamp) -> bool {
-    now < principal.expires_at.plus(LEEWAY)
+#[cfg(test)]
+mod tests {
+    use anita_auth::{Patterns, Permissions};
+    use anita_model::{Identity, Timestamp, UserId};
+
+    use super::*;
+
+    fn now(uptime_secs: u64, wall_secs: u32) -> Now {
+        let wall = Timestamp::from_secs_f64(f64::from(wall_secs)).unwrap();
+        Now { wall, uptime: Duration::from_secs(uptime_secs) }
+    }
+
+    /// Somebody whose token runs out, by the wall clock.
+    fn until(wall_secs: u32) -> Principal {
+        Principal {
+            identity: Arc::new(Identity {
+                user: UserId { issuer: "anita".into(), subject: "alice".into() },
+                token_id: None,
+                issued_at: None,
+            }),
+            roles: Vec::new(),
+            permissions: Permissions::default(),
+            devices: Patterns::all(),
+            rooms: Patterns::all(),
+            expires_at: now(0, wall_secs).wall,
+        }
+    }
+
+    #[test]
+    fn a_session_lasts_as_long_as_its_token_whatever_the_wall_clock_does() {
+        let pages = PageSessions::default();
+        let id = pages.begin(until(13_600), now(10, 10_000)).unwrap();
+        let left = |now: Now| pages.principal(&id, now).map(|it| it.expires_at.since(now.wall).as_secs());
+        assert_eq!(left(now(10, 10_000)), Some(3_600));
+        assert_eq!(left(now(20, 182_800)), Some(3_590), "two days ahead");
+        assert_eq!(left(now(30, 20)), Some(3_580), "and far back");
+        assert_eq!(left(now(3_614, 10)), Some(0), "within the leeway");
+        assert_eq!(left(now(3_615, 10)), None);
+        assert_eq!(pages.count(), 0, "nothing is left of it");
+    }
 }

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::administration::{configuration, connections, front, rooms, sources, tokens};
 use crate::caller::{Caller, Wire, bearer, verified};
 use crate::guests::Reason;
 use crate::origin::{self, Origin};
@@ -45,14 +46,20 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/api/v1/devices/{id}", get(show_device))
         .route("/api/v1/history/{id}", get(history::one))
         .route("/api/v1/history/{id}/track", get(history::track))
+        .route("/api/v1/history/density", get(history::density))
         .route("/api/v1/history", get(history::many))
         .route("/api/v1/snapshot", get(history::snapshot))
         .route("/api/v1/visits", get(history::visits))
         .route("/api/v1/events", get(history::events))
         .route("/api/v1/audit", get(history::audit))
         .route("/api/v1/site", get(show_site))
-        .route("/api/v1/connections", get(list_connections))
-        .route("/api/v1/connections/{id}", delete(close_connection))
+        .route("/api/v1/connections", get(connections::list))
+        .route("/api/v1/connections/{id}", get(connections::show).delete(connections::close))
+        .route("/api/v1/rooms", get(rooms::list))
+        .route("/api/v1/sources", get(sources::list))
+        .route("/api/v1/tokens", get(tokens::list).post(tokens::make))
+        .route("/api/v1/configuration", get(configuration::show))
+        .route("/api/v1/page", get(front::show))
         .route("/api/v1/openapi.json", get(public::openapi))
         .route("/api/v1", get(public::api_page))
         .route("/healthz", get(public::healthz))
@@ -152,10 +159,10 @@ async fn begin_session(State(server): State<Arc<Server>>, request: Request) -> R
         anita_wire::check_json(text).map_err(Problem)?;
         decode_payload::<anita_wire::request::Authenticate>(text).map_err(Problem)?.token
     };
-    let now = server.clock.now().wall;
+    let now = server.clock.now();
     let principal = verified(&token, &parts, &server).await?;
     server.count_request(&principal, RequestClass::Auth).map_err(Problem::from)?;
-    let max_age_secs = principal.expires_at.plus(LEEWAY).since(now).as_secs();
+    let max_age_secs = principal.expires_at.plus(LEEWAY).since(now.wall).as_secs();
     let shown = ShownSession::from(&principal);
     let begun = server.pages.begin(principal.clone(), now);
     let id = begun.ok_or_else(|| Problem::from(ErrorCode::Unavailable))?;
@@ -354,71 +361,4 @@ async fn show_device(
 async fn show_site(State(server): State<Arc<Server>>, caller: Caller) -> Result<Response, Problem> {
     caller.require(Permission::DevicesRead)?;
     Ok(Json(&server.site).into_response())
-}
-
-// --- connections
-
-/// Who is connected.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct ShownConnections {
-    /// How many there are.
-    total: usize,
-    /// All of them.
-    connections: Vec<ShownConnection>,
-}
-
-/// A connection.
-#[derive(Debug, Serialize, JsonSchema)]
-struct ShownConnection {
-    /// Its id.
-    client_id: String,
-    /// Whose it is; `null` before a token has come.
-    user_id: Option<String>,
-    /// The address that it opened: `/ws` or `/ws/uwb`.
-    endpoint: &'static str,
-    /// From where, if that is known.
-    address: Option<String>,
-    /// Since when.
-    since: Time,
-    /// Messages from it.
-    received: u64,
-    /// Messages to it.
-    sent: u64,
-    /// Positions that were replaced by newer ones before they were told.
-    replaced: u64,
-}
-
-/// `GET /api/v1/connections`: who is connected.
-async fn list_connections(
-    State(server): State<Arc<Server>>,
-    caller: Caller,
-) -> Result<Json<ShownConnections>, Problem> {
-    caller.require(Permission::ConnectionsManage)?;
-    let shown = server.context.hub.connections().list().into_iter().map(|peer| ShownConnection {
-        client_id: peer.id,
-        user_id: peer.user,
-        endpoint: peer.endpoint,
-        address: peer.address.map(|address| address.to_string()),
-        since: Time(peer.since),
-        received: peer.received,
-        sent: peer.sent,
-        replaced: peer.replaced,
-    });
-    let shown: Vec<ShownConnection> = shown.collect();
-    Ok(Json(ShownConnections { total: shown.len(), connections: shown }))
-}
-
-/// `DELETE /api/v1/connections/{id}`: ends one; its client is told to stay away.
-async fn close_connection(
-    State(server): State<Arc<Server>>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
-    caller.require(Permission::ConnectionsManage)?;
-    let was_there = anita_hub::WebSocketManager::new(Arc::clone(&server.context.hub)).disconnect(&id);
-    if !was_there {
-        return Err(ErrorCode::NotFound.into());
-    }
-    caller.audit("close connection", &id, "done");
-    Ok(StatusCode::NO_CONTENT)
 }

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use anita_auth::Principal;
 use anita_forwarded::{Forwarded, Networks};
+use anita_model::Timestamp;
 use anita_session::{Context, RequestClass};
 use rand::Rng;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::administration::Desk;
+use crate::administration::minted::Minted;
 use crate::budgets::{RequestBudgets, TooMany};
 use crate::client_certificate::CertificateRule;
 use crate::clock::Clock;
@@ -93,6 +96,8 @@ pub struct ServerSettings {
     pub tls_deadline: Duration,
     /// How long the head of a request may take, and how long a connection may wait for the next request.
     pub header_deadline: Duration,
+    /// How long a connection is kept for further HTTP requests: the first answer after that is its last.
+    pub keep_alive: Duration,
     /// How long a request may take, its body included.
     pub request_deadline: Duration,
     /// How long a WebSocket message may take from its first byte to its last.
@@ -128,6 +133,7 @@ impl Default for ServerSettings {
             send_buffer_bytes: 128 * 1024,
             tls_deadline: Duration::from_secs(10),
             header_deadline: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(3_600),
             request_deadline: Duration::from_secs(30),
             message_deadline: Duration::from_secs(30),
             write_deadline: Duration::from_secs(60),
@@ -173,19 +179,42 @@ pub struct Bounds {
     pub max_y: f64,
 }
 
-/// How a source is, for `/readyz` and the metrics.
+/// How a source is, for `/readyz`, the metrics and whoever looks after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceReport {
     /// Its name.
     pub name: String,
+    /// What kind of source.
+    pub kind: &'static str,
+    /// What is understood there, if there is a choice.
+    pub format: Option<&'static str>,
+    /// Where it connects, without user names and passwords.
+    pub address: Option<String>,
     /// `starting`, `connected`, `waiting` or `stopped`.
     pub state: &'static str,
+    /// Since when.
+    pub since: Timestamp,
+    /// Messages or lines that arrived.
+    pub messages: u64,
     /// Messages that were not understood, by reason.
     pub malformed: Vec<(&'static str, u64)>,
     /// Reports that were dropped because nothing took them in time.
     pub dropped: u64,
     /// How often it was started anew.
     pub restarts: u64,
+    /// Its last fault, if it ever had one.
+    pub last_fault: Option<SourceFault>,
+}
+
+/// A fault of a source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceFault {
+    /// What happened, with its causes.
+    pub message: String,
+    /// When.
+    pub at: Timestamp,
+    /// What to do about it.
+    pub remedy: &'static str,
 }
 
 /// Says how the sources are; the edge knows nothing else of them.
@@ -207,6 +236,10 @@ pub struct Server {
     pub(crate) past: Gates,
     pub(crate) site: SiteMap,
     pub(crate) sources: Box<dyn SourceReports>,
+    /// What those who look after the server are shown and may do.
+    pub(crate) desk: Desk,
+    /// The tokens that were made here.
+    pub(crate) minted: Minted,
     /// Whether everything is there without which the server is none.
     pub(crate) vitals: Vitals,
     /// What the watchdog watches.
@@ -235,6 +268,7 @@ impl Server {
         clock: Clock,
         site: SiteMap,
         sources: Box<dyn SourceReports>,
+        desk: Desk,
     ) -> Arc<Self> {
         let guests = Guests::new(settings.guests);
         Arc::new(Self {
@@ -247,6 +281,8 @@ impl Server {
             past: Gates::default(),
             site,
             sources,
+            desk,
+            minted: Minted::default(),
             vitals: Vitals::default(),
             watched: Arc::default(),
             turns: Turns::default(),

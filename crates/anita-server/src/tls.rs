@@ -145,8 +145,9 @@ impl Certificates {
     }
 
     /// Looks at the files again and again, and takes what is in them when they changed. What can't be used is logged,
-    /// and what was in force stays so. Connections that are there go on.
-    pub(crate) async fn keep_fresh(self, stop: CancellationToken) {
+    /// and what was in force stays so. Connections that are there go on. `heard` is told of both: the fingerprint of the
+    /// certificate in force, or why they can't be used.
+    pub(crate) async fn keep_fresh(self, stop: CancellationToken, heard: impl Fn(Result<&str, &TlsError>)) {
         let mut seen = self.modified();
         if seen.is_empty() {
             return;
@@ -160,9 +161,12 @@ impl Certificates {
             match self.read_again() {
                 Ok(current) => {
                     self.current.store(Arc::new(current));
-                    tracing::info!(fingerprint = self.fingerprint(), "the certificates were read again");
+                    let fingerprint = self.fingerprint();
+                    tracing::info!(fingerprint, "the certificates were read again");
+                    heard(Ok(&fingerprint));
                 }
                 Err(error) => {
+                    heard(Err(&error));
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "the changed certificates cannot be used; those before stay in force"

@@ -73,7 +73,8 @@ impl Session {
         parked.ended.is_some()
     }
 
-    /// Judges the token that waited, and listens to what was said meanwhile.
+    /// Judges the token that waited. What was said meanwhile is listened to at the next [`Session::on_wake`], which is due at
+    /// once: whoever owns the socket has a say before, now that it is known who is at the other end.
     pub(crate) fn unpark(&mut self, now: Now) {
         let Some(parked) = self.parked.take_if(|parked| parked.ended.is_some()) else { return };
         let Parked { token, id, ended, texts, .. } = *parked;
@@ -88,8 +89,15 @@ impl Session {
                 Err(Refused(refusal)) => self.refuse(&refusal, id.as_ref()),
             },
         }
-        for text in texts {
-            self.on_text(&text, now);
+        if self.closing().is_none() {
+            self.held = texts;
+        }
+    }
+
+    /// Listens to what was said while a token waited. If another token has to wait for that, the rest waits with it.
+    pub(crate) fn catch_up(&mut self, now: Now) {
+        for text in std::mem::take(&mut self.held) {
+            self.take_text(&text, now);
         }
     }
 }

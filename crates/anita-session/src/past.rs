@@ -5,6 +5,7 @@
 //! question reads a bounded amount; where an answer would need more, it ends early with a `next`, or is refused with the
 //! limit and what to do.
 
+mod density;
 mod selection;
 mod snapshot;
 mod track;
@@ -19,6 +20,9 @@ use anita_model::{DeviceId, Fix, Timestamp};
 use anita_wire::{ErrorCode, Refusal};
 use serde_json::json;
 
+pub use density::{
+    DENSITY_BUCKETS_DEFAULT, DENSITY_BUCKETS_MAX, DENSITY_FIXES_MAX, Density, DensityQuestion, density,
+};
 pub use selection::{SELECTED_IDS_MAX, Selection};
 pub use snapshot::{SNAPSHOT_PER_PAGE_MAX, Snapshot, SnapshotEntry, SnapshotQuestion, snapshot};
 pub use track::{

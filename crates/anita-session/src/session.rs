@@ -2,7 +2,7 @@
 
 mod ending;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -100,6 +100,8 @@ pub struct Session {
     answering: Option<Box<Pending>>,
     /// The token that waits for keys of its issuer; nothing where none does, which is nearly always.
     pub(crate) parked: Option<Box<Parked>>,
+    /// What was said while a token waited that is judged now.
+    pub(crate) held: VecDeque<String>,
     /// The past that is played back; nothing where there is none, which is nearly always.
     pub(crate) playback: Option<Box<Playback>>,
     /// How many there were: they are named by it.
@@ -144,6 +146,7 @@ impl Session {
             out: Vec::new(),
             answering: None,
             parked: None,
+            held: VecDeque::new(),
             playback: None,
             playbacks_begun: 0,
             source,
@@ -201,7 +204,7 @@ impl Session {
 
     /// When [`Session::on_wake`] is due even if nothing happens, by the uptime.
     pub fn wake_at(&self) -> Duration {
-        if self.has_more {
+        if self.has_more || !self.held.is_empty() {
             return Duration::ZERO;
         }
         match &self.phase {
@@ -248,30 +251,13 @@ impl Session {
         matches!(self.phase, Phase::Live(_))
     }
 
-    /// All connections together have too much waiting, and this one more than its part.
-    pub fn on_memory(&mut self) {
-        self.close(CloseCode::OutOfMemory);
-    }
-
-    /// A message was begun and not finished in time: the line is as good as dead.
-    pub fn on_message_deadline(&mut self) {
-        let message = "A message has to be complete within the time for one.";
-        self.refuse_and_close(&Refusal::saying(ErrorCode::Timeout, message), None, CloseCode::Silence);
-    }
-
-    /// Its user has as many connections as one may have: nothing is said to the client but this.
-    pub fn on_too_many_sockets(&mut self, retry_after: Duration) {
-        self.out.clear();
-        let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
-        let message = "This user has as many connections as one may have.";
-        let refusal = Refusal::saying(ErrorCode::LimitReached, message).with_retry_after_ms(retry_after_ms);
-        self.refuse(&refusal, None);
-        let reason = CloseReason { retry_after_ms: Some(retry_after_ms), ..CloseReason::after(refusal.code) };
-        self.end(Closing { code: CloseCode::TryLater, reason });
-    }
-
     /// Takes a text message.
     pub fn on_text(&mut self, text: &str, now: Now) {
+        self.catch_up(now);
+        self.take_text(text, now);
+    }
+
+    pub(crate) fn take_text(&mut self, text: &str, now: Now) {
         if self.closing.is_some() || self.hold(text) {
             return;
         }
@@ -407,6 +393,7 @@ impl Session {
             self.end_as_asked(code);
             return;
         }
+        self.catch_up(now);
         self.unpark(now);
         if self.closing.is_some() {
             return;
@@ -463,7 +450,12 @@ impl Session {
         self.out.push(refusal_frame(refusal, id));
     }
 
+    /// Answers with an `error` and ends, unless it has ended already: what was decided first stays, and nothing is said
+    /// after it.
     pub(crate) fn refuse_and_close(&mut self, refusal: &Refusal, id: Option<&RequestId>, code: CloseCode) {
+        if self.closing.is_some() {
+            return;
+        }
         self.refuse(refusal, id);
         self.end(Closing { code, reason: CloseReason::after(refusal.code) });
     }

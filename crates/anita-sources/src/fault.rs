@@ -102,6 +102,45 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Panicked => {
+                "Read the log of the server around that time, and report it: this is a fault of the program."
+            }
+            Self::Connect { .. } => {
+                "Check that the other side runs, that the address and port of `url` are right, and that no firewall is between."
+            }
+            Self::Refused { .. } => {
+                "Check `username`, the password and `client_id` against what the broker allows."
+            }
+            Self::SubscriptionRefused { .. } => {
+                "Allow this user to subscribe at the broker (its access rules), or mend `topics`."
+            }
+            Self::Mqtt { .. } => {
+                "Check that the broker runs and is reached by `url`; where it speaks TLS, write mqtts:// and its port."
+            }
+            Self::Tls { .. } => {
+                "Check `ca_file`: the certificate of the authority that signed the broker's, PEM; and that `url` has the name that is in the broker's certificate."
+            }
+            Self::File { .. } => "Check that the file is there and that the user of the server may read it.",
+            Self::Io { .. } => {
+                "Check the cable or the path, and that the user of the server may open it (for a serial port often the group dialout)."
+            }
+            Self::Closed { .. } => {
+                "Look at the other side: it ended the connection. Some devices serve one connection at a time."
+            }
+            Self::Silent { .. } => {
+                "Check that the device is on and reports, or make `silence_secs_max` longer."
+            }
+            Self::Asleep { .. } => {
+                "Check the cable and the baud rate, and that it is the shell of a DWM1001; or leave `wake` out."
+            }
+        }
+    }
+}
+
 /// An error and its causes on one line. A cause that the text before it already told is not repeated.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();

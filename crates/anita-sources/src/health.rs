@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub last_error: Option<String>,
     /// When that was.
     pub last_error_at: Option<Timestamp>,
+    /// What to do about it.
+    pub remedy: Option<&'static str>,
     /// Messages or lines that arrived.
     pub messages: u64,
     /// Items that were refused, by reason; only reasons that occurred.
@@ -68,7 +70,15 @@ struct Condition {
     state: State,
     since: Timestamp,
     connected_at: Option<Instant>,
-    last_error: Option<(String, Timestamp)>,
+    last_error: Option<LastError>,
+}
+
+/// A fault, in words.
+#[derive(Debug, Clone)]
+struct LastError {
+    text: String,
+    remedy: &'static str,
+    at: Timestamp,
 }
 
 // === impl State ===
@@ -120,8 +130,9 @@ impl Health {
             source: self.source.clone(),
             state: condition.state,
             since: condition.since,
-            last_error: condition.last_error.as_ref().map(|(text, _)| text.clone()),
-            last_error_at: condition.last_error.as_ref().map(|(_, at)| *at),
+            last_error: condition.last_error.as_ref().map(|it| it.text.clone()),
+            last_error_at: condition.last_error.as_ref().map(|it| it.at),
+            remedy: condition.last_error.as_ref().map(|it| it.remedy),
             messages: read(&self.messages),
             malformed: counted
                 .map(|(reason, count)| (reason.as_str(), read(count)))
@@ -169,9 +180,10 @@ impl Health {
         self.enter(State::Starting, now);
     }
 
-    pub(crate) fn waiting(&self, error: String, now: Timestamp) {
+    /// It faulted: what is told of the fault, and what to do about it.
+    pub(crate) fn waiting(&self, text: String, remedy: &'static str, now: Timestamp) {
         self.enter(State::Waiting, now);
-        self.condition.lock().last_error = Some((error, now));
+        self.condition.lock().last_error = Some(LastError { text, remedy, at: now });
     }
 
     pub(crate) fn stopped(&self, now: Timestamp) {

@@ -25,5 +25,5 @@ pub use fault::{Fault, chain};
 pub use health::{Health, Snapshot, State};
 pub use intake::{Intake, Unavailable};
 pub use secret::Secret;
-pub use source::Source;
+pub use source::{Description, Source};
 pub use supervise::supervise;

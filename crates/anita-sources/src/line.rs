@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Fault, Health, Intake, Source, Unavailable};
+use crate::{Description, Fault, Health, Intake, Source, Unavailable};
 use input::{Chunk, Input};
 use wake::{Heard, Waker};
 
@@ -62,6 +62,10 @@ struct Reading<'s> {
 impl Source for LineSource {
     fn name(&self) -> &SourceName {
         &self.name
+    }
+
+    fn description(&self) -> Description {
+        Description { kind: "line", format: Some("dwm1001"), address: Some(self.place.address()) }
     }
 
     fn run(

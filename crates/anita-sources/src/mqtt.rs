@@ -20,7 +20,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Fault, Health, Intake, Source};
+use crate::{Description, Fault, Health, Intake, Source};
 use client::{Arrival, Client, Link};
 use config::Settings;
 
@@ -57,6 +57,10 @@ struct Arrived {
 impl Source for MqttSource {
     fn name(&self) -> &SourceName {
         &self.settings.name
+    }
+
+    fn description(&self) -> Description {
+        self.settings.description()
     }
 
     fn run(

@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Fault, Health, Intake, Source};
+use crate::{Description, Fault, Health, Intake, Source};
 
 pub use config::{DEVICES_MAX, SimulatorConfig};
 pub use layout::{Anchor, Layout, Zone};
@@ -122,6 +122,10 @@ impl SimulatorSource {
 impl Source for SimulatorSource {
     fn name(&self) -> &SourceName {
         &self.name
+    }
+
+    fn description(&self) -> Description {
+        Description::of("simulator")
     }
 
     fn run(

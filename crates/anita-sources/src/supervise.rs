@@ -33,7 +33,7 @@ pub async fn supervise(
         if let Some(suppressed) = health.admit("fault") {
             tracing::warn!(source = %source.name(), wait_ms = wait.as_millis(), suppressed, "source faulted: {told}");
         }
-        health.waiting(told, intake.now());
+        health.waiting(told, fault.remedy(), intake.now());
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(wait) => health.restarting(intake.now()),

@@ -45,19 +45,26 @@ impl Ages {
         }
     }
 
-    /// What was observed; begins anew.
-    pub(crate) fn take(&mut self) -> (Option<view::Ages>, Option<view::Ages>) {
-        let told = |histogram: &mut Option<Histogram<u32>>| {
-            let histogram = histogram.as_mut().filter(|histogram| !histogram.is_empty())?;
-            let ages = view::Ages {
+    /// What was observed so far.
+    pub(crate) fn peek(&self) -> (Option<view::Ages>, Option<view::Ages>) {
+        let told = |histogram: &Option<Histogram<u32>>| {
+            let histogram = histogram.as_ref().filter(|histogram| !histogram.is_empty())?;
+            Some(view::Ages {
                 p50: histogram.value_at_quantile(0.5),
                 p99: histogram.value_at_quantile(0.99),
                 max: histogram.max(),
-            };
-            histogram.reset();
-            Some(ages)
+            })
         };
-        (told(&mut self.age), told(&mut self.added))
+        (told(&self.age), told(&self.added))
+    }
+
+    /// What was observed; begins anew.
+    pub(crate) fn take(&mut self) -> (Option<view::Ages>, Option<view::Ages>) {
+        let told = self.peek();
+        for histogram in [&mut self.age, &mut self.added].into_iter().flatten() {
+            histogram.reset();
+        }
+        told
     }
 }
 
@@ -74,6 +81,7 @@ mod tests {
             due: Duration::from_millis(due),
         };
         ages.observe(&[stamp(0, 90), stamp(95, 95), stamp(200, 200)], Duration::from_millis(100));
+        assert_eq!(ages.peek().0.unwrap().p50, 5, "a look takes nothing away");
         let (age, added) = ages.take();
         let (age, added) = (age.unwrap(), added.unwrap());
         assert_eq!((age.p50, added.p50), (5, 5));

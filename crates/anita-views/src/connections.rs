@@ -157,20 +157,40 @@ impl Views {
         is_whole
     }
 
-    /// How a connection is served. The first call begins to measure ages.
+    /// How a connection is served, for itself: its ages begin anew. The first call begins to measure them.
     pub fn figures(&mut self, connection: usize) -> ConnectionFigures {
-        let Some(it) = self.connections.get_mut(connection) else { return ConnectionFigures::default() };
-        let (delivered, dropped) = it.past;
-        let (age, added_age) = it.ages.as_mut().map(|ages| ages.take()).unwrap_or_default();
+        self.measure(connection);
+        let figures = self.peek(connection);
+        if let Some(ages) = self.connections.get_mut(connection).and_then(|it| it.ages.as_mut()) {
+            ages.take();
+        }
+        figures
+    }
+
+    /// Begins to measure how old a connection's positions are.
+    pub fn measure(&mut self, connection: usize) {
+        let Some(it) = self.connections.get_mut(connection) else { return };
         it.ages.get_or_insert_with(|| Box::new(Ages::new()));
+        for place in it.views.values() {
+            let class = self.classes.get_mut(place.class);
+            if let Some(member) = class.and_then(|class| class.members.get_mut(place.member)) {
+                member.is_measured = true;
+            }
+        }
+    }
+
+    /// How a connection is served, for others: nothing changes by it. Ages are there only where they are measured.
+    pub fn peek(&self, connection: usize) -> ConnectionFigures {
+        let Some(it) = self.connections.get(connection) else { return ConnectionFigures::default() };
+        let (delivered, dropped) = it.past;
+        let (age, added_age) = it.ages.as_ref().map(|ages| ages.peek()).unwrap_or_default();
         let mut figures = ConnectionFigures { delivered, dropped, age, added_age, subscriptions: Vec::new() };
         for (slot, place) in &it.views {
-            let Some(class) = self.classes.get_mut(place.class) else { continue };
+            let Some(class) = self.classes.get(place.class) else { continue };
             let devices = class.entries.len();
             let (mode, interval) = (class.key.spec.mode(), class.key.spec.pace.interval());
             let max_rate_hz = interval.map(|interval| interval.as_secs_f64().recip());
-            let Some(member) = class.members.get_mut(place.member) else { continue };
-            member.is_measured = true;
+            let Some(member) = class.members.get(place.member) else { continue };
             figures.delivered += member.delivered;
             figures.dropped += member.dropped;
             let Some(subscription) = slot.subscription() else { continue };

@@ -13,6 +13,7 @@ use anita_model::Timestamp;
 use anita_server::{Certificates, Clock, Door, ServeError, Server, TlsError, Watchdog};
 use anita_session::{Caller, Context, ExtensionError, Extensions};
 use anita_sources::{Health, Intake, Source, supervise};
+use anita_store::audit::{START_SERVER, STOP_SERVER};
 use anita_store::{OpenError, Retention};
 use anita_wire::Refusal;
 use serde::Serialize;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Signals;
 use crate::config::{Config, OwnCertificate, Tls};
+use crate::desk::desk;
 use crate::intake::{Healths, HubIntake};
 use crate::store;
 use crate::supervisor;
@@ -138,6 +140,7 @@ impl App {
         for source in std::mem::take(&mut config.sources) {
             sources.push(SourceSlot(source.build()?));
         }
+        let desk = desk(&mut config);
         let clock = Clock::start();
         let now = clock.now();
         let retention = config.storage.retention.clone();
@@ -161,8 +164,9 @@ impl App {
             listener.local_addr().map_err(|source| StartError::Listen { listen: config.listen, source })?;
         let healths: Vec<Arc<Health>> =
             sources.iter().map(|slot| Health::new(slot.0.name().clone(), now.wall)).collect();
-        let reports = Box::new(Healths(healths.clone()));
-        let server = Server::new(Arc::new(context), config.server, clock.clone(), config.site, reports);
+        let described = sources.iter().map(|slot| slot.0.description());
+        let reports = Box::new(Healths(described.zip(healths.iter().cloned()).collect()));
+        let server = Server::new(Arc::new(context), config.server, clock.clone(), config.site, reports, desk);
         let door = Door::new(Arc::clone(&server), listener, certificates.clone())?;
         let stop = CancellationToken::new();
         let intake: Arc<dyn Intake> = Arc::new(HubIntake { hub: Arc::clone(&hub), clock: clock.clone() });
@@ -171,10 +175,11 @@ impl App {
             .zip(healths)
             .map(|(slot, health)| tokio::spawn(supervise(slot.0, Arc::clone(&intake), health, stop.clone())))
             .collect();
+        enter_changed_keys(&issuers, &hub, &clock);
         tasks.push(tokio::spawn(issuers.keep_fresh(stop.clone())));
         tasks.extend(helpers(&server, &hub, &clock, &retention, &stop));
         let watchdog = server.start_watchdog(Box::new(supervisor::is_well)).map_err(StartError::Watchdog)?;
-        hub.audit_own(now.wall, "start server", env!("CARGO_PKG_VERSION"));
+        hub.audit_own(now.wall, START_SERVER, env!("CARGO_PKG_VERSION"));
         let serving = tokio::spawn(door.serve());
         supervisor::is_ready();
         Ok(Running { address, certificates, hub, server, serving, tasks, stop, _watchdog: watchdog })
@@ -192,6 +197,15 @@ fn certificates(tls: &Tls, listen: SocketAddr) -> Result<Option<Certificates>, T
         Some(authority) => own.with_clients(authority.clone()).map(Some),
         None => Ok(Some(own)),
     }
+}
+
+/// Keeps in the audit trail that changed secrets and keys of files are in force, or why they are not.
+fn enter_changed_keys(issuers: &Issuers, hub: &Arc<Hub>, clock: &Clock) {
+    let (hub, clock) = (Arc::clone(hub), clock.clone());
+    issuers.on_changed_files(move |issuer, read| {
+        let read = read.map(|()| issuer).map_err(|fault| fault as &dyn std::error::Error);
+        hub.audit_reload(clock.now().wall, "reload keys", read);
+    });
 }
 
 async fn listen(listen: SocketAddr) -> Result<TcpListener, StartError> {
@@ -293,7 +307,7 @@ impl Running {
         tokio::select! {
             ended = &mut self.serving => {
                 self.stop.cancel();
-                self.hub.audit_own(Timestamp::now(), "stop server", "it ended by a fault of its own");
+                self.hub.audit_own(Timestamp::now(), STOP_SERVER, "it ended by a fault of its own");
                 self.hub.close().await;
                 return Ok(ended?);
             }
@@ -329,7 +343,7 @@ impl Running {
         }
         ended = ended.and(self.serving.await);
         // Last of all, and whatever became of the tasks: what was said until now is kept.
-        self.hub.audit_own(Timestamp::now(), "stop server", "");
+        self.hub.audit_own(Timestamp::now(), STOP_SERVER, "");
         self.hub.close().await;
         Ok(ended?)
     }

@@ -7,6 +7,7 @@ mod living;
 mod load;
 mod raw;
 mod server;
+mod shown;
 mod storage;
 
 use std::net::SocketAddr;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use anita_auth::{InvalidKey, Minter, Roles};
 use anita_hub::{HubSettings, RoomLimits};
 use anita_issuers::IssuerSettings;
-use anita_server::{Bounds, ServerSettings, SiteMap, ZoneShape};
+use anita_server::{Bounds, ConfiguredValue, ServerSettings, SiteMap, ZoneShape};
 use anita_session::SessionSettings;
 use anita_sources::SourceConfig;
 use anita_store::audit::AuditFileSettings;
@@ -28,6 +29,9 @@ pub use load::{Origin, Written};
 pub use raw::{LogFormat, RawConfig, RawPlaintext};
 pub use server::{OwnCertificate, Tls};
 pub use storage::{Backend, Storage};
+
+/// A year: the longest that a token which the server makes may be valid, seconds.
+const MINTED_TTL_SECS_MAX: f64 = 31_536_000.0;
 
 /// Why a configuration can't be used. Each says the place and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +110,8 @@ pub struct Config {
     pub issuers: Vec<IssuerSettings>,
     /// Makes tokens of the first issuer, where its key is a secret of ours.
     pub minter: Option<Minter>,
+    /// How long a token that the server makes by REST is valid at most.
+    pub minted_ttl_max: Duration,
     /// The roles.
     pub roles: Roles,
     /// What is kept, where, and how long.
@@ -116,6 +122,8 @@ pub struct Config {
     pub site: SiteMap,
     /// The sources.
     pub sources: Vec<SourceConfig>,
+    /// Every value as it was loaded, for those who look after the server; nothing of it is secret.
+    pub explained: Vec<ConfiguredValue>,
 }
 
 impl Config {
@@ -150,13 +158,31 @@ impl Config {
             },
             issuers: auth.issuers,
             minter: auth.minter,
+            minted_ttl_max: secs(
+                "auth.minted_ttl_max_secs",
+                raw.auth.minted_ttl_max_secs,
+                60.0,
+                MINTED_TTL_SECS_MAX,
+            )?,
             roles,
             storage: storage::storage(raw, folder)?,
             audit_file: audit::file(raw, folder)?,
             site: site(raw),
             sources: sources(raw, folder)?,
+            explained: explained(written),
         })
     }
+}
+
+/// The configuration for REST.
+fn explained(written: &Written) -> Vec<ConfiguredValue> {
+    let explained = written.explained().into_iter();
+    let json = |value: &toml::Value| {
+        serde_json::to_value(value).unwrap_or_else(|_no_json| serde_json::Value::from(value.to_string()))
+    };
+    explained
+        .map(|(key, value, origin)| ConfiguredValue { key, value: json(&value), origin: origin.to_string() })
+        .collect()
 }
 
 fn wrong(key: &str, message: impl Into<String>) -> ConfigError {

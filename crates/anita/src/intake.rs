@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anita_hub::{Hub, HubFault};
 use anita_model::{Report, Timestamp};
-use anita_server::{Clock, SourceReport, SourceReports};
-use anita_sources::{Health, Intake, Unavailable};
+use anita_server::{Clock, SourceFault, SourceReport, SourceReports};
+use anita_sources::{Description, Health, Intake, Unavailable};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -38,16 +38,23 @@ impl Intake for HubIntake {
     }
 }
 
-/// How the sources are.
+/// What the sources are, and how.
 #[derive(Debug)]
-pub(crate) struct Healths(pub(crate) Vec<Arc<Health>>);
+pub(crate) struct Healths(pub(crate) Vec<(Description, Arc<Health>)>);
 
 impl SourceReports for Healths {
     fn reports(&self) -> Vec<SourceReport> {
-        let report = |health: &Arc<Health>| {
+        let report = |(description, health): &(Description, Arc<Health>)| {
             let snapshot = health.snapshot();
+            let fault = snapshot.last_error.zip(snapshot.last_error_at).zip(snapshot.remedy);
             SourceReport {
                 name: snapshot.source.to_string(),
+                kind: description.kind,
+                format: description.format,
+                address: description.address.clone(),
+                since: snapshot.since,
+                messages: snapshot.messages,
+                last_fault: fault.map(|((message, at), remedy)| SourceFault { message, at, remedy }),
                 state: snapshot.state.as_str(),
                 malformed: snapshot.malformed.into_iter().collect(),
                 dropped: snapshot.dropped,

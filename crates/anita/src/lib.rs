@@ -20,6 +20,7 @@
 //! ```
 
 mod app;
+mod desk;
 mod intake;
 mod signals;
 mod store;

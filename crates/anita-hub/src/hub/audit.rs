@@ -4,11 +4,12 @@
 mod lines;
 mod restraint;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anita_model::{Now, Timestamp};
-use anita_store::audit::{Chain, LOST_ENTRIES, LOST_LINES, numbers};
-use anita_store::{AuditEntry, AuditHead, AuditRecord, Record, State, Writer};
+use anita_store::audit::{Chain, LOST_ENTRIES, LOST_LINES, MISSED_ENTRIES, Unexplained, numbers};
+use anita_store::{AuditEntry, AuditHead, AuditQuery, AuditRecord, Record, State, Store, StoreError, Writer};
 use parking_lot::Mutex;
 
 use super::Hub;
@@ -19,6 +20,13 @@ pub use restraint::AuditLimits;
 
 /// How many entries there are between two that are told in the log with their hash.
 const HEAD_EVERY: u64 = 1_000;
+
+/// How many of the newest entries a start looks at for gaps that nobody accounted for: as many as may have waited for the
+/// store when the last server ended.
+const LOOKED_AT_MAX: usize = 100_000;
+
+/// How many of those are asked for at a time.
+const PAGE: usize = 1_000;
 
 /// The end of the trail.
 #[derive(Debug)]
@@ -32,6 +40,8 @@ struct Growing {
     chain: Chain,
     restraint: Restraint,
     excuse: Option<Excuse>,
+    /// What the last server left without a word, until it is said.
+    missed: Vec<Gap>,
     /// The last head that was told in the log.
     told_seq: u64,
     /// The latest time that anybody came with.
@@ -45,16 +55,69 @@ struct Excuse {
     first: u64,
     last: u64,
     /// What they say.
-    lost: Vec<(u64, u64)>,
+    gaps: Vec<Gap>,
+}
+
+/// Entries that the store does not have.
+#[derive(Debug, Clone, Copy)]
+struct Gap {
+    /// What an entry calls it: [`LOST_ENTRIES`] or [`MISSED_ENTRIES`].
+    action: &'static str,
+    first: u64,
+    last: u64,
+}
+
+impl Gap {
+    fn record(self, at: Timestamp) -> AuditRecord {
+        own(at, self.action, numbers(self.first, self.last))
+    }
+}
+
+/// The gaps that the last server left without a word, because it was killed before it could say so.
+pub(super) async fn missed(store: &Arc<dyn Store>) -> Vec<(u64, u64)> {
+    let read = read_missed(store).await;
+    let missed = read.inspect_err(|error| {
+        tracing::error!(%error, "whether the last server left gaps in the audit trail is not known");
+    });
+    let missed = missed.unwrap_or_default();
+    for (first, last) in &missed {
+        tracing::error!(
+            first,
+            last,
+            "entries of the audit trail are missing, and no entry says why: the last server was killed before it could, \
+             or somebody removed them"
+        );
+    }
+    missed
+}
+
+async fn read_missed(store: &Arc<dyn Store>) -> Result<Vec<(u64, u64)>, StoreError> {
+    let (mut gaps, mut after, mut seen) = (Unexplained::default(), None, 0);
+    loop {
+        let page = store.audit(AuditQuery { limit: PAGE, after, ..AuditQuery::default() }).await?;
+        (after, seen) = (page.next, seen + page.entries.len());
+        let stepped = page.entries.iter().try_for_each(|(_ordinal, entry)| gaps.step(entry));
+        if stepped.is_break() || after.is_none() || seen >= LOOKED_AT_MAX {
+            return Ok(gaps.finish());
+        }
+    }
 }
 
 impl Trail {
-    /// That goes on after a head.
-    pub(super) fn new(limits: AuditLimits, head: Option<AuditHead>, lines: Option<Lines>, now: Now) -> Self {
+    /// That goes on after a head, and says which entries before it are missing.
+    pub(super) fn new(
+        limits: AuditLimits,
+        head: Option<AuditHead>,
+        missed: Vec<(u64, u64)>,
+        lines: Option<Lines>,
+        now: Now,
+    ) -> Self {
+        let missed = missed.into_iter();
         let state = Growing {
             chain: Chain::after(head),
             restraint: Restraint::new(limits),
             excuse: None,
+            missed: missed.map(|(first, last)| Gap { action: MISSED_ENTRIES, first, last }).collect(),
             told_seq: head.map_or(0, |head| head.seq),
             at: now.wall,
         };
@@ -120,6 +183,16 @@ impl Hub {
         self.audit(own(at, action, object.to_owned()));
     }
 
+    /// Keeps what the server itself read again because a file changed: `object` is what is in force now. Or why it can't be
+    /// used, and what was in force before stays so.
+    pub fn audit_reload(&self, at: Timestamp, action: &str, read: Result<&str, &dyn std::error::Error>) {
+        let (object, outcome) = match read {
+            Ok(object) => (object.to_owned(), "done"),
+            Err(error) => (error.to_string(), "refused"),
+        };
+        self.audit(AuditRecord { outcome: outcome.to_owned(), ..own(at, action, object) });
+    }
+
     /// Says what was counted only and what was lost; tells the end of the chain in the log now and then.
     pub(super) fn sweep_trail(&self, now: Now) {
         let (mut said, mut noted) = (Vec::new(), None);
@@ -152,29 +225,39 @@ impl Hub {
         if !is_well {
             return;
         }
-        let mut lost = self.writer.take_lost_audit();
+        let mut gaps = self.take_gaps(growing);
         if let Some(excuse) = growing.excuse.take() {
-            let is_lost = |seq| lost.iter().any(|(first, last)| (*first..=*last).contains(&seq));
+            let is_lost = |seq| {
+                gaps.iter().any(|gap| gap.action == LOST_ENTRIES && (gap.first..=gap.last).contains(&seq))
+            };
             let kept = self.audit_kept.borrow().map_or(0, |head| head.seq);
             if (excuse.first..=excuse.last).any(is_lost) {
-                lost.splice(0..0, excuse.lost);
+                gaps.splice(0..0, excuse.gaps);
             } else if kept < excuse.last {
                 growing.excuse = Some(excuse);
             }
         }
-        if lost.is_empty() {
+        if gaps.is_empty() {
             return;
         }
-        let fresh = Excuse { first: u64::MAX, last: 0, lost: Vec::new() };
+        let fresh = Excuse { first: u64::MAX, last: 0, gaps: Vec::new() };
         let mut excuse = growing.excuse.take().unwrap_or(fresh);
-        for (first, last) in &lost {
-            let entry = self.trail.add(growing, &self.writer, own(at, LOST_ENTRIES, numbers(*first, *last)));
+        for gap in &gaps {
+            let entry = self.trail.add(growing, &self.writer, gap.record(at));
             let seq = entry.seq().unwrap_or_default();
             (excuse.first, excuse.last) = (excuse.first.min(seq), excuse.last.max(seq));
             said.push(entry);
         }
-        excuse.lost.append(&mut lost);
+        excuse.gaps.append(&mut gaps);
         growing.excuse = Some(excuse);
+    }
+
+    /// What is missing and was not said yet.
+    fn take_gaps(&self, growing: &mut Growing) -> Vec<Gap> {
+        let lost = self.writer.take_lost_audit().into_iter();
+        let mut gaps = std::mem::take(&mut growing.missed);
+        gaps.extend(lost.map(|(first, last)| Gap { action: LOST_ENTRIES, first, last }));
+        gaps
     }
 
     /// Says what was counted only and what was given up, before the end.
@@ -184,8 +267,9 @@ impl Hub {
         let counted = growing.restraint.sum_up(self.uptime(), at);
         let kept = self.audit_kept.borrow().map_or(0, |head| head.seq);
         let unkept = growing.excuse.take().filter(|excuse| kept < excuse.last);
-        let given_up = unkept.into_iter().flat_map(|excuse| excuse.lost).chain(self.writer.take_lost_audit());
-        let given_up = given_up.map(|(first, last)| own(at, LOST_ENTRIES, numbers(first, last)));
+        let unsaid = self.take_gaps(&mut growing);
+        let given_up = unkept.into_iter().flat_map(|excuse| excuse.gaps).chain(unsaid);
+        let given_up = given_up.map(|gap| gap.record(at));
         let records: Vec<AuditRecord> = counted.into_iter().chain(given_up).collect();
         let add = |record: AuditRecord| self.trail.add(&mut growing, &self.writer, record.bounded());
         let said: Vec<AuditEntry> = records.into_iter().map(add).collect();

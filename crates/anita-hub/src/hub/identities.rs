@@ -1,17 +1,20 @@
 //! Whose tokens are not accepted any more, and whose connections end with them.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use anita_auth::{Principal, Revocations};
-use anita_model::{Revocation, RevocationId, Timestamp, UserId};
+use anita_model::{Now, Revocation, RevocationId, UserId};
 use anita_store::Record;
 use anita_wire::{CloseCode, ErrorCode, Refusal};
 
 use super::{Hub, Kept};
 
 /// The revocations that a store remembers, without those that are over: a store has them until it is tidied.
-pub(super) fn restored(remembered: Vec<Revocation>, now: Timestamp) -> Revocations {
+pub(super) fn restored(remembered: Vec<Revocation>, now: Now) -> Revocations {
     let mut revocations = Revocations::default();
-    for revocation in remembered.into_iter().filter(|it| it.until.is_none_or(|until| until > now)) {
-        if let Err(error) = revocations.add(revocation) {
+    for revocation in remembered.into_iter().filter(|it| it.until.is_none_or(|until| until > now.wall)) {
+        if let Err(error) = revocations.add(revocation, now) {
             // No more than these were accepted.
             tracing::error!(%error, "a revocation of the store is not in force");
         }
@@ -26,8 +29,10 @@ impl Hub {
     /// # Errors
     /// The refusal for whoever wants it, when there are too many.
     pub fn revoke(&self, revocation: &Revocation) -> Result<(usize, Kept), Refusal> {
+        let uptime = Duration::from_micros(self.uptime_us.load(Ordering::Relaxed));
+        let since = Now { wall: revocation.made_at, uptime };
         let mut revocations = self.revocations.write();
-        revocations.add(revocation.clone()).map_err(|error| {
+        revocations.add(revocation.clone(), since).map_err(|error| {
             let message = format!("There {}.", error.to_string().trim_start_matches("there "));
             Refusal::saying(ErrorCode::LimitReached, message)
         })?;
@@ -61,8 +66,8 @@ impl Hub {
         self.connections.close_where(CloseCode::LoggedOut, |identity| identity.user == *user)
     }
 
-    /// Forgets revocations whose tokens have run out. The store does the same by itself.
-    pub(super) fn forget_revocations(&self, now: Timestamp) {
+    /// Forgets revocations whose tokens have run out. The store does the same by itself, when it is tidied.
+    pub(super) fn forget_revocations(&self, now: Now) {
         if self.revocations.read().has_over(now) {
             self.revocations.write().forget(now);
         }
@@ -73,7 +78,7 @@ impl Hub {
 
 #[cfg(test)]
 mod tests {
-    use anita_model::Revoked;
+    use anita_model::{Revoked, Timestamp};
 
     use super::*;
 
@@ -91,7 +96,8 @@ mod tests {
         };
         let remembered =
             vec![revocation("over", Some(10.0)), revocation("on", Some(10.5)), revocation("always", None)];
-        let ids: Vec<String> = restored(remembered, at(10.0)).iter().map(|it| it.id.to_string()).collect();
+        let now = Now { wall: at(10.0), uptime: Duration::ZERO };
+        let ids: Vec<String> = restored(remembered, now).iter().map(|it| it.id.to_string()).collect();
         assert_eq!(ids, ["always", "on"]);
     }
 }

@@ -25,6 +25,8 @@ const KEYS: [(&str, &str, &str); 2] = [
 enum Answer {
     /// These bytes, and the end.
     Bytes(String),
+    /// An answer that comes when there is a permit.
+    When(Arc<Semaphore>, Box<Answer>),
     /// The beginning of an answer, and then nothing.
     Stuck,
     /// Bytes without an end.
@@ -112,8 +114,15 @@ async fn answer(mut stream: TcpStream, (keys, configuration, asked): Here) {
     let answer = if head.contains(".well-known") {
         configuration.lock().clone()
     } else {
+        let answer = keys.lock().clone();
         asked.fetch_add(1, Ordering::SeqCst);
-        keys.lock().clone()
+        answer
+    };
+    let answer = if let Answer::When(permits, answer) = answer {
+        permits.acquire().await.unwrap().forget();
+        *answer
+    } else {
+        answer
     };
     let begun = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     match answer {
@@ -129,7 +138,7 @@ async fn answer(mut stream: TcpStream, (keys, configuration, asked): Here) {
                 sent = stream.write_all(chunk.as_bytes()).await;
             }
         }
-        Answer::Away => {}
+        Answer::Away | Answer::When(..) => {}
     }
 }
 
@@ -265,6 +274,27 @@ async fn however_many_tokens_want_a_key_the_issuer_is_asked_once_and_few_wait() 
         matches!(kept.issuers.judge(&token("k", "first"), Timestamp::now()), Judgement::Awaited(_)),
         "there is room again"
     );
+}
+
+#[tokio::test]
+async fn a_token_that_comes_while_the_issuer_is_being_asked_waits_for_that_answer() {
+    let permits = Arc::new(Semaphore::new(0));
+    let when = |names: &[&str]| Answer::When(Arc::clone(&permits), Box::new(jwks(names)));
+    let host = Host::start(when(&["first"])).await;
+    // Because of a token it is asked once an hour, by itself again and again.
+    let kept = Kept::of(&host, SHORT, LONG);
+    for (look, name) in [(1, "first"), (2, "second")] {
+        kept.until("it is asked", |_report| host.asked() == look).await;
+        // What it says the next time.
+        host.publish(when(&["first", "second"]));
+        let token = token(name, name);
+        let Judgement::Awaited(keys) = kept.issuers.judge(&token, Timestamp::now()) else {
+            panic!("{name}: nobody is told to come back later while the answer is on its way")
+        };
+        permits.add_permits(1);
+        assert_eq!(keys.await, Ok(()), "{name}");
+        assert!(kept.issuers.verify(&token, Timestamp::now()).is_ok(), "{name}");
+    }
 }
 
 #[tokio::test]

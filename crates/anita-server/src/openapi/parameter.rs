@@ -1,13 +1,17 @@
 //! The parameters of queries: one constant each, with what it means, its form and its limits.
 
 use anita_session::past::{
-    GAP_DEFAULT_SECS, GAP_MAX_SECS, SNAPSHOT_PER_PAGE_MAX, TOLERANCE_DEFAULT_M, TOLERANCE_MAX_M,
-    TRAIL_PER_PAGE_DEFAULT, TRAIL_PER_PAGE_MAX, VISITS_DEVICES_DEFAULT, VISITS_DEVICES_MAX,
+    DENSITY_BUCKETS_DEFAULT, DENSITY_BUCKETS_MAX, GAP_DEFAULT_SECS, GAP_MAX_SECS, SNAPSHOT_PER_PAGE_MAX,
+    TOLERANCE_DEFAULT_M, TOLERANCE_MAX_M, TRAIL_PER_PAGE_DEFAULT, TRAIL_PER_PAGE_MAX, VISITS_DEVICES_DEFAULT,
+    VISITS_DEVICES_MAX,
 };
 use anita_wire::limits::{DEVICES_PER_PAGE_MAX, HISTORY_PER_PAGE_DEFAULT, HISTORY_PER_PAGE_MAX};
 use anita_wire::view::Area;
 use serde_json::{Value, json};
 
+use crate::administration::connections::CONNECTIONS_PER_PAGE;
+use crate::administration::rooms::ROOMS_PER_PAGE;
+use crate::administration::tokens::TOKENS_PER_PAGE;
 use crate::revocations::REVOCATIONS_PER_PAGE;
 
 /// A parameter of a query.
@@ -213,4 +217,21 @@ pub(super) const LOGOUT_SCOPE: Parameter = optional(
 );
 pub(super) const REVOCATIONS_LIMIT: Parameter =
     limit("How many revocations at most.", REVOCATIONS_PER_PAGE.0, REVOCATIONS_PER_PAGE.1);
+pub(super) const CONNECTIONS_LIMIT: Parameter =
+    limit("How many connections at most.", CONNECTIONS_PER_PAGE.0, CONNECTIONS_PER_PAGE.1);
+pub(super) const ROOMS_LIMIT: Parameter =
+    limit("How many rooms at most.", ROOMS_PER_PAGE.0, ROOMS_PER_PAGE.1);
+pub(super) const TOKENS_LIMIT: Parameter =
+    limit("How many tokens at most.", TOKENS_PER_PAGE.0, TOKENS_PER_PAGE.1);
+pub(super) const DENSITY_START_TIME: Parameter =
+    required("start_time", "Where the first bucket begins, by the devices' time.", Form::Time);
+pub(super) const DENSITY_END_TIME: Parameter =
+    required("end_time", "Where the last bucket ends, by the devices' time.", Form::Time);
+pub(super) const BUCKETS: Parameter = optional(
+    "buckets",
+    "In how many equal parts the time is cut.",
+    Form::Count { max: DENSITY_BUCKETS_MAX, default: DENSITY_BUCKETS_DEFAULT },
+);
+pub(super) const DEVICE_ID: Parameter =
+    optional("device_id", "Only of this device; of all that may be seen when absent.", Form::Text);
 pub(super) const SUBJECT: Parameter = optional("subject", "Only of this subject.", Form::Text);

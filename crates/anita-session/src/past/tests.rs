@@ -410,3 +410,60 @@ proptest! {
         prop_assert!(rest.next().is_none());
     }
 }
+
+fn density_of(device: Option<&str>, range: (f64, f64), buckets: usize) -> DensityQuestion {
+    DensityQuestion {
+        range: Range::new(Some(at(range.0)), Some(at(range.1))).unwrap(),
+        buckets: Some(buckets),
+        device: device.map(|it| DeviceId::parse(it).unwrap()),
+    }
+}
+
+#[tokio::test]
+async fn a_density_counts_each_fix_once_and_those_of_others_never() {
+    let mut fixes: Vec<Arc<Fix>> =
+        (0..2_500).map(|i| fix("a", f64::from(i) / 100.0, 0.0, 0.0, None)).collect();
+    fixes.extend([
+        fix("b", 0.0, 0.0, 0.0, None),
+        fix("b", 25.0, 0.0, 0.0, None),
+        fix("b", 26.0, 0.0, 0.0, None),
+    ]);
+    let hub = hub(&fixes, Vec::new()).await;
+    let all = density(&hub, &everybody(), density_of(None, (0.0, 25.0), 5)).await.unwrap();
+    assert_eq!(all.counts, [501, 500, 500, 500, 501], "its ends are part of it");
+    assert_eq!((all.is_estimate, all.devices, all.bucket_secs), (false, 2, 5.0));
+    let mine = density(&hub, &only("b"), density_of(None, (0.0, 25.0), 5)).await.unwrap();
+    assert_eq!((mine.counts, mine.devices), (vec![1, 0, 0, 0, 1], 1));
+    let one = density(&hub, &everybody(), density_of(Some("b"), (20.0, 30.0), 2)).await.unwrap();
+    assert_eq!(one.counts, [0, 2]);
+    let refused = density(&hub, &only("b"), density_of(Some("a"), (0.0, 25.0), 5)).await.unwrap_err();
+    assert_eq!(refused.0.code.as_str(), "not_found");
+    for (range, buckets, code) in [
+        ((0.0, 25.0), 0, "out_of_range"),
+        ((0.0, 25.0), 1_001, "out_of_range"),
+        ((1.0, 1.0), 1, "invalid_payload"),
+    ] {
+        let refused = density(&hub, &everybody(), density_of(None, range, buckets)).await.unwrap_err();
+        assert_eq!(refused.0.code.as_str(), code, "{range:?} {buckets}");
+    }
+    let endless = DensityQuestion { range: Range::default(), buckets: None, device: None };
+    assert_eq!(density(&hub, &everybody(), endless).await.unwrap_err().0.code.as_str(), "invalid_payload");
+}
+
+#[tokio::test]
+async fn a_density_of_too_many_fixes_is_an_estimate_that_is_near_and_says_so() {
+    // Half of the time nothing; 30 devices at 10 Hz.
+    let mut fixes = Vec::new();
+    for device in 0..30 {
+        for i in (0..8_000).filter(|i| (i / 1_000) % 2 == 0) {
+            fixes.push(fix(&format!("tag-{device}"), f64::from(i) / 10.0, 0.0, 0.0, None));
+        }
+    }
+    let hub = hub(&fixes, Vec::new()).await;
+    let all = density(&hub, &everybody(), density_of(None, (0.0, 799.999), 80)).await.unwrap();
+    assert!(all.is_estimate && all.devices == 30 && all.devices_looked_at == 25, "{all:?}");
+    for (index, count) in all.counts.iter().enumerate() {
+        let expected = if (index / 10) % 2 == 0 { 2_700..=3_300 } else { 0..=60 };
+        assert!(expected.contains(count), "{index}: {count}, {:?}", all.counts);
+    }
+}

@@ -19,6 +19,31 @@ fn millis(wait: Duration) -> u64 {
 }
 
 impl Session {
+    /// All connections together have too much waiting, and this one more than its part.
+    pub fn on_memory(&mut self) {
+        self.close(CloseCode::OutOfMemory);
+    }
+
+    /// A message was begun and not finished in time: the line is as good as dead.
+    pub fn on_message_deadline(&mut self) {
+        let message = "A message has to be complete within the time for one.";
+        self.refuse_and_close(&Refusal::saying(ErrorCode::Timeout, message), None, CloseCode::Silence);
+    }
+
+    /// Its user has as many connections as one may have: nothing is said to the client but this.
+    pub fn on_too_many_sockets(&mut self, retry_after: Duration) {
+        if self.closing.is_some() {
+            return;
+        }
+        self.out.clear();
+        let retry_after_ms = millis(retry_after);
+        let message = "This user has as many connections as one may have.";
+        let refusal = Refusal::saying(ErrorCode::LimitReached, message).with_retry_after_ms(retry_after_ms);
+        self.refuse(&refusal, None);
+        let reason = CloseReason { retry_after_ms: Some(retry_after_ms), ..CloseReason::after(refusal.code) };
+        self.end(Closing { code: CloseCode::TryLater, reason });
+    }
+
     /// The server will stop in a moment: says when to come back. What is asked until the end is still answered.
     pub fn on_drain_notice(&mut self, retry_after: Duration) {
         if self.closing.is_some() || self.is_told_to_return {

@@ -115,6 +115,16 @@ impl LineConfig {
 // === impl Place ===
 
 impl Place {
+    /// As it is written in a configuration.
+    pub(super) fn address(&self) -> String {
+        match self {
+            Self::Serial { path, baud } => format!("serial://{path}?baud={baud}"),
+            Self::Tcp { host, port } if host.contains(':') => format!("tcp://[{host}]:{port}"),
+            Self::Tcp { host, port } => format!("tcp://{host}:{port}"),
+            Self::File { path, .. } => format!("file://{}", path.display()),
+        }
+    }
+
     fn parse(url: &str, start: Start) -> Result<Self, &'static str> {
         const WANTED: &str = "must be `serial:///dev/…?baud=115200`, `tcp://host:port` or `file://path`";
         let address = Address::parse(url).ok_or(WANTED)?;

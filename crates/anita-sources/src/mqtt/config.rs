@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::MqttSource;
 use crate::address::Address;
 use crate::config::{ConfigError, Named};
-use crate::{Fault, Secret};
+use crate::{Description, Fault, Secret};
 
 /// A gateway behind an MQTT broker.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -174,6 +174,13 @@ impl MqttConfig {
 // === impl Format ===
 
 impl Format {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Drtls => "drtls",
+            Self::Pozyx => "pozyx",
+        }
+    }
+
     fn default_topics(self) -> Vec<String> {
         match self {
             Self::Drtls => vec!["dwm/#".into()],
@@ -185,6 +192,14 @@ impl Format {
 // === impl Settings ===
 
 impl Settings {
+    pub(super) fn description(&self) -> Description {
+        let scheme = if self.is_tls { "mqtts" } else { "mqtt" };
+        let host = &self.host;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let address = format!("{scheme}://{host}:{} ({})", self.port, self.topics.join(", "));
+        Description { kind: "mqtt", format: Some(self.format.as_str()), address: Some(address) }
+    }
+
     /// The user name and the password, read now, so that a changed file counts from the next connection on.
     pub(super) fn credentials(&self) -> Result<Option<(String, Option<Bytes>)>, Fault> {
         let Some(username) = self.username.clone() else { return Ok(None) };

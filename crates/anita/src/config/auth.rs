@@ -15,6 +15,9 @@ use super::{ConfigError, RawConfig, secs, wrong};
 /// The most issuers.
 const ISSUERS_MAX: usize = 32;
 
+/// How often published keys are read again where neither the issuer nor the configuration says, seconds.
+const JWKS_REFRESH_SECS: f64 = 300.0;
+
 /// Secrets that the environment holds, by the names of their variables.
 pub(super) type Secrets = BTreeMap<String, Secret>;
 
@@ -81,8 +84,7 @@ impl Place<'_> {
     fn rules(&self, roles: &Roles) -> Result<IssuerRules, ConfigError> {
         let it = self.issuer;
         if it.issuer == CERTIFICATE_ISSUER {
-            let message =
-                "is the name for those who are known by their certificate; tokens have another issuer";
+            let message = "is the name for those who are known by their certificate; give the issuer of tokens another one";
             return Err(self.wrong("issuer", message));
         }
         for (key, text) in [("issuer", &it.issuer), ("audience", &it.audience)] {
@@ -153,6 +155,11 @@ impl Place<'_> {
         if it.ca_file.is_some() {
             return Err(self.wrong("ca_file", "means nothing without jwks_url or discovery"));
         }
+        if it.jwks_refresh_secs.is_some() {
+            let message = "means nothing without jwks_url or discovery: files of keys are looked at every two seconds; \
+                           take it out";
+            return Err(self.wrong("jwks_refresh_secs", message));
+        }
         let (key, files) = self.files()?;
         let keys = files.read().map_err(|fault| self.fault(key, fault))?;
         Ok(KeySource::Given(files, keys))
@@ -160,7 +167,7 @@ impl Place<'_> {
 
     fn published(&self, address: KeyAddress) -> Result<KeySource, ConfigError> {
         let key = format!("{}.jwks_refresh_secs", self.table);
-        let refresh = secs(&key, self.issuer.jwks_refresh_secs, 1.0, 86_400.0)?;
+        let refresh = secs(&key, self.issuer.jwks_refresh_secs.unwrap_or(JWKS_REFRESH_SECS), 1.0, 86_400.0)?;
         let ca_file = self.issuer.ca_file.as_ref().map(|path| self.path(path));
         Ok(KeySource::Published(PublishedSettings {
             address,

@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use super::ConfigError;
 use super::auth::{Secrets, secret_variables};
 use super::raw::{RawConfig, default_roles_written};
+use super::shown::shown;
 
 /// What environment variables that override the file begin with.
 const PREFIX: &str = "ANITA__";
@@ -99,10 +100,9 @@ impl Written {
         Ok(Self { path: path.to_owned(), raw, secrets, origins })
     }
 
-    /// Every key with its value and origin, in order: what `check-config` shows.
-    pub fn explained(&self) -> Vec<(String, String, Origin)> {
+    /// Every key with its value and origin, in order: what `check-config` shows. Secrets are not shown.
+    pub fn explained(&self) -> Vec<(String, Value, Origin)> {
         let mut raw = self.raw.clone();
-        raw.storage.url = without_password(&raw.storage.url);
         for (role, words) in default_roles_written() {
             raw.roles.entry(role).or_insert(words);
         }
@@ -110,31 +110,11 @@ impl Written {
         if let Ok(Value::Table(table)) = Value::try_from(&raw) {
             leaves(&table, "", &mut |key, value| {
                 let origin = self.origins.get(&key).cloned().unwrap_or(Origin::Default);
-                explained.push((key, value.to_string(), origin));
+                let value = shown(&key, value);
+                explained.push((key, value, origin));
             });
         }
         explained
-    }
-}
-
-/// An address with dots where its password is.
-fn without_password(url: &str) -> String {
-    let hidden = || {
-        let (scheme, rest) = url.split_once("://")?;
-        // The last `@` before the path: a password may hold others, where it is not escaped.
-        let authority = rest.split(['/', '?']).next()?;
-        let (user, _host) = authority.rsplit_once('@')?;
-        let (name, password) = user.split_once(':')?;
-        let after = rest.strip_prefix(name)?.strip_prefix(':')?.strip_prefix(password)?;
-        Some(format!("{scheme}://{name}:…{after}"))
-    };
-    let shown = hidden().unwrap_or_else(|| url.to_owned());
-    match shown.split_once("password=") {
-        Some((before, after)) => {
-            let rest = after.split_once(['&', ' ']).map(|(_password, rest)| rest);
-            format!("{before}password=…{}", rest.map(|rest| format!("&{rest}")).unwrap_or_default())
-        }
-        None => shown,
     }
 }
 

@@ -20,6 +20,9 @@ use super::{ConfigError, secs, send_buffer_bytes, wrong};
 /// The shortest and the longest deadline, seconds.
 const DEADLINE_SECS: (f64, f64) = (0.1, 3_600.0);
 
+/// The longest that a connection is kept for further requests, seconds.
+const KEEP_ALIVE_SECS_MAX: f64 = 86_400.0;
+
 /// Where a certificate comes from, and who signs those of clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
@@ -113,6 +116,12 @@ pub(super) fn server(raw: &RawConfig, roles: &Roles) -> Result<ServerSettings, C
         send_buffer_bytes: send_buffer_bytes(raw)?,
         tls_deadline: deadline("tls_deadline_secs", limits.tls_deadline_secs)?,
         header_deadline: deadline("header_deadline_secs", limits.header_deadline_secs)?,
+        keep_alive: secs(
+            "limits.keep_alive_secs",
+            limits.keep_alive_secs,
+            DEADLINE_SECS.0,
+            KEEP_ALIVE_SECS_MAX,
+        )?,
         request_deadline: deadline("request_deadline_secs", limits.request_deadline_secs)?,
         message_deadline: deadline("message_deadline_secs", limits.message_deadline_secs)?,
         write_deadline: deadline("write_deadline_secs", limits.write_deadline_secs)?,
@@ -192,7 +201,7 @@ fn guests(raw: &RawConfig) -> Result<GuestLimits, ConfigError> {
         ("tls_handshakes_per_second_per_address", limits.tls_handshakes_per_second_per_address),
     ];
     if let Some((key, _zero)) = rates.into_iter().find(|(_key, rate)| *rate == 0) {
-        return Err(wrong(&format!("limits.{key}"), "is 0: then nobody could come in"));
+        return Err(wrong(&format!("limits.{key}"), "is 0: then nobody could come in; write 1 or more"));
     }
     Ok(GuestLimits {
         sockets_max: limits.sockets_max,
@@ -209,13 +218,7 @@ fn guests(raw: &RawConfig) -> Result<GuestLimits, ConfigError> {
 }
 
 fn certificate_rules(raw: &RawConfig, roles: &Roles) -> Result<Vec<CertificateRule>, ConfigError> {
-    let written = &raw.auth.certificates;
-    let issuers = std::iter::once(&raw.auth.issuer).chain(raw.auth.issuers.iter().map(|it| &it.issuer));
-    if !written.is_empty() && issuers.into_iter().any(|issuer| issuer == anita_server::CERTIFICATE_ISSUER) {
-        let message = "\"certificate\" is the issuer of those who come with a certificate; name it otherwise";
-        return Err(wrong("auth.issuer", message));
-    }
-    written.iter().enumerate().map(|(index, it)| certificate_rule(index, it, roles)).collect()
+    raw.auth.certificates.iter().enumerate().map(|(index, it)| certificate_rule(index, it, roles)).collect()
 }
 
 fn certificate_rule(

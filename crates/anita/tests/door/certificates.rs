@@ -254,6 +254,17 @@ async fn an_authority_that_changes_is_taken_without_a_restart_and_a_bad_file_cha
     gone(&hall, &held).await;
     assert_eq!(hall.who(Some(&next.sign("gateway-7", 7, HOUR)), &[]).await.unwrap().status, 200);
     socket.ping().await;
+    // Both are in the audit trail, the newest first.
+    let bearer = format!("Bearer {}", token_of("root", "admin"));
+    let path = "/api/v1/audit?limit=1000";
+    let wire = hall.wire(None).await.unwrap();
+    let answer = ask(wire, "GET", path, &[("authorization", &bearer)]).await.unwrap();
+    let mut entries =
+        serde_json::from_str::<Value>(&answer.body).unwrap()["entries"].as_array().unwrap().clone();
+    entries.retain(|entry| entry["action"] == "reload certificates");
+    let outcomes: Vec<&str> = entries.iter().map(|entry| entry["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["done", "refused"], "{entries:?}");
+    assert!(entries[1]["object"].as_str().unwrap().contains("ca.pem"), "{entries:?}");
 }
 
 #[tokio::test]

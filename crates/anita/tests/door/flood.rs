@@ -85,7 +85,7 @@ async fn ten_thousand_upgrades_too_many_are_refused_quickly_and_whoever_is_insid
 }
 
 /// Reads an answer with its body; its head.
-async fn head_of(stream: &mut tokio::net::TcpStream) -> String {
+pub(crate) async fn head_of(stream: &mut tokio::net::TcpStream) -> String {
     let mut heard = Vec::new();
     loop {
         let mut piece = [0; 4_096];

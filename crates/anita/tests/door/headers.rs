@@ -157,7 +157,10 @@ async fn what_is_no_request_is_answered_shortly_or_not_at_all() {
             found.is_none_or(|found: u16| found == status || found == 414 || found == 431),
             "{shown}: {heard}"
         );
-        let body = heard.split_once("\r\n\r\n").map_or("", |(_head, body)| body);
+        let (fields, body) = heard.split_once("\r\n\r\n").unwrap_or_default();
+        for name in ["content-type", "set-cookie", "location", "access-control"] {
+            assert!(!fields.to_ascii_lowercase().contains(name), "{shown}: {heard}");
+        }
         assert!(body.is_empty(), "{shown}: nothing is shown that could be taken for a page: {heard}");
     }
 }

@@ -223,3 +223,95 @@ fn limits_that_cannot_be_meant_are_refused_with_the_remedy() {
         assert!(error.starts_with(said), "{server} {sections}\n  said: {error}");
     }
 }
+
+/// Asks for `/healthz` again and again over one connection, until an answer says that it is the last; how many there were.
+async fn asks_for_ever(stream: &mut tokio::net::TcpStream) -> usize {
+    let request = crate::house::request_text("GET", "/healthz", &[]);
+    let began = std::time::Instant::now();
+    for count in 1.. {
+        assert!(began.elapsed() < crate::house::PATIENCE, "{count} answers, and none is the last");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"ok\n") {
+            let mut piece = [0; 1_024];
+            let count = tokio::io::AsyncReadExt::read(stream, &mut piece).await.unwrap();
+            assert!(count > 0, "closed in the middle: {}", String::from_utf8_lossy(&heard));
+            heard.extend_from_slice(&piece[..count]);
+        }
+        let answer = String::from_utf8(heard).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        if answer.contains("connection: close") {
+            assert!(end_of(stream).await.is_empty(), "nothing comes after it");
+            return count;
+        }
+    }
+    unreachable!()
+}
+
+#[tokio::test]
+async fn who_asks_for_ever_does_not_keep_a_connection_for_ever() {
+    let house = House::limited("keep_alive_secs = 1").await;
+    let began = std::time::Instant::now();
+    let mut stream = house.tcp_from(HERE).await;
+    // One that is this old is still good for a WebSocket, which then lives as long as it likes.
+    let mut upgrading = house.tcp_from(HERE).await;
+    upgrading.write_all(b"GET /ws HTTP/1.1\r\nhost: anita.test\r\n").await.unwrap();
+    let count = asks_for_ever(&mut stream).await;
+    assert!(count > 5 && began.elapsed() >= std::time::Duration::from_secs(1), "{count} answers");
+    let rest = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    upgrading.write_all(rest.as_bytes()).await.unwrap();
+    let mut heard = Vec::new();
+    while !heard.windows(20).any(|text| text == b"system.auth_required") {
+        let mut piece = [0; 1_024];
+        let count = tokio::io::AsyncReadExt::read(&mut upgrading, &mut piece).await.unwrap();
+        assert!(count > 0, "closed: {}", String::from_utf8_lossy(&heard));
+        heard.extend_from_slice(&piece[..count]);
+    }
+    let heard = String::from_utf8_lossy(&heard).to_ascii_lowercase();
+    assert!(heard.starts_with("http/1.1 101 ") && heard.contains("connection: upgrade"), "{heard}");
+    let mut another = house.tcp_from(HERE).await;
+    assert!(asks_for_ever(&mut another).await > 5, "the next connection has its own time");
+}
+
+#[tokio::test]
+async fn who_does_not_say_who_it_is_gets_fifty_answers_a_second_over_a_connection() {
+    let house = House::limited("sockets_max = 1").await;
+    let held_back = "anita_rate_limited_total{class=\"connection\"}";
+    let bearer = format!("Bearer {}", token_of("alice", "admin"));
+    let upgrade = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let known = [("authorization", bearer.as_str())];
+    let refused = [&upgrade[..], &known].concat();
+    let _inside = house.client("bob").await;
+    let table = [
+        ("/healthz", &[][..], "200", true),
+        ("/api/v1/session", &known, "200", false),
+        ("/ws", &upgrade, "503", true),
+        ("/ws", &refused, "503", true),
+    ];
+    for (path, headers, status, is_held_back) in table {
+        let before = house.metric(held_back).await;
+        let request = crate::house::request_text("GET", path, headers);
+        let mut stream = house.tcp_from(HERE).await;
+        let began = std::time::Instant::now();
+        for _ in 0..80 {
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let head = crate::flood::head_of(&mut stream).await;
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {head}");
+        }
+        let took = began.elapsed();
+        let count = house.metric(held_back).await - before;
+        if is_held_back {
+            assert!((1..=30).contains(&count), "{path}: {count} answers waited");
+            // Thirty more than come at once.
+            assert!(took >= std::time::Duration::from_millis(550), "{path}: {took:?}");
+        } else {
+            assert_eq!(count, 0, "{path}: whoever is known is bounded by what it may ask");
+        }
+    }
+}

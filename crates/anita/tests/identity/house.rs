@@ -133,10 +133,13 @@ impl Socket {
         hello["payload"].clone()
     }
 
+    pub(crate) async fn say(&mut self, message: &Value) {
+        self.0.send(tungstenite::Message::Text(message.to_string().into())).await.unwrap();
+    }
+
     /// It is asked, and answers.
     pub(crate) async fn ping(&mut self) {
-        let text = r#"{"type":"ping"}"#;
-        self.0.send(tungstenite::Message::Text(text.into())).await.unwrap();
+        self.say(&serde_json::json!({ "type": "ping" })).await;
         while self.hear().await.unwrap()["type"] != "system.pong" {}
     }
 

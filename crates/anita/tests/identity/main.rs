@@ -10,8 +10,10 @@
     reason = "the code of a test"
 )]
 
+mod administration;
 mod doors;
 mod house;
 mod issuer;
+mod minting;
 mod provider;
 mod secrets;

@@ -1,5 +1,6 @@
 //! The real program in a process of its own, and a client for it.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -26,6 +27,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A folder with a configuration, a secret and a log.
 pub(crate) struct Home {
     pub(crate) folder: tempfile::TempDir,
+    /// More variables of the environment of its programs.
+    pub(crate) environment: Vec<(String, OsString)>,
 }
 
 /// A running server; killed when it is dropped.
@@ -45,15 +48,19 @@ impl Home {
     pub(crate) fn new(port: u16, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("jwt.secret"), SECRET).unwrap();
-        let home = Self { folder };
+        let home = Self { folder, environment: Vec::new() };
         home.configure(port, more);
         home
     }
 
     pub(crate) fn configure(&self, port: u16, more: &str) {
+        self.configure_with_store(port, more, "memory");
+    }
+
+    pub(crate) fn configure_with_store(&self, port: u16, more: &str, url: &str) {
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\nplaintext = \"loopback\"\n[auth]\nsecret_file = \"jwt.secret\"\n\
-             [storage]\nurl = \"memory\"\n{more}\n"
+             [storage]\nurl = \"{url}\"\n{more}\n"
         );
         std::fs::write(self.folder.path().join("anita.toml"), text).unwrap();
     }
@@ -68,6 +75,7 @@ impl Home {
         let mut child = Command::new(env!("CARGO_BIN_EXE_anita"))
             .args(["serve", "--config"])
             .arg(self.folder.path().join("anita.toml"))
+            .envs(self.environment.iter().cloned())
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()
@@ -132,22 +140,42 @@ pub(crate) fn metric_of(page: &str, name: &str) -> f64 {
 }
 
 pub(crate) fn token(subject: &str, role: &str) -> String {
+    token_for(subject, role, Duration::from_secs(3_600))
+}
+
+pub(crate) fn token_for(subject: &str, role: &str, ttl: Duration) -> String {
     let minter = Minter::hs256(SECRET.as_bytes(), "anita", "anita").unwrap();
     let roles = [role.to_owned()];
     let grant = Grant { subject, roles: &roles, ..Grant::default() };
-    minter.mint(&grant, Timestamp::now(), Duration::from_secs(3_600)).unwrap()
+    minter.mint(&grant, Timestamp::now(), ttl).unwrap()
 }
 
 pub(crate) struct Answered {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
+    /// The cookie that was set.
+    pub(crate) cookie: Option<String>,
 }
 
 pub(crate) async fn get(address: SocketAddr, path: &str, token: Option<&str>) -> std::io::Result<Answered> {
     let bearer = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
     send(address, &format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{bearer}\r\n"))
         .await
+}
+
+pub(crate) async fn post(
+    address: SocketAddr,
+    path: &str,
+    token: &str,
+    body: &str,
+) -> std::io::Result<Answered> {
+    let count = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+         content-length: {count}\r\n\r\n"
+    );
+    send(address, &format!("{head}{body}")).await
 }
 
 pub(crate) async fn send(address: SocketAddr, request: &str) -> std::io::Result<Answered> {
@@ -158,7 +186,9 @@ pub(crate) async fn send(address: SocketAddr, request: &str) -> std::io::Result<
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
-    Ok(Answered { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
+    let set = head.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+    let cookie = set.and_then(|line| line.split(';').next()).map(str::to_owned);
+    Ok(Answered { status, head: head.to_ascii_lowercase(), body: body.to_owned(), cookie })
 }
 
 /// A WebSocket that says nothing by itself.

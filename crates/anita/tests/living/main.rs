@@ -1,5 +1,5 @@
 //! Living through it, with the real program and with a server in this process: stops and restarts, panics, parts that
-//! hang, too little memory, floods of lines and of requests.
+//! are gone or hang, clocks that jump, too little memory, floods of lines and of requests.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,14 +7,18 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
+    clippy::print_stderr,
     clippy::wildcard_enum_match_arm,
     reason = "the code of a test"
 )]
 
+mod clock;
 mod house;
+mod layer;
 mod limits;
 mod lines;
 mod memory;
 mod panics;
 mod restart;
 mod stuck;
+mod vital;

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::house::{Client, Home, PATIENCE, free_port, get, read_close, token};
 
@@ -118,6 +120,46 @@ async fn who_balances_the_load_has_time_to_notice_and_who_asks_is_served_until_t
     assert!(began.elapsed() >= Duration::from_millis(1_500), "{:?}", began.elapsed());
     server.ended().await;
     assert!(Client::connect(address, &token("bob", "viewer")).await.is_err(), "nobody listens");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_that_comes_while_the_server_stops_is_told_when_to_come_back() {
+    let home = Home::new(0, "[drain]\nspread_secs = 3\nwait_secs = 30\n");
+    let mut server = home.start();
+    let address = server.address;
+    // Connections that have begun to speak, and have not said yet what they want.
+    let mut begun = Vec::new();
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("GET /ws HTTP/1.1\r\nhost: {address}\r\n").as_bytes()).await.unwrap();
+        begun.push(stream);
+    }
+    // Whoever comes later to each thread is served after them.
+    for _ in 0..16 {
+        assert_eq!(get(address, "/healthz", None).await.unwrap().status, 200);
+    }
+    let mut client = Client::connect(address, &token("alice", "viewer")).await.unwrap();
+    server.signal("-TERM");
+    client.hear("system.reconnect").await.expect("it stops");
+    for mut stream in begun {
+        let rest = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        stream.write_all(rest.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let after =
+            head.lines().find_map(|line| line.strip_prefix("retry-after: ")).expect("when to come back");
+        assert!((1..=3).contains(&after.parse::<u64>().unwrap()), "within the spread: {after}");
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(
+            (&problem["code"], &problem["retryable"]),
+            (&json!("unavailable"), &json!(true)),
+            "{body}"
+        );
+    }
+    assert!(server.ended().await.success(), "{}", server.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ async fn every_question_is_answered_within_the_rights() {
         track_is_two_points(&house, &viewer).await;
         snapshot_is_of_its_moment(&house, &viewer, &narrow).await;
         visits_are_found(&house, &viewer, &narrow).await;
+        density_is_counted(&house, &viewer, &narrow).await;
         house.running.stop().await.unwrap();
     }
 }
@@ -46,6 +47,27 @@ async fn snapshot_is_of_its_moment(house: &House, viewer: &str, narrow: &str) {
     assert_eq!(ids(&second), ["tag-2"]);
     let some = house.get(&format!("/api/v1/snapshot?at={moment}"), narrow).await.json();
     assert_eq!(ids(&some), ["tag-2"]);
+}
+
+async fn density_is_counted(house: &House, viewer: &str, narrow: &str) {
+    let path = format!("/api/v1/history/density?start_time={}&end_time={}&buckets=4", at(0.0), at(40.0));
+    let all = house.get(&path, viewer).await.json();
+    assert_eq!(all["counts"], json!([10, 11, 11, 11]), "its end is part of it");
+    assert_eq!(
+        (&all["is_estimate"], &all["bucket_secs"], &all["devices"]),
+        (&json!(false), &json!(10.0), &json!(3))
+    );
+    assert_eq!(house.get(&path, narrow).await.json()["counts"], json!([0, 1, 1, 0]));
+    let one = house.get(&format!("{path}&device_id=tag-3"), narrow).await.json();
+    assert_eq!((&one["counts"], &one["devices"]), (&json!([0, 0, 1, 0]), &json!(1)));
+    for (path, status) in [
+        (format!("{path}&device_id=tag-1"), 404),
+        ("/api/v1/history/density".to_owned(), 400),
+        (path.replace("buckets=4", "buckets=1001"), 422),
+        (path.replace("buckets=4", "buckets=x"), 400),
+    ] {
+        assert_eq!(house.get(&path, narrow).await.status, status, "{path}");
+    }
 }
 
 async fn visits_are_found(house: &House, viewer: &str, narrow: &str) {

@@ -17,3 +17,4 @@ mod kills;
 mod publishers;
 mod recording;
 mod server;
+mod sources;

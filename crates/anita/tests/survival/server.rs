@@ -52,11 +52,17 @@ impl Home {
     }
 
     pub(crate) fn start(&self) -> Server {
+        self.start_telling(Stdio::inherit())
+    }
+
+    /// The same with a place for its log.
+    pub(crate) fn start_telling(&self, log: Stdio) -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_anita"))
             .args(["serve", "--config"])
             .arg(self.file("anita.toml"))
             .envs(self.environment.iter().cloned())
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();

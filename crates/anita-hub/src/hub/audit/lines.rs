@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anita_metrics::Metrics;
-use anita_store::audit::AuditFile;
+use anita_store::audit::{AuditFile, Stretches};
 use anita_store::{AuditEntry, AuditHead, AuditQuery, Store, StoreError};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -40,7 +40,7 @@ pub(crate) struct Lines {
 /// What the file does not have, until somebody says so in the trail.
 #[derive(Debug)]
 struct Lost {
-    stretches: Mutex<Vec<(u64, u64)>>,
+    stretches: Mutex<Stretches>,
     is_failing: AtomicBool,
     metrics: Arc<Metrics>,
 }
@@ -48,12 +48,7 @@ struct Lost {
 impl Lost {
     fn lose(&self, first: u64, last: u64) {
         self.metrics.audit_lines_lost.inc_by(last - first + 1);
-        let mut stretches = self.stretches.lock();
-        match stretches.last_mut() {
-            // They come in their order; between two stretches that are lost nothing is written.
-            Some(before) if before.1.saturating_add(1) >= first => before.1 = before.1.max(last),
-            Some(_) | None => stretches.push((first, last)),
-        }
+        self.stretches.lock().add(first, last);
     }
 }
 
@@ -95,7 +90,7 @@ impl Lines {
         if !is_taking || self.lost.is_failing.load(Ordering::Relaxed) {
             return Vec::new();
         }
-        std::mem::take(&mut *self.lost.stretches.lock())
+        self.lost.stretches.lock().take()
     }
 
     /// Writes what is in the store, and ends.
@@ -118,38 +113,29 @@ async fn caught_up(
     head: Option<AuditHead>,
     lost: &Lost,
 ) -> Option<AuditFile> {
-    let end = file.end();
     let Some(head) = head else {
         // The store is another one, and begins anew: what the file has is of another trail.
-        if end.is_some()
-            && let Err(error) = file.rotate()
-        {
-            tracing::error!(%error, "the audit file could not begin anew");
-        }
+        begin_anew(&mut file);
         return Some(file);
     };
-    if end == Some(head) {
+    if file.end() == Some(head) {
         return Some(file);
     }
+    let mut behind = behind(store, file.end()).await;
+    if let Some(end) = file.end()
+        && behind.is_of_another_trail(end, head)
+    {
+        tracing::warn!(
+            seq = end.seq, hash = %end.hash, store = head.seq, path = %file.path().display(),
+            "the last line of the audit file is not in the store: the store is an older copy or another one; \
+             another file begins, and the old one is kept beside it"
+        );
+        begin_anew(&mut file);
+        behind = self::behind(store, None).await;
+    }
+    let (end, missing) = (file.end(), behind.missing);
     // A new file begins with what the store has, as far as that goes back.
     let end_seq = end.map_or(0, |end| end.seq);
-    if end_seq >= head.seq {
-        tracing::warn!(
-            file = end_seq, store = head.seq, path = %file.path().display(),
-            "the audit file is of another trail, or the store is an older copy; another file begins"
-        );
-        if let Err(error) = file.rotate() {
-            tracing::error!(%error, "the audit file could not begin anew");
-        }
-        return Some(file);
-    }
-    let missing = match missing(store, end_seq).await {
-        Ok(missing) => missing,
-        Err(error) => {
-            tracing::error!(%error, "the audit file was not brought up to date");
-            Vec::new()
-        }
-    };
     let newest = missing.iter().filter_map(AuditEntry::seq).next_back().unwrap_or(end_seq);
     let first = missing.iter().find_map(AuditEntry::seq).unwrap_or(head.seq + 1);
     if first > end_seq + 1 && end.is_some() {
@@ -162,20 +148,60 @@ async fn caught_up(
     file
 }
 
-/// The entries of the store after a number, oldest first.
-async fn missing(store: &Arc<dyn Store>, seq: u64) -> Result<Vec<AuditEntry>, StoreError> {
-    let mut entries: Vec<AuditEntry> = Vec::new();
+fn begin_anew(file: &mut AuditFile) {
+    if let Err(error) = file.begin_anew() {
+        tracing::error!(%error, path = %file.path().display(), "the audit file could not begin anew");
+    }
+}
+
+/// What the store has and a file has not.
+#[derive(Debug, Default)]
+struct Behind {
+    /// The newest entry of the store that is not after the last line of the file.
+    last: Option<AuditHead>,
+    /// The entries after that line, oldest first.
+    missing: Vec<AuditEntry>,
+}
+
+impl Behind {
+    /// Whether the store does not have the last line of the file, but another entry in its place or none so far.
+    fn is_of_another_trail(&self, end: AuditHead, head: AuditHead) -> bool {
+        if end.seq >= head.seq {
+            return end != head;
+        }
+        if let Some(last) = self.last.filter(|last| last.seq == end.seq) {
+            return last != end;
+        }
+        let next = self.missing.first().and_then(|entry| entry.link);
+        next.is_some_and(|next| next.seq == end.seq + 1 && next.previous != end.hash)
+    }
+}
+
+/// What the store has after the last line of a file.
+async fn behind(store: &Arc<dyn Store>, end: Option<AuditHead>) -> Behind {
+    let read = read_behind(store, end.map_or(0, |end| end.seq)).await;
+    read.inspect_err(|error| tracing::error!(%error, "the audit file was not brought up to date"))
+        .unwrap_or_default()
+}
+
+async fn read_behind(store: &Arc<dyn Store>, seq: u64) -> Result<Behind, StoreError> {
+    let mut behind = Behind::default();
     let mut after = None;
     loop {
         let page = store.audit(AuditQuery { limit: PAGE, after, ..AuditQuery::default() }).await?;
-        let is_missing = |entry: &AuditEntry| entry.seq().is_some_and(|it| it > seq);
-        let before = entries.len();
-        let count = page.entries.len();
-        entries.extend(page.entries.into_iter().map(|(_ordinal, entry)| entry).take_while(is_missing));
         after = page.next;
-        if after.is_none() || entries.len() < before + count || entries.len() >= CAUGHT_UP_MAX {
-            entries.reverse();
-            return Ok(entries);
+        for (_ordinal, entry) in page.entries {
+            match entry.link {
+                Some(link) if link.seq > seq => behind.missing.push(entry),
+                before => {
+                    (behind.last, after) = (before.map(|link| link.head()), None);
+                    break;
+                }
+            }
+        }
+        if after.is_none() || behind.missing.len() >= CAUGHT_UP_MAX {
+            behind.missing.reverse();
+            return Ok(behind);
         }
     }
 }
@@ -242,5 +268,107 @@ async fn write(
     }
     if let Err(error) = file.sync() {
         tracing::warn!(%error, path = %file.path().display(), "the audit file may lack lines if the machine stops now");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anita_model::Timestamp;
+    use anita_store::AuditRecord;
+    use anita_store::audit::Chain;
+
+    use super::*;
+
+    fn entries(count: usize) -> Vec<AuditEntry> {
+        let record = AuditRecord {
+            at: Timestamp::UNIX_EPOCH,
+            subject: "alice".to_owned(),
+            issuer: None,
+            action: "act".to_owned(),
+            object: String::new(),
+            outcome: "done".to_owned(),
+            address: None,
+        };
+        let mut chain = Chain::default();
+        (0..count).map(|_n| chain.add(record.clone())).collect()
+    }
+
+    /// The way to a file whose task is the test.
+    fn lines(waiting_max: usize) -> (Lines, mpsc::Receiver<AuditEntry>, Arc<Lost>) {
+        let (entries, waiting) = mpsc::channel(waiting_max);
+        let lost = Arc::new(Lost {
+            stretches: Mutex::default(),
+            is_failing: AtomicBool::new(false),
+            metrics: Arc::default(),
+        });
+        let (is_closing, _closing) = watch::channel(false);
+        let way = Lines {
+            entries: Mutex::new(Some(entries)),
+            lost: Arc::clone(&lost),
+            is_closing,
+            task: Mutex::new(None),
+        };
+        (way, waiting, lost)
+    }
+
+    #[test]
+    fn what_a_full_queue_does_not_take_is_counted_and_told_when_it_takes_again() {
+        let (lines, mut waiting, lost) = lines(2);
+        for entry in entries(5) {
+            lines.write(entry);
+        }
+        assert_eq!((lost.metrics.audit_lines_lost.get(), lines.take_lost()), (3, vec![]));
+        waiting.try_recv().unwrap();
+        assert_eq!((lines.take_lost(), lines.take_lost()), (vec![(3, 5)], vec![]));
+    }
+
+    #[test]
+    fn what_comes_after_the_end_of_the_task_is_counted_and_not_told_in_vain() {
+        let (lines, waiting, lost) = lines(2);
+        drop(waiting);
+        for entry in entries(3) {
+            lines.write(entry);
+        }
+        assert_eq!((lost.metrics.audit_lines_lost.get(), lines.take_lost()), (3, vec![]));
+        lines.entries.lock().take();
+        for entry in entries(2) {
+            lines.write(entry);
+        }
+        assert_eq!((lost.metrics.audit_lines_lost.get(), lines.take_lost()), (5, vec![]));
+    }
+
+    /// The store may not have the entry of the last line any more: then the one after it says what was before it.
+    #[test]
+    fn a_store_whose_next_entry_follows_from_another_one_is_of_another_trail() {
+        let (ours, mut chain) = (entries(12), Chain::default());
+        let other =
+            ours.iter().map(|entry| AuditRecord { subject: "bob".to_owned(), ..entry.record.clone() });
+        let other: Vec<AuditEntry> = other.map(|record| chain.add(record)).collect();
+        let head = |entries: &[AuditEntry], seq: usize| entries[seq - 1].link.unwrap().head();
+        let end = head(&ours, 9);
+        let judged = |last: Option<AuditHead>, missing: &[AuditEntry]| {
+            let head = missing.last().unwrap().link.unwrap().head();
+            Behind { last, missing: missing.to_vec() }.is_of_another_trail(end, head)
+        };
+        assert!(!judged(Some(end), &ours[9..]) && judged(Some(head(&other, 9)), &other[9..]));
+        for last in [None, Some(head(&ours, 5))] {
+            assert!(!judged(last, &ours[9..]));
+            assert!(judged(last, &other[9..]));
+            assert!(!judged(last, &other[10..]), "nobody knows");
+        }
+    }
+
+    /// Once, lines that the disk refused after the queue had refused later ones were forgotten.
+    #[test]
+    fn lines_are_told_as_lost_whichever_order_they_are_lost_in() {
+        let (lines, _waiting, lost) = lines(2);
+        lost.lose(100, 120);
+        lost.lose(1, 10);
+        lost.lose(11, 20);
+        lost.is_failing.store(true, Ordering::Relaxed);
+        assert_eq!(lines.take_lost(), [], "it would be lost, too");
+        lost.is_failing.store(false, Ordering::Relaxed);
+        assert_eq!(lines.take_lost(), [(1, 20), (100, 120)]);
+        assert_eq!(lost.metrics.audit_lines_lost.get(), 41);
     }
 }

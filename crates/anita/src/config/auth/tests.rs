@@ -94,6 +94,24 @@ fn what_makes_no_sense_is_refused_with_its_place() {
             "auth.previous_secret_files: means nothing",
         ),
         ("[auth]\nsecret_file = \"jwt.secret\"\nca_file = \"ca.pem\"", "auth.ca_file: means nothing"),
+        (
+            "[auth]\nsecret_file = \"jwt.secret\"\njwks_refresh_secs = 60",
+            "auth.jwks_refresh_secs: means nothing without jwks_url or discovery",
+        ),
+        (
+            "[auth]\nsecret_file = \"jwt.secret\"\n[[auth.issuers]]\nissuer = \"a\"\nsecret_file = \"jwt.secret\"\n\
+             jwks_refresh_secs = 300",
+            "auth.issuers[0].jwks_refresh_secs: means nothing",
+        ),
+        (
+            "[auth]\njwks_url = \"https://a/b\"\njwks_refresh_secs = 0.5",
+            "auth.jwks_refresh_secs: has to be 1 to 86400 seconds",
+        ),
+        (
+            "[auth]\nsecret_file = \"jwt.secret\"\n[[auth.issuers]]\nissuer = \"certificate\"\n\
+             secret_file = \"jwt.secret\"",
+            "auth.issuers[0].issuer: is the name for those",
+        ),
         ("[auth]\nsecret_file = \"jwt.secret\"\nticket_ttl_secs = 0", "auth.ticket_ttl_secs: has to be"),
         (
             "[auth]\nsecret_file = \"jwt.secret\"\n[[auth.issuers]]\nisuer = \"a\"",

@@ -29,8 +29,9 @@ macro_rules! table_of_issuer {
             pub jwks_url: Option<String>,
             /// Whether the issuer's own configuration says where its keys are.
             pub discovery: bool,
-            /// How often published keys are read again where the issuer does not say how long they hold, seconds.
-            pub jwks_refresh_secs: f64,
+            /// How often published keys are read again where the issuer does not say how long they hold, seconds; 300 when
+            /// absent.
+            pub jwks_refresh_secs: Option<f64>,
             /// Whose certificates the issuer may have, PEM; those that the system trusts when absent.
             pub ca_file: Option<PathBuf>,
             /// What `typ` has to be in the header of a token.
@@ -61,7 +62,7 @@ macro_rules! table_of_issuer {
                     public_key_file: None,
                     jwks_url: None,
                     discovery: false,
-                    jwks_refresh_secs: 300.0,
+                    jwks_refresh_secs: None,
                     ca_file: None,
                     token_type: None,
                     roles_claims: vec!["roles".to_owned()],
@@ -115,6 +116,8 @@ table_of_issuer! {
         deadline_secs: f64 = 10.0,
         /// How long a ticket may be used, seconds.
         ticket_ttl_secs: f64 = 30.0,
+        /// How long a token may be valid that `POST /api/v1/tokens` makes, seconds.
+        minted_ttl_max_secs: f64 = anita_server::MINTED_TTL_MAX.as_secs_f64(),
         /// More issuers.
         issuers: Vec<RawIssuer> = Vec::new(),
         /// Whose certificates stand for whom.

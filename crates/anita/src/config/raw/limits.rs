@@ -44,6 +44,8 @@ pub struct RawLimits {
     pub tls_deadline_secs: f64,
     /// How long the head of a request may take, and a connection may wait for its next one, seconds.
     pub header_deadline_secs: f64,
+    /// How long a connection is kept for further HTTP requests, seconds.
+    pub keep_alive_secs: f64,
     /// How long a request may take, its body included, seconds.
     pub request_deadline_secs: f64,
     /// How long a WebSocket message may take from its first byte to its last, seconds.
@@ -109,6 +111,7 @@ impl Default for RawLimits {
             tls_handshakes_per_second_per_address: 2_000,
             tls_deadline_secs: 10.0,
             header_deadline_secs: 10.0,
+            keep_alive_secs: 3_600.0,
             request_deadline_secs: 30.0,
             message_deadline_secs: 30.0,
             write_deadline_secs: 60.0,

@@ -1,0 +1,73 @@
+//! `/api/v1/page`: what a page needs to know before anything else.
+
+use std::sync::Arc;
+
+use anita_auth::Permission;
+use anita_hub::DeviceFilter;
+use axum::Json;
+use axum::extract::{FromRequestParts, Request, State};
+use http::header;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::caller::{Caller, cookie};
+use crate::server::Server;
+
+/// What a first page needs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FrontPage {
+    /// The server's version.
+    version: &'static str,
+    /// The site's name; may be empty.
+    site: String,
+    /// The ways to sign in.
+    sign_in: Vec<SignIn>,
+    /// What only those hear who are signed in; absent for everybody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_in: Option<SignedIn>,
+}
+
+/// A way to sign in. There may be others later.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SignIn {
+    /// `token`: a token goes to `POST /api/v1/session`.
+    method: &'static str,
+}
+
+/// What those hear who are signed in.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SignedIn {
+    /// Who.
+    user_id: String,
+    /// Whether there is any device that they may see; absent where they may not ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    has_devices: Option<bool>,
+    /// Whether tokens can be made here: the server has a key of its own, and they may.
+    can_mint_tokens: bool,
+}
+
+/// `GET /api/v1/page`: for everybody. Who comes with nothing, or with what is not accepted any more, is nobody.
+pub(crate) async fn show(State(server): State<Arc<Server>>, request: Request) -> Json<FrontPage> {
+    let (mut parts, _body) = request.into_parts();
+    let brings_something =
+        parts.headers.contains_key(header::AUTHORIZATION) || cookie(&parts.headers).is_some();
+    let caller =
+        if brings_something { Caller::from_request_parts(&mut parts, &server).await.ok() } else { None };
+    let signed_in = caller.map(|Caller { principal, .. }| {
+        let has_devices = || {
+            let all = DeviceFilter::default();
+            !server.context.hub.devices(&principal, &all, None, 1).devices.is_empty()
+        };
+        SignedIn {
+            user_id: principal.subject().to_owned(),
+            has_devices: principal.may(Permission::DevicesRead).then(has_devices),
+            can_mint_tokens: server.desk.mint.is_some() && principal.may(Permission::TokensMint),
+        }
+    });
+    Json(FrontPage {
+        version: env!("CARGO_PKG_VERSION"),
+        site: server.site.name.clone(),
+        sign_in: vec![SignIn { method: "token" }],
+        signed_in,
+    })
+}
