@@ -61,10 +61,10 @@ def claims(**changes):
     return {name: value for name, value in {**good, **changes}.items() if value is not None}
 
 
-def signed_hs256(key, payload, **header):
-    """A token of HMAC with SHA-256 (RFC 7515 §A.1); a `payload` of bytes is taken as it is."""
+def signed_hs256(key, payload, *, hash=hashlib.sha256, **header):
+    """A token of HMAC with SHA-256 (RFC 7515 §A.1), or another hash; a `payload` of bytes is taken as it is."""
     signing = f"{b64({'alg': 'HS256', 'typ': 'JWT', **header})}.{b64(payload)}"
-    return f"{signing}.{b64(hmac.new(key, signing.encode(), hashlib.sha256).digest())}"
+    return f"{signing}.{b64(hmac.new(key, signing.encode(), hash).digest())}"
 
 
 def signed_rs256(key_file, payload, **header):

@@ -47,12 +47,10 @@ class AccessTest(unittest.TestCase):
             ("register_device", lambda id: {"device_id": id}),
             ("report_location", lambda id: {"device_id": id, "location": POINT}),
             ("start_position_tracking", lambda id: {"device_ids": [id]}),
-            ("play_history", lambda id: {"devices": [id], "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-01T01:00:00Z"}),
+            ("play_history", lambda id: {"device_ids": [id], "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-01T01:00:00Z"}),
         ]
         for type, payload in requests:
             hidden, none = told(type, payload, "hidden-1"), told(type, payload, "absent-1")
-            if type == "play_history":
-                hidden, none = hidden[0], none[0]
             self.assertEqual(hidden, none, type)
         token = self.server.token("operator", "narrow", devices=["seen-*"])
         paths = [
@@ -112,12 +110,27 @@ class AccessTest(unittest.TestCase):
                 answers.append((answer["type"], json.dumps(answer["payload"]).replace(room, "ROOM")))
             self.assertEqual(answers[0], answers[1], type)
         self.assertEqual([it["type"] for it in owner.so_far() if it["type"] == "room.message"], [])
+        # What was said there is kept, and shown to those who may be there alone.
+        friend = self.hello(role="operator")
+        friend.ask("send_to_room", {"room": "secret/plans", "name": "plan", "data": 1})
 
-    @attack("speaking into a room without being in it, or in the name of the server", "`forbidden` or `not_found`; a name of the protocol stays inside `room.message`")
+        def events(room, **options):
+            return self.server.http("GET", f"/api/v1/events?room={room}", token=self.server.token("operator", **options))
+
+        wait_for(lambda: events("secret/plans").json["events"], "the event is kept")
+        answers = [events(room, subject="narrow", rooms=["public/*"]) for room in ["secret/plans", "secret/nobody"]]
+        self.assertEqual(*[(it.status, it.body.replace("plans", "ROOM").replace("nobody", "ROOM")) for it in answers])
+
+    @attack("speaking in a room in the name of the server, or of somebody else", "a name of the protocol stays inside `room.message`, which says who spoke")
     def test_nobody_speaks_as_the_server(self):
         listener, speaker = self.hello(role="operator"), self.hello(role="operator")
         listener.ask("join_room", {"room": "talk"})
-        speaker.request("send_to_room", {"room": "talk", "name": "device.status", "data": {"device_id": "seen-1", "status": "disconnected"}})
+        forged = {"device_id": "seen-1", "status": "disconnected"}
+        more = {"from": listener.hello["client_id"], "type": "device.status", "seq": 7}
+        speaker.ask("send_to_room", {"room": "talk", "name": "device.status", "data": forged, **more})
+        told = listener.expect("room.message")
+        self.assertEqual((told["payload"]["name"], told["payload"]["data"], told["seq"]), ("device.status", forged, 1))
+        self.assertEqual(told["payload"]["from"]["client_id"], speaker.hello["client_id"])
         for message in listener.so_far():
             self.assertNotEqual(message["type"], "device.status")
 
@@ -159,17 +172,32 @@ class AccessTest(unittest.TestCase):
 
     # --- rights that change
 
-    @attack("going on with old rights after a token with fewer was taken: rooms, views, tracking, history", "not one message more with what is hidden now")
+    @attack("going on with old rights after a token with fewer was taken: rooms, views, tracking, history, playback", "not one message more with what is hidden now")
     def test_narrowed_rights_hold_at_once(self):
         client = self.hello("/ws/uwb", role="operator", subject="changing")
         client.ask("subscribe", {})
         client.ask("start_position_tracking", {"device_ids": ["hidden-1", "seen-1"], "update_frequency": 0.05})
         client.ask("join_room", {"room": "secret"})
+        speaker = self.hello(role="operator")
+        speaker.ask("send_to_room", {"room": "secret", "name": "before", "data": 1})
+        client.expect("room.message")
         self.report({"device_id": "hidden-1", "location": {**POINT, "x": 50}})
         client.expect("uwb.location", lambda payload: payload["location"]["x"] == 50)
+        # A minute of the past that takes six seconds, with both devices in all of it.
+        began_at = datetime.now(timezone.utc) - timedelta(minutes=10)
+        at = lambda second: (began_at + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        devices = ["past-hidden-1", "seen-past-1"]
+        for device in devices:
+            self.report(*[{"device_id": device, "location": POINT, "timestamp": at(second)} for second in range(60)])
         fewer = self.server.token("viewer", "changing", devices=["seen-*"], rooms=["uwb"])
+        asked = {"start_time": at(0), "end_time": at(60), "device_ids": devices, "speed": 10, "update_frequency": 0.05}
+        client.ask("play_history", asked)
+        client.expect("uwb.position_update", lambda payload: "past-hidden-1" in payload["positions"])
         client.ask("authenticate", {"token": fewer})
         client.kept.clear()
+        speaker.ask("join_room", {"room": "secret"})
+        speaker.ask("send_to_room", {"room": "secret", "name": "after", "data": 1})
+        client.expect("playback.ended")
         for number in range(20):
             self.report({"device_id": "hidden-1", "location": {**POINT, "x": 60 + number}}, {"device_id": "seen-1", "location": {**POINT, "x": 60 + number}})
         client.expect("uwb.location", lambda payload: payload["location"]["x"] == 79 and payload["device_id"] == "seen-1")
@@ -179,9 +207,14 @@ class AccessTest(unittest.TestCase):
         ]:
             self.assertEqual(client.refused(type, payload)["code"], "not_found")
         self.assertEqual(client.refused("send_to_room", {"room": "secret", "name": "x", "data": 1})["code"], "forbidden")
+        played = 0
         for message in client.so_far():
             if message["type"] != "view.left":
                 self.assertNotIn('"hidden-1"', message["text"])
+                self.assertNotIn("past-hidden-1", message["text"])
+            self.assertNotEqual(message["type"], "room.message")
+            played += '"seen-past-1"' in message["text"]
+        self.assertGreater(played, 0, "the playback went on with the other device")
 
     @attack("freezing a device with a time in the future", "`out_of_range`: five seconds are allowed")
     def test_the_future_is_refused(self):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import socket
 import ssl
 import struct
@@ -76,6 +77,12 @@ class BytesTest(unittest.TestCase):
                 raw.socket.sendall(struct.pack("!BBQ", 0x81, 0xFF, length) + b"mask")
                 self.assertEqual(raw.until_close()[0], 1009, length)
 
+    @attack("a large message of somebody who has not said who it is", "close 1009")
+    def test_strangers_send_small_messages(self):
+        with RawClient(self.server) as raw:
+            raw.socket.sendall(struct.pack("!BBQ", 0x81, 0xFF, 100_000) + b"mask")
+            self.assertEqual(raw.until_close()[0], 1009)
+
     @attack("a message of very many fragments, empty or not", "close 1009 or 1008 after 1,024 of them")
     def test_fragments_are_counted(self):
         for part in [b"", b"x"]:
@@ -112,6 +119,12 @@ class BytesTest(unittest.TestCase):
             deep = opening * 20_000 + "1" + closing * 20_000
             client.send_text(f'{{"type":"ping","payload":{{"x":{deep}}}}}')
             self.assertEqual(client.expect("error")["payload"]["code"], "invalid_json")
+            # The message and its payload are two levels of sixteen.
+            for levels, kind in [(14, "system.pong"), (15, "error"), (100, "error")]:
+                nested = json.loads(opening * levels + "1" + closing * levels)
+                client.send("ping", {"x": nested})
+                answer = client._first(lambda it: it["type"] in ("error", "system.pong"), "the answer", PATIENCE)
+                self.assertEqual(answer["type"], kind, levels)
         client.ask("ping")
 
     @attack("numbers that are not finite or out of every range, in positions and times", "`invalid_json`, `invalid_payload` or `out_of_range`, item by item")
@@ -155,10 +168,20 @@ class BytesTest(unittest.TestCase):
                 raw.socket.sendall(struct.pack("!BBQ", 0xC1, 0xFF, len(body)) + mask + body)
                 self.assertEqual(raw.until_close()[0], 1009)
         self.assertLess(self.memory_bytes() - before, 32_000_000)
+        # The limit is the one of messages that are not compressed.
+        for length, is_read in [(262_144, True), (262_145, False)]:
+            squeezed = zlib.compressobj(9, zlib.DEFLATED, -15)
+            body = squeezed.compress(b" " * length) + squeezed.flush(zlib.Z_SYNC_FLUSH)
+            with RawClient(self.server, token=self.server.token("publisher"), extensions="permessage-deflate") as raw:
+                raw.socket.sendall(struct.pack("!BBH", 0xC1, 0xFE, len(body) - 4) + b"\0\0\0\0" + body[:-4])
+                if is_read:
+                    raw.send_frame(8, struct.pack("!H", 1000))
+                self.assertEqual(raw.until_close()[0], 1000 if is_read else 1009, length)
 
     def memory_bytes(self):
-        with open(f"/proc/{self.server.process.pid}/statm") as statm:
-            return int(statm.read().split()[1]) * 4_096
+        """The most that the server had at once."""
+        with open(f"/proc/{self.server.process.pid}/status") as file:
+            return int(re.search(r"VmHWM:\s*(\d+) kB", file.read())[1]) * 1_024
 
     # --- too many
 
@@ -248,6 +271,29 @@ class BytesTest(unittest.TestCase):
             slow.send(f"POST /api/v1/locations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 100000\r\n\r\n[")
             heard = slow.rest()
         self.assertEqual(status(heard), 408)
+
+    @attack("a body of more than it may have, at once or in chunks without an end", "413 or the end; nothing of it is taken")
+    def test_a_body_is_bounded(self):
+        token = self.server.token("publisher")
+        head = f"POST /api/v1/locations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        item = b'{"device_id":"big","location":{"x":1,"y":2,"z":3}}'
+        for chunk in [None, b"%x\r\n" % 65_536 + b" " * 65_536 + b"\r\n"]:
+            with Plain(self.server) as one:
+                heard = b""
+                try:
+                    if chunk is None:
+                        one.send(f"{head}Content-Length: {3_000_000 + len(item)}\r\n\r\n")
+                        one.send(b" " * 3_000_000 + item)
+                    else:
+                        one.send(f"{head}Transfer-Encoding: chunked\r\n\r\n")
+                        for _ in range(50):
+                            one.send(chunk)
+                        one.send(b"%x\r\n" % len(item) + item + b"\r\n0\r\n\r\n")
+                    heard = one.rest()
+                except OSError:
+                    pass
+                self.assertIn(status(heard), (413, None), heard[:100])
+        self.assertEqual(self.server.http("GET", "/api/v1/devices/big", token=self.server.token()).status, 404)
 
     @attack("slow-loris on frames: a head without its body, a fragment without its end, byte by byte", "`timeout` and close 4410 after the deadline for a message (30 s); control frames do not help")
     def test_a_message_that_never_ends_is_not_waited_for(self):
@@ -483,6 +529,25 @@ class FloodTest(unittest.TestCase):
             wait_for(lambda: self.can_come_in(server), "there is room again after the deadline for the others")
             refused = server.metric("anita_connections_refused_total", reason="unauthenticated_of_address")
             self.assertGreaterEqual(refused, 20)
+
+    @attack("sockets that open and never say who they are", "the end of further ones of that address; close 4408 of these after the deadline (10 s by default)")
+    def test_sockets_of_nobody_end(self):
+        with_deadline = lambda _folder, config: config.replace("[auth]", "[auth]\ndeadline_secs = 3")
+        server = Server(heartbeat_secs=5, more="[limits]\nunauthenticated_per_address_max = 10", prepare=with_deadline)
+        self.addCleanup(server.close)
+        with server.hello() as client:
+            waiting, refused = [], 0
+            for _ in range(15):
+                try:
+                    waiting.append(RawClient(server))
+                    self.addCleanup(waiting[-1].socket.close)
+                except (EOFError, OSError, AssertionError):
+                    refused += 1
+            self.assertEqual((len(waiting), refused), (10, 5))
+            client.ask("ping")
+            codes = {raw.until_close()[0] for raw in waiting}
+            self.assertEqual(codes, {4408})
+            client.ask("ping")
 
     def can_come_in(self, server):
         try:

@@ -1,5 +1,6 @@
 """Attacks by tokens: forged, borrowed, stretched (RFC 8725)."""
 
+import hashlib
 import http.server
 import secrets
 import shutil
@@ -61,6 +62,9 @@ class ForgedTest(unittest.TestCase):
     def test_another_algorithm_than_the_keys_is_refused(self):
         for name in ["HS384", "HS512", "RS256", "ES256", "PS256", "EdDSA", "hs256", "HS256 "]:
             self.refused(signed_hs256(self.secret, claims(), alg=name))
+        # The secret is right, and so is the signature: only the algorithm is not the key's.
+        for name, hash in [("HS384", hashlib.sha384), ("HS512", hashlib.sha512)]:
+            self.refused(signed_hs256(self.secret, claims(), alg=name, hash=hash))
 
     @attack("keys that the token itself brings: `jwk`, `jku`, `x5u`, `x5c`, and `kid` as a path or a query", "`invalid_token`; nothing is fetched")
     def test_a_token_cannot_choose_its_own_key(self):
@@ -121,6 +125,14 @@ class ForgedTest(unittest.TestCase):
     def test_what_has_run_out_is_refused(self):
         for seconds in [6, 60, 86_400 * 400]:
             self.refused(signed_hs256(self.secret, claims(exp=int(time.time()) - seconds)), "token_expired", 4401)
+
+    @attack("going on with a socket after its token has run out", "`token_expired`, close 4401")
+    def test_a_socket_ends_with_its_token(self):
+        # The leeway is five seconds; two of them and more are left.
+        with self.server.client("/ws", signed_hs256(self.secret, claims(exp=int(time.time()) - 2))) as client:
+            client.expect("system.connection")
+            closed = client.closed()
+        self.assertEqual((closed.code, closed.error["code"]), (4401, "token_expired"))
 
     @attack("a token that is not valid yet", "`invalid_token`, close 4501")
     def test_what_is_not_valid_yet_is_refused(self):
@@ -250,6 +262,7 @@ class BorrowedTest(unittest.TestCase):
 
     @classmethod
     def with_two_issuers(cls, folder, config):
+        config = config.replace("[auth]", 'allowed_origins = ["https://board.example"]\n[auth]')
         cls.partner = secrets.token_hex(32).encode()
         (folder / "partner.secret").write_bytes(cls.partner)
         return config + """
@@ -291,11 +304,28 @@ roles_allowed = ["viewer"]
 
     @attack("a ticket of one page, used by a program or by a page of another origin", "`invalid_token`, close 4501; and it is used up")
     def test_a_ticket_is_bound_to_its_origin(self):
-        for made_by, used_by in [({"Origin": self.own}, {}), ({}, {"origin": self.own})]:
-            ticket = self.ticket(**made_by)
-            self.closed(4501, f"/ws?ticket={ticket}", **used_by)
-            right = {"origin": self.own} if made_by else {}
-            self.closed(4501, f"/ws?ticket={ticket}", **right)
+        # Both pages may connect; but each with its own ticket.
+        other = "https://board.example"
+        for made_by, used_by in [(self.own, None), (None, self.own), (self.own, other), (other, self.own), (other, None)]:
+            ticket = self.ticket(**({"Origin": made_by} if made_by else {}))
+            self.closed(4501, f"/ws?ticket={ticket}", origin=used_by)
+            self.closed(4501, f"/ws?ticket={ticket}", origin=made_by)
+        for origin in [self.own, other, None]:
+            ticket = self.ticket(**({"Origin": origin} if origin else {}))
+            with self.server.client(f"/ws?ticket={ticket}", origin=origin) as client:
+                client.expect("system.connection")
+
+    @attack("a ticket that has run out", "`invalid_token`, close 4501")
+    def test_a_ticket_runs_out(self):
+        server = Server(prepare=lambda _folder, config: config.replace("[auth]", "[auth]\nticket_ttl_secs = 2"))
+        self.addCleanup(server.close)
+        answers = [server.http("POST", "/api/v1/tickets", token=server.token()) for _ in range(2)]
+        with server.client(f"/ws?ticket={answers[0].json['ticket']}") as client:
+            client.expect("system.connection")
+        time.sleep(answers[1].json["expires_in_secs"] + 0.1)
+        with server.client(f"/ws?ticket={answers[1].json['ticket']}") as client:
+            closed = client.closed()
+        self.assertEqual((closed.code, closed.error["code"]), (4501, "invalid_token"))
 
     @attack("a ticket as a token, and a token as a ticket", "`invalid_token`, close 4501; REST 401")
     def test_tickets_and_tokens_are_two_things(self):
@@ -323,17 +353,27 @@ roles_allowed = ["viewer"]
             self.addCleanup(page.close)
             page.expect("system.connection")
             issued = self.server.http("POST", "/api/v1/tickets", token=token)
+            # The same user by another token: of those that are meant, but where it is one token that was stolen.
+            other = self.server.client("/ws", signed_hs256(self.secret, claims(sub=subject, roles=["viewer"], iat=now + 1)))
+            self.addCleanup(other.close)
+            other.expect("system.connection")
             id = self.revoke(**what, reason="stolen")
             began_at = time.monotonic()
             for socket in [live, page]:
                 closed = socket.closed()
                 self.assertEqual((closed.code, closed.reason["code"]), (4509, "logged_out"), subject)
             self.assertLess(time.monotonic() - began_at, 1.0)
+            if subject == "by-subject":
+                self.assertEqual(other.closed().code, 4509)
+            else:
+                self.assertEqual(other.refused("authenticate", {"token": token})["code"], "invalid_token")
+                self.assertEqual(other.refused("register_device", {"device_id": "d"})["code"], "forbidden")
             with self.server.client("/ws", token) as client:
                 self.assertIn(client.closed().code, (4501, 4509), subject)
             with self.server.client(f"/ws?ticket={issued.json['ticket']}") as client:
                 self.assertIn(client.closed().code, (4501, 4509), subject)
-            self.assertEqual(self.server.http("GET", "/api/v1/devices", token=token).status, 401, subject)
+            for method, path in [("GET", "/api/v1/devices"), ("POST", "/api/v1/session"), ("POST", "/api/v1/tickets")]:
+                self.assertEqual(self.server.http(method, path, token=token).status, 401, (subject, path))
             self.assertEqual(self.server.http("GET", "/api/v1/session", headers=cookie).status, 401, subject)
             # Somebody else is not concerned, and what is taken back counts again.
             with self.server.hello(role="viewer", subject="alice") as other:
