@@ -9,6 +9,10 @@ use super::postgres::Postgres;
 use crate::fault::Fault;
 use crate::workspace;
 
+/// The tests of the JavaScript client that need the real program.
+pub(crate) const LIVE: [&str; 3] =
+    ["tests/live.test.ts", "tests/guide.test.ts", "tests/conversations.test.ts"];
+
 /// How long each fuzz target runs on mutations, seconds.
 const FUZZ_SECS: &str = "5";
 
@@ -59,9 +63,12 @@ pub(crate) fn fuzz(bench: &mut Bench) -> Result<Report, Fault> {
 pub(crate) fn sdk(bench: &mut Bench) -> Result<Report, Fault> {
     bench.build_web(&["sdk"])?;
     let checks = lint_and_types(bench, "sdk")?;
-    // These two need a server; the suite `live` runs them.
-    let without = ["--exclude", "tests/live.test.ts", "--exclude", "tests/guide.test.ts"];
-    Ok((checks + vitest(bench, "sdk", &without, &[])?).into())
+    // What a page loads of it, and what a package registry and its users would find wrong with it.
+    let script = |name| workspace::npm(&bench.root, &["run", "--silent", name, "--workspace", "sdk"]);
+    let package = bench.check(&mut script("size"))? + bench.check(&mut script("package"))?;
+    // These need a server; the suite `live` runs them.
+    let without = LIVE.iter().flat_map(|file| ["--exclude", file]).collect::<Vec<_>>();
+    Ok((checks + package + vitest(bench, "sdk", &without, &[])?).into())
 }
 
 pub(crate) fn dashboard(bench: &mut Bench) -> Result<Report, Fault> {

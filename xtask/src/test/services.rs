@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::bench::{Bench, Report};
 use super::counts::Counts;
-use super::programs::{lint_and_types, vitest};
+use super::programs::{LIVE, lint_and_types, vitest};
 use super::{needs, venv};
 use crate::fault::{Fault, Outcome};
 use crate::process::{self, Running};
@@ -29,9 +29,12 @@ pub(crate) fn live(bench: &mut Bench) -> Result<Report, Fault> {
     let server = Server::start(bench, &program)?;
     let token = server.token("viewer")?;
     let url = format!("ws://127.0.0.1:{}/ws/uwb", server.port);
-    let environment = [("ANITA_TEST_URL", url.as_str()), ("ANITA_TEST_TOKEN", token.as_str())];
-    let files = ["tests/live.test.ts", "tests/guide.test.ts"];
-    Ok(vitest(bench, "sdk", &files, &environment)?.into())
+    let environment = [
+        ("ANITA_TEST_URL", url.as_str()),
+        ("ANITA_TEST_TOKEN", token.as_str()),
+        ("ANITA_BIN", &*program.to_string_lossy()),
+    ];
+    Ok(vitest(bench, "sdk", &LIVE, &environment)?.into())
 }
 
 /// `anita serve` on a free port, in plain text on loopback.
@@ -97,6 +100,12 @@ pub(crate) fn python(bench: &mut Bench) -> Result<Report, Fault> {
     }
     let program = bench.build_program()?;
     venv::unittest(bench, "tests/python", &[("ANITA_BIN", &program)])
+}
+
+pub(crate) fn pyclient(bench: &mut Bench) -> Result<Report, Fault> {
+    let program = bench.build_program()?;
+    // Its tests are a package, which is found from the folder above.
+    venv::unittest_of(bench, "clients/python", &["-s", "tests", "-t", "."], &[("ANITA_BIN", &program)])
 }
 
 pub(crate) fn e2e(bench: &mut Bench) -> Result<Report, Fault> {

@@ -40,7 +40,7 @@ impl Suite {
 const WEB: &[Need] = &[Node, Npm, NodeModules];
 
 /// All suites, in the order in which they run: the quick ones first, what others need before them.
-pub(crate) const SUITES: [Suite; 20] = [
+pub(crate) const SUITES: [Suite; 21] = [
     suite("fmt", "the Rust code is formatted", &[], 5, Fast, checks::fmt),
     suite("layers", "every crate uses only what its floor may use", &[], 5, Fast, checks::layers),
     suite("tidy", "the house rules that no compiler knows", &[], 5, Fast, checks::tidy),
@@ -60,6 +60,14 @@ pub(crate) const SUITES: [Suite; 20] = [
         20,
         Whole,
         services::python,
+    ),
+    suite(
+        "pyclient",
+        "the Python client: types, tables, and conversations with the real program",
+        &[PythonVenv],
+        20,
+        Whole,
+        services::pyclient,
     ),
     suite("e2e", "the dashboard in a real browser", E2E, 30, Whole, services::e2e),
     suite("examples", "every example builds", &[], 20, Whole, programs::examples),

@@ -26,9 +26,20 @@ pub(crate) fn python(bench: &Bench) -> Result<PathBuf, Fault> {
 
 /// Runs the tests of a folder.
 pub(crate) fn unittest(bench: &Bench, folder: &str, environment: &[(&str, &Path)]) -> Result<Report, Fault> {
+    unittest_of(bench, folder, &[], environment)
+}
+
+/// Runs the tests of a folder, found as further arguments of `unittest discover` say.
+pub(crate) fn unittest_of(
+    bench: &Bench,
+    folder: &str,
+    arguments: &[&str],
+    environment: &[(&str, &Path)],
+) -> Result<Report, Fault> {
     let python = python(bench)?;
     let mut tests = bench.command_in(Path::new(folder), &python.to_string_lossy());
     tests.args(["-m", "unittest", "discover", "--verbose", "--pattern", "test_*.py"]);
+    tests.args(arguments);
     tests.envs(environment.iter().copied());
     let (exit, output) = bench.capture(&mut tests)?;
     Ok(Counts::of_unittest(&output).of_command(exit).into())
