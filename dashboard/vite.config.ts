@@ -17,7 +17,7 @@ const mock: PluginOption = {
 
 export default defineConfig(({ mode }) => ({
   base: './',
-  plugins: [sizes(130), mode === 'mock' && mock],
+  plugins: [sizes({ all: 130, first: 60 }), mode === 'mock' && mock],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   worker: { format: 'es' as const },
   build: {

@@ -32,6 +32,12 @@ export interface MockOptions {
   readonly hz?: number;
   /** Whether it knows the sessions that were made before it started. */
   readonly remembers?: boolean;
+  /** All positions of a round in one message, as for a client that asked for batches. */
+  readonly batch?: boolean;
+  /** Devices are on so many floors, from -1 up; with 1, they tell none. */
+  readonly floors?: number;
+  /** The client may change and remove devices. */
+  readonly operator?: boolean;
   /** The folder with the built page. */
   readonly root?: string;
 }
@@ -49,13 +55,22 @@ const TYPES: Record<string, string> = {
   '.svg': 'image/svg+xml',
 };
 const COOKIE = 'anita_session=one';
-const PERMISSIONS = ['devices.read', 'history.read', 'rooms.join'];
+const READER = ['devices.read', 'history.read', 'rooms.join'];
+
+interface Roles {
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+}
+
+const VIEWER: Roles = { roles: ['viewer'], permissions: READER };
+const OPERATOR: Roles = { roles: ['operator'], permissions: [...READER, 'devices.write'] };
 
 const inOneHour = (): string => stamp(Date.now() + 3_600_000);
 
 export async function startMock(options: MockOptions = {}): Promise<Mock> {
-  const { port = 0, tags = 50, hz = 10, remembers = true, root } = options;
-  const hall = new Hall(tags);
+  const { port = 0, tags = 50, hz = 10, remembers = true, root, batch = false, floors = 1, operator = false } = options;
+  const hall = new Hall(tags, floors);
+  const roles: Roles = operator ? OPERATOR : VIEWER;
   const heard: string[] = [];
   const members = new Set<WebSocket>();
   let sessions = remembers;
@@ -65,6 +80,7 @@ export async function startMock(options: MockOptions = {}): Promise<Mock> {
       request,
       response,
       root,
+      roles,
       () => sessions && request.headers.cookie?.includes(COOKIE) === true,
       () => {
         sessions = true;
@@ -77,13 +93,13 @@ export async function startMock(options: MockOptions = {}): Promise<Mock> {
       tell(socket, 'system.auth_required', { auth_methods: ['message'], message: 'Send authenticate.' });
       return;
     }
-    welcome(socket);
+    welcome(socket, roles);
     members.add(socket);
     socket.on('close', () => members.delete(socket));
     socket.on('message', (data: Buffer) => {
       const text = data.toString();
       heard.push(text);
-      reply(socket, hall, text);
+      reply(socket, hall, text, roles, say);
     });
   });
 
@@ -91,8 +107,15 @@ export async function startMock(options: MockOptions = {}): Promise<Mock> {
     for (const socket of members) socket.send(text);
   };
   const walking = setInterval(() => {
-    for (const { id, location, accuracy, battery, timestamp, received_at } of hall.step(1 / hz)) {
-      say(envelope('uwb.location', { device_id: id, location, accuracy, battery, timestamp, received_at }));
+    const moved = hall.step(1 / hz);
+    if (batch) {
+      const positions: Record<string, unknown> = {};
+      for (const { id, location, accuracy, floor } of moved) positions[id] = { ...location, accuracy, floor };
+      say(envelope('uwb.position_update', { positions, timestamp: stamp() }));
+      return;
+    }
+    for (const { id, location, accuracy, battery, floor, timestamp, received_at } of moved) {
+      say(envelope('uwb.location', { device_id: id, location, accuracy, battery, floor, timestamp, received_at }));
     }
   }, 1_000 / hz);
   const beating = setInterval(() => {
@@ -141,13 +164,12 @@ function tell(socket: WebSocket, type: string, payload: unknown, id?: unknown): 
   socket.send(envelope(type, payload, id));
 }
 
-function welcome(socket: WebSocket): void {
+function welcome(socket: WebSocket, roles: Roles): void {
   tell(socket, 'system.connection', {
     client_id: 'c-1',
     status: 'authenticated',
     user_id: 'alice',
-    roles: ['viewer'],
-    permissions: PERMISSIONS,
+    ...roles,
     expires_at: inOneHour(),
     heartbeat_interval_secs: 5,
     protocol: 'anita.v1',
@@ -162,7 +184,7 @@ function welcome(socket: WebSocket): void {
   });
 }
 
-function reply(socket: WebSocket, hall: Hall, text: string): void {
+function reply(socket: WebSocket, hall: Hall, text: string, roles: Roles, say: (text: string) => void): void {
   let message: { type?: unknown; payload?: Record<string, unknown>; id?: unknown };
   try {
     message = JSON.parse(text) as typeof message;
@@ -221,6 +243,38 @@ function reply(socket: WebSocket, hall: Hall, text: string): void {
       );
       return;
     }
+    case 'update_device': {
+      const device = hall.devices.get(String(payload['device_id']));
+      if (device === undefined || !roles.permissions.includes('devices.write')) {
+        tell(
+          socket,
+          'error',
+          { code: 'forbidden', message: 'This role may not change devices.', retryable: false },
+          id,
+        );
+        return;
+      }
+      const { name, kind } = payload as { name?: string; kind?: typeof device.kind };
+      if (name !== undefined) device.name = name;
+      if (kind !== undefined) device.kind = kind;
+      tell(socket, 'device.updated', { device }, id);
+      return;
+    }
+    case 'remove_device': {
+      const gone = String(payload['device_id']);
+      if (!roles.permissions.includes('devices.write') || !hall.remove(gone)) {
+        tell(
+          socket,
+          'error',
+          { code: 'forbidden', message: 'This role may not remove devices.', retryable: false },
+          id,
+        );
+        return;
+      }
+      tell(socket, 'device.removed', { device_id: gone }, id);
+      say(envelope('device.removed', { device_id: gone }));
+      return;
+    }
     case 'register_device':
       tell(
         socket,
@@ -248,6 +302,7 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   root: string | undefined,
+  roles: Roles,
   isSignedIn: () => boolean,
   signIn: () => void,
 ): Promise<void> {
@@ -277,7 +332,7 @@ async function answer(
     } else if (request.method === 'DELETE') {
       response.writeHead(204, { 'set-cookie': `${COOKIE}; Max-Age=0; Path=/` }).end();
     } else if (isSignedIn()) {
-      json(200, { user_id: 'alice', roles: ['viewer'], permissions: PERMISSIONS, expires_at: inOneHour() });
+      json(200, { user_id: 'alice', ...roles, expires_at: inOneHour() });
     } else {
       json(401, { title: 'Unauthorized', status: 401, code: 'unauthenticated', detail: 'There is no session.' });
     }

@@ -44,13 +44,14 @@ export function random(seed: number): () => number {
 
 export interface MockDevice {
   readonly id: string;
-  readonly name?: string;
-  readonly kind: 'tag' | 'anchor' | 'gateway';
+  name?: string;
+  kind: 'tag' | 'anchor' | 'gateway';
   status: 'connected' | 'stale' | 'disconnected';
   last_seen: string | null;
   location: { x: number; y: number; z: number } | null;
   accuracy?: number;
   battery?: number;
+  readonly floor?: number;
   source?: string;
   timestamp?: string;
   received_at?: string;
@@ -73,10 +74,12 @@ const millimetre = (value: number): number => Math.round(value * 1_000) / 1_000;
 
 export class Hall {
   readonly devices = new Map<string, MockDevice>();
-  readonly #walkers: Walker[] = [];
+  #walkers: Walker[] = [];
+  readonly #floors: number;
   readonly #random = random(7);
 
-  constructor(tags: number) {
+  constructor(tags: number, floors = 1) {
+    this.#floors = floors;
     const now = stamp();
     const { max_x: maxX, max_y: maxY } = SITE.bounds;
     let anchor = 0;
@@ -124,6 +127,12 @@ export class Hall {
     return moved;
   }
 
+  /** Takes a device away; `false` when there is none. */
+  remove(id: string): boolean {
+    this.#walkers = this.#walkers.filter(({ device }) => device.id !== id);
+    return this.devices.delete(id);
+  }
+
   #add(device: MockDevice): void {
     this.devices.set(device.id, device);
   }
@@ -145,6 +154,7 @@ export class Hall {
       accuracy: millimetre(0.08 + next() * 0.5),
       battery: index % 13 === 0 ? 11 : Math.round(30 + next() * 70),
       source: 'simulator',
+      ...(this.#floors > 1 ? { floor: (index % this.#floors) - 1 } : {}),
       timestamp: now,
       received_at: now,
     };

@@ -1,18 +1,18 @@
 import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 
-import { Composer } from './composer/Composer';
 import { dependOn } from './depend';
-import { DevicePanel } from './detail/DevicePanel';
+import { Vitals } from './detail/vitals';
 import type { Hub } from './hub';
 import { Icon, type IconName } from './icons';
 import { DeviceList } from './list/DeviceList';
-import { LogPanel } from './log/LogPanel';
+import { later } from './later';
 import type { MapController } from './map/controller';
 import { MapView } from './map/MapView';
-import { Header } from './shell/Header';
-import { Help } from './shell/Help';
+import { Header, settings } from './shell/Header';
 import { SignIn } from './shell/SignIn';
 import type { View } from './view';
+import { t } from './words';
 
 interface Props {
   readonly hub: Hub;
@@ -20,11 +20,25 @@ interface Props {
   readonly map: MapController;
 }
 
+const log = later(async () => (await import('./log/LogPanel')).LogPanel);
+const composer = later(async () => (await import('./composer/Composer')).Composer);
+const panel = later(async () => (await import('./detail/DevicePanel')).DevicePanel);
+const help = later(async () => (await import('./shell/Help')).Help);
+
+/** Fetches what the first view leaves out. */
+function fetchTheRest(): void {
+  for (const part of [log, panel, composer, help, settings]) void part.fetch();
+}
+
 /** The page: a bar on top, devices beside the map, messages below. On a phone one of the three at a time. */
 export function App({ hub, view, map }: Props): JSX.Element {
   const gate = hub.gate.value;
   // Who signs out sees nothing more; whose session ran out still sees what was last known, behind the form.
   const known = hub.session.value !== null;
+  const vitals = useVitals(hub);
+  useEffect(() => {
+    if (!view.kiosk) setTimeout(fetchTheRest, REST_MS);
+  }, [view]);
   return (
     <div
       class="app"
@@ -32,37 +46,61 @@ export function App({ hub, view, map }: Props): JSX.Element {
       data-gate={gate}
       data-dock={view.dock.value}
       data-selected={view.selected.value !== null}
+      data-wide={view.wide.value}
+      data-kiosk={view.kiosk}
     >
       <Header hub={hub} view={view} />
-      {known && <DeviceList hub={hub} view={view} />}
-      <main class="stage" aria-label="Map">
+      {known && !view.kiosk && <DeviceList hub={hub} view={view} map={map} />}
+      <main class="stage" aria-label={t('app.map')}>
         {known && <MapView hub={hub} view={view} map={map} />}
-        {known && gate === 'open' && <DevicePanel hub={hub} view={view} />}
+        {known && gate === 'open' && !view.kiosk && <panel.Part hub={hub} view={view} vitals={vitals} />}
         {gate === 'closed' && <SignIn hub={hub} />}
-        {gate === 'asking' && <p class="stage-word">Looking for your session…</p>}
+        {gate === 'asking' && <p class="stage-word">{t('app.asking')}</p>}
       </main>
-      <section class="dock" aria-label="Messages">
-        <LogPanel hub={hub} view={view} />
-        {view.composer.value && view.dock.value !== 'closed' && gate === 'open' && <Composer hub={hub} view={view} />}
-      </section>
-      <Tabs hub={hub} view={view} />
-      <Help view={view} />
+      {!view.kiosk && (
+        <section class="dock" aria-label={t('app.messages')}>
+          <log.Part hub={hub} view={view} />
+          {view.composer.value && view.dock.value !== 'closed' && gate === 'open' && (
+            <composer.Part hub={hub} view={view} />
+          )}
+        </section>
+      )}
+      {!view.kiosk && <Tabs hub={hub} view={view} />}
+      {!view.kiosk && <help.Part view={view} />}
     </div>
   );
 }
 
-const TABS: readonly { tab: 'map' | 'devices' | 'messages'; word: string; icon: IconName }[] = [
-  { tab: 'map', word: 'Map', icon: 'map' },
-  { tab: 'devices', word: 'Devices', icon: 'list' },
-  { tab: 'messages', word: 'Messages', icon: 'log' },
+/** After the first view has its files. */
+const REST_MS = 300;
+const SAMPLE_MS = 1_000;
+
+/** Samples what the charts of the device panel show, as long as the page is there. */
+function useVitals(hub: Hub): Vitals {
+  const vitals = useRef(new Vitals()).current;
+  useEffect(() => {
+    const timer = setInterval(() => {
+      vitals.sample(hub.world.tracks, performance.now());
+    }, SAMPLE_MS);
+    return () => {
+      clearInterval(timer);
+    };
+  }, [hub, vitals]);
+  return vitals;
+}
+
+const TABS: readonly { tab: 'map' | 'devices' | 'messages'; icon: IconName }[] = [
+  { tab: 'map', icon: 'map' },
+  { tab: 'devices', icon: 'list' },
+  { tab: 'messages', icon: 'log' },
 ];
 
 function Tabs({ hub, view }: Omit<Props, 'map'>): JSX.Element {
   dependOn(hub.log.version);
   const { errors } = hub.log.counts;
   return (
-    <nav class="tabs" aria-label="Views">
-      {TABS.map(({ tab, word, icon }) => (
+    <nav class="tabs" aria-label={t('app.views')}>
+      {TABS.map(({ tab, icon }) => (
         <button
           key={tab}
           type="button"
@@ -73,7 +111,7 @@ function Tabs({ hub, view }: Omit<Props, 'map'>): JSX.Element {
           }}
         >
           <Icon name={icon} size={20} />
-          {word}
+          {t(`app.${tab}`)}
           {tab === 'messages' && errors > 0 && <span class="badge">{errors > 99 ? '99+' : errors}</span>}
         </button>
       ))}

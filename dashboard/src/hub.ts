@@ -1,5 +1,7 @@
 import { batch, computed, signal } from '@preact/signals';
 import { AnitaClient, type AnitaError, type HistoryEntry, type RequestOptions, type State } from '@anita/client';
+import { explain } from '@anita/client/explain';
+import { DeviceStore } from '@anita/client/store';
 
 import { MessageLog, type Fault } from './log/log';
 import {
@@ -222,8 +224,9 @@ export class Hub {
     const client = new AnitaClient(socketAddress(), { WebSocket: this.#sockets });
     this.#client = client;
     this.world.clear();
-    this.world.attach(client.devices);
-    this.#listen(client);
+    const devices = new DeviceStore(client);
+    this.world.attach(devices);
+    this.#listen(client, devices);
     // Failures arrive as events as well.
     client.connect().catch(ignore);
   }
@@ -236,7 +239,7 @@ export class Hub {
     this.link.value = 'idle';
   }
 
-  #listen(client: AnitaClient): void {
+  #listen(client: AnitaClient, devices: DeviceStore): void {
     const isOld = (): boolean => client !== this.#client;
     client.on('state', (now) => {
       if (isOld()) return;
@@ -250,7 +253,7 @@ export class Hub {
     client.on('open', ({ roles, permissions }) => {
       const session = this.session.value;
       if (session !== null) this.session.value = { ...session, roles, permissions };
-      this.log.note(client.stats.reconnects === 0 ? 'Connected.' : 'Connected again.');
+      this.log.note(client.stats().reconnects === 0 ? 'Connected.' : 'Connected again.');
       this.#lastPing = this.#lastAsked = 0;
       this.#wantsGone = true;
     });
@@ -270,7 +273,7 @@ export class Hub {
     client.on('error', (error) => {
       if (!isOld()) this.#logError(client, error);
     });
-    client.on('close', ({ code, reason, advice }) => {
+    client.on('close', ({ code, reason }) => {
       // Who ended the session meant it: it is not made again behind their back.
       if (code === LOGGED_OUT) this.#token = undefined;
       const lost = this.#lost;
@@ -279,7 +282,7 @@ export class Hub {
       this.log.error(reason, {
         fault: 'connection',
         message: `The server closed the connection (${String(code)}).`,
-        remedy: advice,
+        remedy: explain(code).remedy,
         next: whatNext(client),
       });
     });
@@ -288,7 +291,7 @@ export class Hub {
       this.#wantsGone = false;
       this.#listGone(client).catch(ignore);
     });
-    client.devices.on('change', (ids) => {
+    devices.on('change', (ids) => {
       if (!isOld()) this.world.update(ids, performance.now());
     });
   }
@@ -307,12 +310,13 @@ export class Hub {
     this.#refusal = undefined;
     const isOfLink = error.kind === 'connection' || client.state !== 'online';
     if (isOfLink) this.#lost = error;
+    const { meaning, remedy } = explain(error);
     this.log.error(
       error.code,
       {
         fault: FAULT[error.kind],
-        message: error.message,
-        remedy: error.remedy,
+        message: meaning,
+        remedy,
         next: isOfLink ? whatNext(client) : error.kind === 'parse' ? LEFT_OUT : again(error),
         ...(told?.id === undefined ? {} : { requestId: told.id }),
       },
@@ -371,7 +375,7 @@ export class Hub {
     const client = this.#client;
     this.#lastAsked = Date.now();
     try {
-      const stats = await client?.connectionStats();
+      const stats = await client?.request('get_connection_stats', {});
       if (stats === undefined || client !== this.#client || !this.live.value) return;
       this.freshness.value = { age: stats.age_ms, dropped: stats.positions_dropped };
     } catch {

@@ -1,3 +1,5 @@
+import { day, t } from './words';
+
 /** Times as people read them, and the server's clock as far as this page knows it. */
 
 const two = (n: number): string => String(n).padStart(2, '0');
@@ -16,7 +18,7 @@ export function dayAndTime(at: number, now: number): string {
   if (Number.isNaN(date.getTime())) return '–';
   const time = clockTime(at);
   if (date.toDateString() === new Date(now).toDateString()) return time;
-  return `${String(date.getFullYear())}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${time}`;
+  return `${day(at)} ${time}`;
 }
 
 const MINUTE = 60_000;
@@ -26,17 +28,17 @@ const DAY = 24 * HOUR;
 /** A duration in one short word: `now`, `4 s`, `12 min`, `3 h`, `5 d`. Below one second, and in the future, it is `now`. */
 export function ago(ms: number): string {
   if (!Number.isFinite(ms)) return '–';
-  if (ms < 1_000) return 'now';
-  if (ms < MINUTE) return `${String(Math.floor(ms / 1_000))} s`;
-  if (ms < HOUR) return `${String(Math.floor(ms / MINUTE))} min`;
-  if (ms < DAY) return `${String(Math.floor(ms / HOUR))} h`;
-  return `${String(Math.floor(ms / DAY))} d`;
+  if (ms < 1_000) return t('time.now');
+  if (ms < MINUTE) return t('time.seconds', { n: Math.floor(ms / 1_000) });
+  if (ms < HOUR) return t('time.minutes', { n: Math.floor(ms / MINUTE) });
+  if (ms < DAY) return t('time.hours', { n: Math.floor(ms / HOUR) });
+  return t('time.days', { n: Math.floor(ms / DAY) });
 }
 
 /** `ago` as a phrase: `now`, `4 s ago`. */
 export function agoPhrase(ms: number): string {
-  const word = ago(ms);
-  return word === 'now' || word === '–' ? word : `${word} ago`;
+  const time = ago(ms);
+  return ms < 1_000 || !Number.isFinite(ms) ? time : t('time.ago', { time });
 }
 
 /** Seconds left until `at`, rounded up, never negative. */

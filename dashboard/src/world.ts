@@ -2,6 +2,7 @@ import { signal } from '@preact/signals';
 import type { Device } from '@anita/client';
 
 import { throttle } from './throttle';
+import type { Fade } from './map/fading';
 import { Trail } from './map/trail';
 
 /** What the map draws for one device. `x` and `y` are the newest fix, `shownX` and `shownY` glide after it. */
@@ -16,6 +17,10 @@ export interface Track {
   shownY: number;
   /** Whether the device has a position at all. */
   placed: boolean;
+  /** The age of its last fix, as it is drawn: see `map/fading.ts`. */
+  fade: Fade;
+  /** How many fixes came since the page knows it. */
+  fixes: number;
   readonly trail: Trail;
 }
 
@@ -78,10 +83,13 @@ export class World {
         shownX: 0,
         shownY: 0,
         placed: false,
+        fade: 0,
+        fixes: 0,
         trail: new Trail(),
       };
       this.tracks.set(device.id, track);
     }
+    if (device.location !== track.device.location) track.fixes += 1;
     track.device = device;
     track.kind = device.kind;
     track.label = device.name ?? device.id;

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Device } from '@anita/client';
 
-import { arrange, countByStatus, type Choice } from '../src/list/order';
+import { EVERY_DEVICE, isFiltered, zoneOf, type Filters, type Place } from '../src/list/filters';
+import { Arranger } from '../src/list/arranger';
+import { countByStatus } from '../src/list/order';
 import { rowWindow, scrollToRow } from '../src/list/window';
 
 function device(id: string, change: Partial<Device> = {}): Device {
@@ -16,8 +18,9 @@ const devices = [
   device('b-wall', { kind: 'anchor' }),
 ];
 
-const choice: Choice = { search: '', status: 'all', sort: 'name', descending: false };
-const ids = (change: Partial<Choice>): string[] => arrange(devices, { ...choice, ...change }).map(({ id }) => id);
+const anywhere: Place = { zones: [], floor: null };
+const ids = (change: Partial<Filters>, place = anywhere, of = devices): string[] =>
+  new Arranger().arrange(of, { ...EVERY_DEVICE, ...change }, place).map(({ id }) => id);
 
 describe('the order of the list', () => {
   it('goes by name as people count, tags before anchors', () => {
@@ -37,10 +40,34 @@ describe('the order of the list', () => {
     expect(ids({ sort: 'battery' })).toEqual(['tag-9', 'tag-10', 'tag-2', 'a-wall', 'b-wall']);
   });
 
+  it('is as fresh as the devices, however often it is asked', () => {
+    const arranger = new Arranger();
+    const asked = (of: Device[], change: Partial<Filters> = {}): string[] =>
+      arranger.arrange(of, { ...EVERY_DEVICE, ...change }, anywhere).map(({ id }) => id);
+    const [a, b, c] = [device('a'), device('b'), device('c')];
+    expect(asked([c, a, b])).toEqual(['a', 'b', 'c']);
+    expect(asked([c, { ...a, name: 'zoe' }, b])).toEqual(['b', 'c', 'a']);
+    expect(asked([c, { ...a, name: 'zoe' }, b], { search: 'c' })).toEqual(['c']);
+    expect(asked([c, b, device('aa')], { descending: true })).toEqual(['c', 'b', 'aa']);
+    expect(asked([a, b, c])).toEqual(['a', 'b', 'c']);
+  });
+
+  it('goes by every number of the wide list, the unknown last in both directions', () => {
+    const some = [
+      device('far', { location: { x: 9, y: -1, z: 2 }, accuracy: 0.1 }),
+      device('near', { location: { x: 1, y: 5, z: 2 }, accuracy: 2.5 }),
+      device('nowhere'),
+    ];
+    expect(ids({ sort: 'x' }, anywhere, some)).toEqual(['near', 'far', 'nowhere']);
+    expect(ids({ sort: 'x', descending: true }, anywhere, some)).toEqual(['far', 'near', 'nowhere']);
+    expect(ids({ sort: 'y' }, anywhere, some)).toEqual(['far', 'near', 'nowhere']);
+    expect(ids({ sort: 'quality' }, anywhere, some)).toEqual(['far', 'near', 'nowhere']);
+    expect(ids({ sort: 'quality', descending: true }, anywhere, some)).toEqual(['near', 'far', 'nowhere']);
+  });
+
   it('is the same whatever order the devices come in', () => {
     for (const sort of ['name', 'status', 'seen', 'battery'] as const) {
-      const reversed = arrange([...devices].reverse(), { ...choice, sort }).map(({ id }) => id);
-      expect(reversed).toEqual(ids({ sort }));
+      expect(ids({ sort }, anywhere, [...devices].reverse())).toEqual(ids({ sort }));
     }
   });
 });
@@ -55,6 +82,57 @@ describe('search and filter', () => {
   it('keeps one status', () => {
     expect(ids({ status: 'disconnected' })).toEqual(['a-wall']);
     expect(ids({ status: 'connected', search: 'wall' })).toEqual(['b-wall']);
+  });
+
+  it('keeps one kind', () => {
+    expect(ids({ kind: 'anchor' })).toEqual(['a-wall', 'b-wall']);
+  });
+
+  it('keeps one zone, what is outside of all, and neither holds what is nowhere', () => {
+    const zones = [
+      {
+        name: 'Office',
+        polygon: [
+          [0, 0],
+          [4, 0],
+          [4, 4],
+          [0, 4],
+        ] as const,
+      },
+      {
+        name: 'Desk',
+        polygon: [
+          [1, 1],
+          [2, 1],
+          [2, 2],
+          [1, 2],
+        ] as const,
+      },
+    ];
+    const placed = [
+      device('in', { location: { x: 1.5, y: 1.5, z: 0 } }),
+      device('out', { location: { x: 9, y: 1, z: 0 } }),
+      device('nowhere'),
+    ];
+    const place = { zones, floor: null };
+    expect(ids({ zone: 'Office' }, place, placed)).toEqual(['in']);
+    expect(ids({ zone: '' }, place, placed)).toEqual(['out']);
+    expect(placed.map((one) => zoneOf(one, zones))).toEqual(['Office', '', undefined]);
+    expect(ids({ sort: 'zone' }, place, placed)[0]).toBe('in');
+  });
+
+  it('keeps one floor, and what tells none', () => {
+    const tall = [device('cellar', { floor: -1 }), device('top', { floor: 1 }), device('any')];
+    expect(ids({}, { zones: [], floor: 1 }, tall)).toEqual(['any', 'top']);
+    expect(ids({ sort: 'floor', descending: true }, anywhere, tall)).toEqual(['top', 'cellar', 'any']);
+  });
+
+  it('knows whether anything may be left out', () => {
+    expect(isFiltered({ ...EVERY_DEVICE, search: ' ', sort: 'battery' }, null)).toBe(false);
+    for (const change of [{ search: 'a' }, { status: 'stale' }, { kind: 'tag' }, { zone: '' }] as const) {
+      expect(isFiltered({ ...EVERY_DEVICE, ...change }, null)).toBe(true);
+    }
+    expect(isFiltered(EVERY_DEVICE, 0)).toBe(true);
   });
 
   it('counts each status', () => {

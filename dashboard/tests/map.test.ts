@@ -31,6 +31,10 @@ describe('picking', () => {
     expect(pick(apart, camera, { x: 130, y: 100 }, MOUSE_REACH)).toBe('wall');
   });
 
+  it('leaves out what is not shown', () => {
+    expect(pick(items, camera, { x: 103, y: 100 }, MOUSE_REACH, ({ id }) => id !== 'a')).toBe('b');
+  });
+
   it('leaves out what has no position', () => {
     expect(pick([{ ...at('a', 0, 0), placed: false }], camera, { x: 100, y: 100 }, MOUSE_REACH)).toBeUndefined();
   });
@@ -90,6 +94,17 @@ describe('trails', () => {
     expect(lines(trail)[0]?.[0]).toBe(100);
   });
 
+  it('know where a tag was', () => {
+    const trail = new Trail();
+    for (let step = 0; step < 400; step += 1) trail.add(step * 100, step, 0, 0);
+    expect(trail.before(39_950)).toEqual({ time: 39_900, x: 399, y: 0 });
+    expect(trail.before(39_900)?.x).toBe(399);
+    expect(trail.before(0)).toBeUndefined();
+    const seen: number[] = [];
+    trail.each((time) => seen.push(time));
+    expect([seen.length, seen[0], seen[1]]).toEqual([trail.size, 39_900, 39_800]);
+  });
+
   it('hold the whole of their time in fixed memory', () => {
     for (const seconds of [5, 10, 30, 60, 120]) {
       const trail = new Trail();
@@ -122,6 +137,20 @@ describe('the world', () => {
     world.update(['a'], 200);
     expect(world.tracks.size).toBe(0);
     expect(changes).toBe(3);
+  });
+
+  it('counts the fixes of a device, not what else changes of it', () => {
+    const first = device('a', 1, 1);
+    const devices = new Map([['a', first]]);
+    const world = new World();
+    world.attach(devices);
+    world.update(['a'], 0);
+    devices.set('a', { ...first, name: 'Anna' });
+    world.update(['a'], 100);
+    expect(world.tracks.get('a')?.fixes).toBe(0);
+    devices.set('a', { ...first, location: { x: 1, y: 1, z: 0 } });
+    world.update(['a'], 200);
+    expect(world.tracks.get('a')?.fixes).toBe(1);
   });
 
   it('glides to the newest fix and then rests', () => {

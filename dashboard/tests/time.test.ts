@@ -35,7 +35,7 @@ describe('clock times', () => {
 
   it('name the day when it is another one', () => {
     expect(dayAndTime(at, at + 1_000)).toBe('07:05:09');
-    expect(dayAndTime(at, at + 86_400_000)).toBe('2026-11-22 07:05:09');
+    expect(dayAndTime(at, at + 86_400_000)).toMatch(/^Nov 22, 2026 07:05:09$|^22 Nov 2026 07:05:09$/);
   });
 });
 

@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { AnitaError } from '@anita/client';
+import { explain } from '@anita/client/explain';
 import type { JSX } from 'preact';
 import { useRef } from 'preact/hooks';
 
@@ -174,6 +175,9 @@ export function Composer({ hub, view }: Props): JSX.Element {
 }
 
 function describe(error: unknown): string {
-  if (error instanceof AnitaError) return `${error.code}: ${error.message} ${error.remedy}`.trim();
+  if (error instanceof AnitaError) {
+    const { meaning, remedy } = explain(error);
+    return `${error.code}: ${meaning} ${remedy}`.trim();
+  }
   return error instanceof Error ? error.message : String(error);
 }

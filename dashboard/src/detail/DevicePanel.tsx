@@ -9,31 +9,40 @@ import { Icon, StatusShape } from '../icons';
 import { Battery } from '../list/DeviceList';
 import { labelOf } from '../list/order';
 import { CopyButton } from '../shell/CopyButton';
+import { zoneOf } from '../list/filters';
+import { address } from '../session';
 import { agoPhrase, clockTime, dayAndTime, parseTime } from '../time';
 import type { View } from '../view';
+import { decimals, t } from '../words';
+import type { Track } from '../world';
+import { Charts } from './Charts';
+import { EditDevice } from './EditDevice';
+import { speedOf, type Vitals } from './vitals';
 import './detail.css';
 
 interface Props {
   readonly hub: Hub;
   readonly view: View;
+  readonly vitals: Vitals;
 }
 
 /** What is known of the selected device. */
-export function DevicePanel({ hub, view }: Props): JSX.Element | null {
+export function DevicePanel({ hub, view, vitals }: Props): JSX.Element | null {
   dependOn(hub.world.version);
   const id = view.selected.value;
   if (id === null) return null;
-  const device = hub.world.tracks.get(id)?.device;
+  const track = hub.world.tracks.get(id);
+  const device = track?.device;
   return (
-    <aside class="panel card" aria-label="Selected device">
+    <aside class="panel card" aria-label={t('card.label')}>
       <div class="panel-head">
         {device !== undefined && <StatusShape status={device.status} kind={device.kind} />}
         <h2>{device === undefined ? id : labelOf(device)}</h2>
         <button
           type="button"
           class="quiet square"
-          aria-label="Close the device panel"
-          title="Close (Esc)"
+          aria-label={t('card.close')}
+          title={`${t('card.closeTitle')} (Esc)`}
           onClick={() => {
             view.select(null);
           }}
@@ -41,27 +50,32 @@ export function DevicePanel({ hub, view }: Props): JSX.Element | null {
           <Icon name="close" />
         </button>
       </div>
-      {device === undefined ? (
-        <p class="panel-note">This device is not there, or not for this token.</p>
+      {track === undefined ? (
+        <p class="panel-note">{t('card.missing')}</p>
       ) : (
-        <Known key={id} hub={hub} view={view} device={device} />
+        <Known key={id} hub={hub} view={view} vitals={vitals} track={track} device={track.device} />
       )}
     </aside>
   );
 }
 
-const STATUS_WORD = { connected: 'Connected', stale: 'Stale', disconnected: 'Disconnected' } as const;
+interface KnownProps extends Props {
+  readonly track: Track;
+  /** The track's device as it is now: a track stays the same object, and what is shown of it does not. */
+  readonly device: Device;
+}
 
-function Known({ hub, view, device }: Props & { readonly device: Device }): JSX.Element {
+function Known({ hub, view, vitals, track, device }: KnownProps): JSX.Element {
   const following = view.follow.value;
   const at = device.location;
+  const zone = zoneOf(device, hub.site.value.zones);
   return (
     <>
-      <div class="position" aria-label="Position in metres">
+      <div class="position" role="group" aria-label={t('card.position')}>
         {(['x', 'y', 'z'] as const).map((axis) => (
           <div key={axis}>
-            <span>{axis}, m</span>
-            <b data-axis={axis}>{at === null ? '–' : at[axis].toFixed(2)}</b>
+            <span>{t('card.axis', { axis })}</span>
+            <b data-axis={axis}>{at === null ? '–' : decimals(at[axis], 2)}</b>
           </div>
         ))}
       </div>
@@ -69,50 +83,64 @@ function Known({ hub, view, device }: Props & { readonly device: Device }): JSX.
         <button
           type="button"
           aria-pressed={following}
-          title="Follow (f)"
+          title={`${t('card.follow')} (f)`}
           disabled={at === null}
           onClick={() => {
             view.follow.value = !following;
           }}
         >
-          <Icon name="target" /> Follow
+          <Icon name="target" /> {t('card.follow')}
         </button>
-        <CopyButton text={() => JSON.stringify(device, null, 2)} label="Copy JSON of the device" word="Copy JSON" />
+        <CopyButton text={() => JSON.stringify(device, null, 2)} label={t('card.copy')} word={t('card.copyWord')} />
       </div>
       <dl class="facts">
-        <Fact name="Status">
-          <span class={`is-${device.status}`}>{STATUS_WORD[device.status]}</span>
+        <Fact name={t('card.status')}>
+          <span class={`is-${device.status}`}>{t(`status.${device.status}`)}</span>
         </Fact>
-        <Fact name="Id">
+        <Fact name={t('card.id')}>
           <code>{device.id}</code>
         </Fact>
-        {device.name !== undefined && <Fact name="Name">{device.name}</Fact>}
-        <Fact name="Kind">{device.kind}</Fact>
-        {device.site !== undefined && <Fact name="Site">{device.site}</Fact>}
-        {device.floor !== undefined && <Fact name="Floor">{device.floor}</Fact>}
-        {device.accuracy !== undefined && <Fact name="Accuracy">± {device.accuracy.toFixed(2)} m</Fact>}
+        {device.name !== undefined && <Fact name={t('card.name')}>{device.name}</Fact>}
+        <Fact name={t('card.kind')}>{t(`kind.${device.kind}`)}</Fact>
+        {device.site !== undefined && <Fact name={t('card.site')}>{device.site}</Fact>}
+        {device.floor !== undefined && <Fact name={t('card.floor')}>{device.floor}</Fact>}
+        {zone !== undefined && zone !== '' && <Fact name={t('card.zone')}>{zone}</Fact>}
+        <Speed hub={hub} track={track} />
+        {device.accuracy !== undefined && (
+          <Fact name={t('card.accuracy')}>{t('card.accuracyValue', { metres: decimals(device.accuracy, 2) })}</Fact>
+        )}
         {device.battery !== undefined && (
-          <Fact name="Battery">
+          <Fact name={t('card.battery')}>
             <Battery percent={device.battery} />
           </Fact>
         )}
         {device.source !== undefined && (
-          <Fact name="Source">
+          <Fact name={t('card.source')}>
             <code>{device.source}</code>
           </Fact>
         )}
-        <Fact name="Last seen">
+        <Fact name={t('card.lastSeen')}>
           <Time text={device.last_seen} hub={hub} />
         </Fact>
         {device.timestamp !== undefined && (
-          <Fact name="Device time">
+          <Fact name={t('card.deviceTime')}>
             <Time text={device.timestamp} hub={hub} />
           </Fact>
         )}
       </dl>
+      {device.kind === 'tag' && <Charts hub={hub} vitals={vitals} id={device.id} />}
+      <EditDevice hub={hub} view={view} device={device} />
       <History hub={hub} id={device.id} />
     </>
   );
+}
+
+function Speed({ hub, track }: { readonly hub: Hub; readonly track: Track }): JSX.Element | null {
+  dependOn(hub.world.version, hub.now);
+  if (track.kind !== 'tag' || track.device.status !== 'connected' || !hub.live.value) return null;
+  const speed = speedOf(track.trail, performance.now());
+  if (speed === undefined) return null;
+  return <Fact name={t('card.speed')}>{t('card.speedValue', { speed: decimals(speed, 1) })}</Fact>;
 }
 
 function Fact({ name, children }: { readonly name: string; readonly children: ComponentChildren }): JSX.Element {
@@ -126,7 +154,7 @@ function Fact({ name, children }: { readonly name: string; readonly children: Co
 
 function Time({ text, hub }: { readonly text: string | null | undefined; readonly hub: Hub }): JSX.Element {
   const at = parseTime(text);
-  if (at === undefined) return <>never</>;
+  if (at === undefined) return <>{t('time.never')}</>;
   const now = hub.serverNow();
   return (
     <time dateTime={text ?? ''} title={text ?? ''}>
@@ -136,6 +164,8 @@ function Time({ text, hub }: { readonly text: string | null | undefined; readonl
 }
 
 const HISTORY = 100;
+
+const exportAddress = (id: string): string => address(`api/v1/history/${encodeURIComponent(id)}?format=csv`).href;
 
 /** The last hundred positions, asked for when wanted. */
 function History({ hub, id }: { readonly hub: Hub; readonly id: string }): JSX.Element {
@@ -169,20 +199,23 @@ function History({ hub, id }: { readonly hub: Hub; readonly id: string }): JSX.E
     <div class="history">
       <button type="button" onClick={() => void ask()} disabled={busy.value || !hub.live.value}>
         <Icon name="history" />
-        {rows === null ? 'History' : 'Read again'}
+        {rows === null ? t('card.history') : t('card.historyAgain')}
       </button>
+      <a class="history-link" href={exportAddress(id)} download>
+        <Icon name="save" /> {t('card.historyCsv')}
+      </a>
       {problem.value !== '' && (
         <p class="inline-error" role="alert">
           {problem.value}
         </p>
       )}
-      {rows?.length === 0 && <p class="panel-note">Nothing is kept for this device.</p>}
+      {rows?.length === 0 && <p class="panel-note">{t('card.historyNone')}</p>}
       {rows !== null && rows.length > 0 && (
-        <div class="history-rows" tabIndex={0} role="region" aria-label="History">
+        <div class="history-rows" tabIndex={0} role="region" aria-label={t('card.history')}>
           <table>
             <thead>
               <tr>
-                <th scope="col">Time</th>
+                <th scope="col">{t('card.historyTime')}</th>
                 <th scope="col">x</th>
                 <th scope="col">y</th>
                 <th scope="col">z</th>
@@ -192,9 +225,9 @@ function History({ hub, id }: { readonly hub: Hub; readonly id: string }): JSX.E
               {rows.map((entry, index) => (
                 <tr key={index}>
                   <td title={entry.timestamp}>{clockTime(parseTime(entry.timestamp) ?? NaN, true)}</td>
-                  <td>{entry.location.x.toFixed(2)}</td>
-                  <td>{entry.location.y.toFixed(2)}</td>
-                  <td>{entry.location.z.toFixed(2)}</td>
+                  <td>{decimals(entry.location.x, 2)}</td>
+                  <td>{decimals(entry.location.y, 2)}</td>
+                  <td>{decimals(entry.location.z, 2)}</td>
                 </tr>
               ))}
             </tbody>

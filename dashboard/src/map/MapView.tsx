@@ -1,13 +1,16 @@
-import type { JSX } from 'preact';
+import { useComputed } from '@preact/signals';
+import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
 import { dependOn } from '../depend';
 import type { Hub } from '../hub';
-import { Icon } from '../icons';
+import { Icon, type IconName } from '../icons';
 import { LINK } from '../shell/link';
 import { clockTime } from '../time';
 import { TRAIL_SECONDS, type View } from '../view';
+import { decimals, many, t } from '../words';
 import type { MapController } from './controller';
+import { area, total } from './measure';
 import './map.css';
 
 interface Props {
@@ -22,6 +25,8 @@ const ARROWS: Partial<Record<string, readonly [dx: number, dy: number]>> = {
   ArrowUp: [0, 80],
   ArrowDown: [0, -80],
 };
+/** Pixels of one press while measuring: a point wants to be set with care. */
+const CAREFUL = 0.25;
 
 export function MapView({ hub, view, map }: Props): JSX.Element {
   const element = useRef<HTMLDivElement>(null);
@@ -32,32 +37,50 @@ export function MapView({ hub, view, map }: Props): JSX.Element {
   }, [map]);
 
   const live = hub.live.value;
+  const measuring = view.measuring.value;
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const step = ARROWS[event.key];
+    if (step !== undefined) {
+      const share = measuring && event.shiftKey ? CAREFUL / 10 : measuring ? CAREFUL : 1;
+      map.panBy(step[0] * share, step[1] * share);
+    } else if (measuring && event.key === 'Enter') map.measureHere();
+    else if (measuring && event.key === 'Backspace') map.takeBackPoint();
+    else if (event.key === 'Enter' && view.selected.value !== null) view.centre.value += 1;
+    else return;
+    event.preventDefault();
+  };
   return (
-    <div class="map" data-live={live}>
+    <div class="map" data-live={live} data-measuring={measuring}>
       <div
         ref={element}
         class="map-field"
         role="application"
-        aria-roledescription="map"
-        aria-label="Map of the site. Arrow keys move it, plus and minus zoom, 0 shows all. The device list says the same in words."
+        aria-roledescription={t('map.role')}
+        aria-label={t('map.label')}
         tabIndex={0}
         data-hovering={view.hovered.value !== null}
-        onKeyDown={(event) => {
-          const step = ARROWS[event.key];
-          if (step !== undefined) {
-            event.preventDefault();
-            map.panBy(...step);
-          } else if (event.key === 'Enter' && view.selected.value !== null) {
-            view.centre.value += 1;
-          }
-        }}
+        onKeyDown={onKeyDown}
       >
         <canvas ref={canvas} />
       </div>
-      {!live && <NotLive hub={hub} />}
-      {live && <Empty hub={hub} />}
-      <Tools view={view} map={map} />
-      <Scale map={map} />
+      {measuring && (
+        <span class="map-cross">
+          <Icon name="cross" size={22} />
+        </span>
+      )}
+      <div class="map-top">
+        {!live && <NotLive hub={hub} />}
+        {live && <Empty hub={hub} />}
+        {view.paused.value && <Paused hub={hub} view={view} />}
+        {measuring && <Measured view={view} map={map} />}
+      </div>
+      <div class="map-bottom">
+        <div class="map-corner">
+          {view.heat.value && <HeatLegend map={map} />}
+          <Scale map={map} />
+        </div>
+        {!view.kiosk && <Tools view={view} map={map} hub={hub} />}
+      </div>
     </div>
   );
 }
@@ -65,9 +88,9 @@ export function MapView({ hub, view, map }: Props): JSX.Element {
 function NotLive({ hub }: { readonly hub: Hub }): JSX.Element {
   const at = hub.dataAt.value;
   return (
-    <p class="map-banner">
-      <b>{hub.gate.value === 'open' ? LINK[hub.link.value].word : 'Signed out'}</b>{' '}
-      {at === null ? 'No data yet' : <>as of {clockTime(at)}</>}
+    <p class="map-banner is-lost">
+      <b>{hub.gate.value === 'open' ? t(LINK[hub.link.value].word) : t('map.signedOut')}</b>{' '}
+      {at === null ? t('map.noData') : t('map.asOf', { time: clockTime(at) })}
     </p>
   );
 }
@@ -77,86 +100,295 @@ function Empty({ hub }: { readonly hub: Hub }): JSX.Element | null {
   if (hub.world.tracks.size > 0) return null;
   return (
     <p class="map-banner">
-      <b>No devices yet.</b> They appear here as soon as one reports.
+      <b>{t('map.empty')}</b> {t('map.emptyNote')}
     </p>
   );
 }
 
-function Tools({ view, map }: Omit<Props, 'hub'>): JSX.Element {
+function Paused({ hub, view }: Omit<Props, 'map'>): JSX.Element {
+  const since = useRef(hub.dataAt.peek() ?? Date.now());
   return (
-    <div class="map-tools" role="group" aria-label="Map tools">
+    <div class="map-banner">
+      <span role="status">
+        <b>{t('map.paused')}</b> {t('map.asOf', { time: clockTime(since.current) })}
+      </span>
+      <button
+        type="button"
+        class="small"
+        onClick={() => {
+          view.paused.value = false;
+        }}
+      >
+        <Icon name="play" /> {t('map.resume')}
+      </button>
+    </div>
+  );
+}
+
+/** What has been measured, in words. */
+function Measured({ view, map }: Omit<Props, 'hub'>): JSX.Element {
+  const points = map.ruler.value;
+  return (
+    <div class="map-banner measure" role="group" aria-label={t('measure.label')}>
+      <span role="status">
+        {points.length < 2 ? (
+          t('measure.start')
+        ) : (
+          <>
+            <b>{t('measure.length', { length: decimals(total(points), 2) })}</b>
+            <span class="dim">{many('measure.points', points.length)}</span>
+            {points.length > 2 && <span class="dim">{t('measure.area', { area: decimals(area(points), 2) })}</span>}
+          </>
+        )}
+      </span>
+      {points.length > 0 && (
+        <>
+          <Press
+            icon="undo"
+            word={t('measure.back')}
+            press={() => {
+              map.takeBackPoint();
+            }}
+          />
+          <Press
+            icon="trash"
+            word={t('measure.clear')}
+            press={() => {
+              map.ruler.value = [];
+            }}
+          />
+        </>
+      )}
+      <Press
+        icon="close"
+        word={t('measure.close')}
+        press={() => {
+          view.measuring.value = false;
+        }}
+      />
+    </div>
+  );
+}
+
+interface PressProps {
+  readonly icon: IconName;
+  readonly word: string;
+  readonly press: () => void;
+  readonly hotkey?: string;
+  readonly pressed?: boolean;
+  readonly children?: ComponentChildren;
+}
+
+function Press({ icon, word, press, hotkey, pressed, children }: PressProps): JSX.Element {
+  return (
+    <button
+      type="button"
+      class="quiet square"
+      aria-label={word}
+      title={hotkey === undefined ? word : `${word} (${hotkey})`}
+      aria-pressed={pressed}
+      onClick={press}
+    >
+      <Icon name={icon} />
+      {children}
+    </button>
+  );
+}
+
+function Tools({ hub, view, map }: Props): JSX.Element {
+  return (
+    <div class="map-tools" role="group" aria-label={t('map.tools')}>
+      <Floors view={view} map={map} />
       <div class="tool-group">
-        <button
-          type="button"
-          aria-label="Zoom in"
-          title="Zoom in (+)"
-          onClick={() => {
+        <Press
+          icon={view.paused.value ? 'play' : 'pause'}
+          word={t('map.pause')}
+          hotkey="Space"
+          pressed={view.paused.value}
+          press={() => {
+            view.paused.value = !view.paused.value;
+          }}
+        />
+        <Press
+          icon="measure"
+          word={t('map.measure')}
+          hotkey="d"
+          pressed={view.measuring.value}
+          press={() => {
+            view.measuring.value = !view.measuring.value;
+          }}
+        />
+      </div>
+      <Layers hub={hub} view={view} />
+      <div class="tool-group">
+        <Press
+          icon="plus"
+          word={t('map.zoomIn')}
+          hotkey="+"
+          press={() => {
             map.zoomBy(1.4);
           }}
-        >
-          <Icon name="plus" />
-        </button>
-        <button
-          type="button"
-          aria-label="Zoom out"
-          title="Zoom out (−)"
-          onClick={() => {
+        />
+        <Press
+          icon="minus"
+          word={t('map.zoomOut')}
+          hotkey="−"
+          press={() => {
             map.zoomBy(1 / 1.4);
           }}
-        >
-          <Icon name="minus" />
-        </button>
-        <button
-          type="button"
-          aria-label="Show the whole site"
-          title="Show the whole site (0)"
-          onClick={() => {
+        />
+        <Press
+          icon="fit"
+          word={t('map.fit')}
+          hotkey="0"
+          press={() => {
             map.fit();
           }}
-        >
-          <Icon name="fit" />
-        </button>
+        />
       </div>
-      <div class="tool-group">
+    </div>
+  );
+}
+
+const LAYERS = [
+  { layer: 'heat', icon: 'heat', hotkey: 'h' },
+  { layer: 'accuracy', icon: 'accuracy', hotkey: 'c' },
+  { layer: 'names', icon: 'names', hotkey: 'n' },
+  { layer: 'trails', icon: 'trail', hotkey: 't' },
+] as const;
+
+function Layers({ hub, view }: Omit<Props, 'map'>): JSX.Element {
+  const health = useHealth(hub);
+  const wrong = health.stale + health.gone;
+  const said =
+    wrong === 0
+      ? many('map.anchorsWell', health.all)
+      : t('map.anchorsIll', { n: health.all, stale: health.stale, gone: health.gone });
+  return (
+    <div class="tool-group" role="group" aria-label={t('map.layers')}>
+      {health.all > 0 && (
+        <Press
+          icon="anchor"
+          word={`${t('map.anchors')}: ${said}`}
+          hotkey="a"
+          pressed={view.anchors.value}
+          press={() => {
+            view.anchors.value = !view.anchors.value;
+          }}
+        >
+          {wrong > 0 && <span class="tool-badge">{wrong}</span>}
+        </Press>
+      )}
+      {LAYERS.map(({ layer, icon, hotkey }) => (
+        <Press
+          key={layer}
+          icon={icon}
+          word={t(`map.${layer}`)}
+          hotkey={hotkey}
+          pressed={view[layer].value}
+          press={() => {
+            view[layer].value = !view[layer].value;
+          }}
+        />
+      ))}
+      <select
+        aria-label={t('map.trailLength')}
+        title={t('map.trailLength')}
+        disabled={!view.trails.value}
+        value={String(view.trailSeconds.value)}
+        onChange={(event) => {
+          const wanted = Number(event.currentTarget.value);
+          view.trailSeconds.value = TRAIL_SECONDS.find((seconds) => seconds === wanted) ?? 10;
+        }}
+      >
+        {TRAIL_SECONDS.map((seconds) => (
+          <option key={seconds} value={String(seconds)}>
+            {seconds < 60 ? t('time.seconds', { n: seconds }) : t('time.minutes', { n: seconds / 60 })}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+}
+
+interface Health {
+  readonly all: number;
+  readonly stale: number;
+  readonly gone: number;
+}
+
+/** How the anchors and gateways are. */
+function useHealth(hub: Hub): Health {
+  const health = useComputed(() => {
+    dependOn(hub.world.version);
+    let [all, stale, gone] = [0, 0, 0];
+    for (const { kind, status } of hub.world.devices()) {
+      if (kind === 'tag') continue;
+      all += 1;
+      if (status === 'stale') stale += 1;
+      if (status === 'disconnected') gone += 1;
+    }
+    return [all, stale, gone].join();
+  });
+  const [all = 0, stale = 0, gone = 0] = health.value.split(',').map(Number);
+  return { all, stale, gone };
+}
+
+/** The floors, top above bottom; a site with one needs no switch. */
+function Floors({ view, map }: Omit<Props, 'hub'>): JSX.Element | null {
+  const floors = map.floors.value;
+  const chosen = view.floor.value;
+  if (floors.length < 2 && chosen === null) return null;
+  const shown = chosen === null || floors.includes(chosen) ? floors : [...floors, chosen].sort((a, b) => a - b);
+  return (
+    <div class="tool-group floors" role="group" aria-label={t('map.floor')}>
+      {chosen !== null && (
+        <Press
+          icon="layers"
+          word={t('map.floors.faint')}
+          pressed={view.faintFloors.value}
+          press={() => {
+            view.faintFloors.value = !view.faintFloors.value;
+          }}
+        />
+      )}
+      <button
+        type="button"
+        class="quiet"
+        aria-pressed={chosen === null}
+        onClick={() => {
+          view.floor.value = null;
+        }}
+      >
+        {t('map.floors.all')}
+      </button>
+      {shown.map((floor, index) => (
         <button
+          key={floor}
           type="button"
-          aria-label="Names"
-          title="Names (n)"
-          aria-pressed={view.names.value}
+          class="quiet square"
+          aria-label={`${t('map.floor')} ${String(floor)}`}
+          title={`${t('map.floor')} ${String(floor)}${index < 9 ? ` (${String(index + 1)})` : ''}`}
+          aria-pressed={chosen === floor}
           onClick={() => {
-            view.names.value = !view.names.value;
+            view.floor.value = floor;
           }}
         >
-          <Icon name="names" />
+          {floor}
         </button>
-        <button
-          type="button"
-          aria-label="Trails"
-          title="Trails (t)"
-          aria-pressed={view.trails.value}
-          onClick={() => {
-            view.trails.value = !view.trails.value;
-          }}
-        >
-          <Icon name="trail" />
-        </button>
-        <select
-          aria-label="Length of the trails"
-          title="Length of the trails"
-          disabled={!view.trails.value}
-          value={String(view.trailSeconds.value)}
-          onChange={(event) => {
-            const wanted = Number(event.currentTarget.value);
-            view.trailSeconds.value = TRAIL_SECONDS.find((seconds) => seconds === wanted) ?? 10;
-          }}
-        >
-          {TRAIL_SECONDS.map((seconds) => (
-            <option key={seconds} value={String(seconds)}>
-              {seconds < 60 ? `${String(seconds)} s` : `${String(seconds / 60)} min`}
-            </option>
-          ))}
-        </select>
-      </div>
+      ))}
+    </div>
+  );
+}
+
+function HeatLegend({ map }: { readonly map: MapController }): JSX.Element | null {
+  const since = map.heat.since.value;
+  if (since === null) return null;
+  return (
+    <div class="heat-legend" title={t('map.heatTitle', { time: clockTime(since) })}>
+      <span>{t('map.heatLess')}</span>
+      <span class="heat-ramp" />
+      <span>{t('map.heatMore')}</span>
     </div>
   );
 }
@@ -170,9 +402,7 @@ function Scale({ map }: { readonly map: MapController }): JSX.Element {
         {bar.label}
       </div>
       {cursor !== null && (
-        <span class="cursor">
-          x {cursor.x.toFixed(2)} y {cursor.y.toFixed(2)} m
-        </span>
+        <span class="cursor">{t('map.cursor', { x: decimals(cursor.x, 2), y: decimals(cursor.y, 2) })}</span>
       )}
     </div>
   );

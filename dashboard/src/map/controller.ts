@@ -1,7 +1,8 @@
-import { effect, signal, untracked } from '@preact/signals';
+import { computed, effect, signal, untracked } from '@preact/signals';
 
 import { dependOn } from '../depend';
 import type { Hub } from '../hub';
+import { colours } from '../shell/theme';
 import type { View } from '../view';
 import {
   boundsOf,
@@ -18,21 +19,26 @@ import {
   type Camera,
   type Point,
 } from './camera';
+import { Fading } from './fading';
+import { floorAfter, floorsOf } from './floors';
 import { listenToGestures } from './gestures';
-import { GLIDE_LIMIT, Painter, type Scene } from './painter';
+import { HeatLayer } from './heatlayer';
+import { withPoint } from './measure';
+import { GLIDE_LIMIT, isDrawn, Painter, type Scene } from './painter';
 import { readPalette } from './palette';
 import { MOUSE_REACH, pick, TOUCH_REACH } from './pick';
 import { trailSpacing } from './trail';
 
 const START: Camera = { x: 0, y: 0, scale: 20, width: 0, height: 0 };
 const HALF_FRAME_MS = 8;
-/** While the picture stands still, trails still age. */
+/** While the picture stands still, trails and fixes still age. */
 const AGEING_MS = 500;
 /** Data alone repaint so often, in milliseconds, by how many devices there are; a hand on the map repaints at once. */
 const PACE: readonly (readonly [devices: number, ms: number])[] = [
   [100, 0],
   [GLIDE_LIMIT, 30],
-  [Infinity, 50],
+  [3_000, 50],
+  [Infinity, 100],
 ];
 
 /** Holds the camera, listens to the hands, and paints when something changed. */
@@ -41,8 +47,20 @@ export class MapController {
   readonly bar = signal(scaleBar(START.scale, 110));
   /** The site point under the mouse. */
   readonly cursor = signal<Point | null>(null);
+  /** The points of the measure tool. */
+  readonly ruler = signal<readonly Point[]>([]);
+  /** The floors that devices are on, lowest first. */
+  readonly floors = computed(() => {
+    dependOn(this.#hub.world.version);
+    const floors = floorsOf(this.#hub.world.devices());
+    // The same floors are the same list, so that nobody draws anew for them.
+    return floors.join() === this.#floors.join() ? this.#floors : (this.#floors = floors);
+  });
+  readonly heat: HeatLayer;
   readonly #hub: Hub;
   readonly #view: View;
+  readonly #fading = new Fading();
+  #floors: readonly number[] = [];
   #camera = START;
   #element: HTMLElement | undefined;
   #painter: Painter | undefined;
@@ -52,11 +70,14 @@ export class MapController {
   /** Whether the next picture is for somebody's hand. */
   #urgent = false;
   #paintedAt = 0;
+  /** When the picture was told to stand still, on the page's clock. */
+  #pausedAt: number | undefined;
   #undo: (() => void)[] = [];
 
   constructor(hub: Hub, view: View) {
     this.#hub = hub;
     this.#view = view;
+    this.heat = new HeatLayer(hub.world, () => hub.site.peek().bounds ?? this.#deviceBounds());
   }
 
   /** Begins to paint into `canvas`, which fills `element`. */
@@ -69,73 +90,29 @@ export class MapController {
       this.#resize();
     });
     observer.observe(element);
-    const theme = matchMedia('(prefers-color-scheme: dark)');
-    const repaint = (): void => {
-      painter.setPalette(readPalette(element));
-      this.request();
-    };
-    theme.addEventListener('change', repaint);
     const ageing = setInterval(() => {
-      if (this.#view.trails.peek() && this.#hub.live.peek()) this.request();
+      this.#age();
     }, AGEING_MS);
     this.#hub.world.onChange = () => {
-      this.request();
+      if (!this.#view.paused.peek()) this.request();
     };
     this.#undo = [
       () => {
         observer.disconnect();
-        theme.removeEventListener('change', repaint);
         clearInterval(ageing);
         cancelAnimationFrame(this.#frame);
         this.#frame = 0;
         this.#hub.world.onChange = undefined;
         this.#painter = undefined;
       },
-      listenToGestures(element, {
-        pan: (dx, dy) => {
-          this.#view.follow.value = false;
-          this.#move(panBy(this.#camera, dx, dy));
-        },
-        zoom: (factor, at) => {
-          this.#move(zoomAt(this.#camera, factor, this.#view.follow.peek() ? this.#middle() : at));
-        },
-        click: (at, touch) => {
-          this.#view.select(this.#at(at, touch ? TOUCH_REACH : MOUSE_REACH) ?? null);
-        },
-        hover: (at) => {
-          this.cursor.value = at === null ? null : toMetres(this.#camera, at);
-          this.#view.hovered.value = at === null ? null : (this.#at(at, MOUSE_REACH) ?? null);
-        },
-      }),
+      this.#listen(element),
       effect(() => {
-        this.#hub.world.trailSpacing = trailSpacing(this.#view.trailSeconds.value);
-      }),
-      effect(() => {
-        // Whatever the picture depends on.
-        const { selected, hovered, follow, trails, trailSeconds, names } = this.#view;
-        dependOn(selected, hovered, follow, trails, trailSeconds, names, this.#hub.live);
-        this.#urgent = true;
+        dependOn(colours);
+        painter.setPalette(readPalette(element));
+        this.heat.forgetColours();
         this.request();
       }),
-      effect(() => {
-        dependOn(this.#hub.site);
-        untracked(() => {
-          this.#refit();
-        });
-        this.request();
-      }),
-      effect(() => {
-        dependOn(this.#hub.world.version);
-        untracked(() => {
-          this.#refit();
-        });
-      }),
-      effect(() => {
-        if (this.#view.centre.value > 0)
-          untracked(() => {
-            this.#centreOnSelected();
-          });
-      }),
+      ...this.#followView(),
     ];
     this.#resize();
     return () => {
@@ -165,8 +142,119 @@ export class MapController {
   fit(): void {
     this.#view.follow.value = false;
     this.#touched = false;
+    this.#view.look.value = null;
     this.#refit(true);
   }
+
+  /** Sets a point of the measure tool in the middle of the map: for the keyboard. */
+  measureHere(): void {
+    this.#setPoint(this.#middle(), MOUSE_REACH);
+  }
+
+  takeBackPoint(): void {
+    this.ruler.value = this.ruler.peek().slice(0, -1);
+  }
+
+  /** The `index`th floor alone, or all again. */
+  chooseFloor(index: number): void {
+    this.#view.floor.value = floorAfter(this.floors.peek(), this.#view.floor.peek(), index);
+  }
+
+  #listen(element: HTMLElement): () => void {
+    return listenToGestures(element, {
+      pan: (dx, dy) => {
+        this.#view.follow.value = false;
+        this.#move(panBy(this.#camera, dx, dy));
+      },
+      zoom: (factor, at) => {
+        this.#move(zoomAt(this.#camera, factor, this.#view.follow.peek() ? this.#middle() : at));
+      },
+      click: (at, touch) => {
+        const reach = touch ? TOUCH_REACH : MOUSE_REACH;
+        if (this.#view.measuring.peek()) this.#setPoint(at, reach);
+        else this.#view.select(this.#at(at, reach) ?? null);
+      },
+      hover: (at) => {
+        this.cursor.value = at === null ? null : toMetres(this.#camera, at);
+        this.#view.hovered.value = at === null ? null : (this.#at(at, MOUSE_REACH) ?? null);
+        if (this.#view.measuring.peek()) {
+          this.#urgent = true;
+          this.request();
+        }
+      },
+    });
+  }
+
+  /** The effects that keep the picture as the view says. */
+  #followView(): (() => void)[] {
+    const { world } = this.#hub;
+    return [
+      effect(() => {
+        world.trailSpacing = trailSpacing(this.#view.trailSeconds.value);
+      }),
+      effect(() => {
+        // Whatever the picture depends on.
+        const { selected, hovered, follow, trails, trailSeconds, names, accuracy, anchors } = this.#view;
+        dependOn(selected, hovered, follow, trails, trailSeconds, names, accuracy, anchors, this.#hub.live, this.ruler);
+        this.#urgent = true;
+        this.request();
+      }),
+      effect(() => {
+        dependOn(this.#view.floor, this.#view.faintFloors);
+        this.#painter?.forgetTrails();
+        this.#urgent = true;
+        this.request();
+      }),
+      effect(() => {
+        this.#pausedAt = this.#view.paused.value ? performance.now() : undefined;
+        this.#urgent = true;
+        this.request();
+      }),
+      effect(() => {
+        this.heat.show(this.#view.heat.value);
+        this.request();
+      }),
+      effect(() => {
+        if (!this.#view.measuring.value) this.ruler.value = [];
+      }),
+      effect(() => {
+        dependOn(this.#hub.site);
+        untracked(() => {
+          this.#refit();
+        });
+        this.request();
+      }),
+      effect(() => {
+        dependOn(world.version);
+        untracked(() => {
+          this.#refit();
+        });
+      }),
+      effect(() => {
+        dependOn(this.#view.look);
+        untracked(() => {
+          this.#lookAsTold();
+        });
+      }),
+      effect(() => {
+        if (this.#view.centre.value > 0)
+          untracked(() => {
+            this.#centreOnSelected();
+          });
+      }),
+    ];
+  }
+
+  /** A few times a second: fixes age, trails shorten, stays are counted. */
+  #age(): void {
+    if (this.#view.paused.peek() || document.hidden) return;
+    const { world, live } = this.#hub;
+    const faded = live.peek() && this.#fading.judge(world.tracks, this.#hub.clock.now());
+    const warmer = live.peek() && this.heat.sample(this.#floorOf, performance.now());
+    if (faded || warmer || (this.#view.trails.peek() && live.peek())) this.request();
+  }
+
+  readonly #floorOf = (): number | null => this.#view.floor.peek();
 
   #paint(now: number): void {
     const painter = this.#painter;
@@ -178,16 +266,17 @@ export class MapController {
     }
     this.#urgent = false;
     this.#paintedAt = now;
-    const scene = this.#scene();
-    const moving = painter.advance(scene, this.#camera, now);
+    const at = this.#pausedAt ?? now;
+    const scene = this.#scene(painter);
+    const moving = painter.advance(scene, this.#camera, at);
     if (this.#view.follow.peek()) this.#centreOnSelected();
-    const waiting = painter.paint(scene, this.#camera, now);
+    const waiting = painter.paint(scene, this.#camera, at);
     // Follow moves the camera within the picture: that is no hand.
     if (this.#view.follow.peek()) this.#urgent = false;
     if (moving || waiting) this.request();
   }
 
-  #scene(): Scene {
+  #scene(painter: Painter): Scene {
     const view = this.#view;
     return {
       tracks: this.#hub.world.tracks,
@@ -197,13 +286,30 @@ export class MapController {
       names: view.names.peek(),
       trailSeconds: view.trails.peek() ? view.trailSeconds.peek() : 0,
       still: matchMedia('(prefers-reduced-motion: reduce)').matches || !this.#hub.live.peek(),
+      paused: view.paused.peek(),
+      accuracy: view.accuracy.peek(),
+      anchors: view.anchors.peek(),
+      floor: view.floor.peek(),
+      faintFloors: view.faintFloors.peek(),
+      heat: this.heat.picture(painter),
+      ruler: view.measuring.peek() ? { points: this.ruler.peek(), next: this.cursor.peek() } : null,
     };
+  }
+
+  #setPoint(at: Point, reach: number): void {
+    const id = this.#at(at, reach);
+    const device = id === undefined ? undefined : this.#hub.world.tracks.get(id);
+    // A point on a device is where the device is.
+    const point = device === undefined ? toMetres(this.#camera, at) : { x: device.shownX, y: device.shownY };
+    this.ruler.value = withPoint(this.ruler.peek(), point);
   }
 
   #move(camera: Camera): void {
     this.#touched = true;
     this.#urgent = true;
     this.#look(camera);
+    const { x, y, scale } = camera;
+    this.#view.look.value = { x, y, scale };
   }
 
   #look(camera: Camera): void {
@@ -211,6 +317,22 @@ export class MapController {
     const bar = scaleBar(camera.scale, 110);
     if (bar.pixels !== this.bar.peek().pixels) this.bar.value = bar;
     this.request();
+  }
+
+  /** Somebody else than this map has said where to look: the address. */
+  #lookAsTold(): void {
+    const look = this.#view.look.peek();
+    const { x, y, scale } = this.#camera;
+    if (look === null) {
+      // Following goes on from where it is.
+      if (!this.#touched || this.#view.follow.peek()) return;
+      this.#touched = false;
+      this.#refit(true);
+    } else if (look.x !== x || look.y !== y || look.scale !== scale) {
+      this.#touched = true;
+      this.#urgent = true;
+      this.#look({ ...this.#camera, ...look });
+    }
   }
 
   #resize(): void {
@@ -221,6 +343,7 @@ export class MapController {
     this.#painter?.resize(width, height, Math.min(2, window.devicePixelRatio || 1));
     this.#camera = resize(this.#camera, width, height);
     this.#refit(true);
+    this.#urgent = true;
     this.request();
   }
 
@@ -249,8 +372,10 @@ export class MapController {
     if (to.x !== this.#camera.x || to.y !== this.#camera.y) this.#move(centreOn(this.#camera, to));
   }
 
+  /** What can be seen at a pixel: what is hidden or faint cannot be pointed at. */
   #at(pixel: Point, reach: number): string | undefined {
-    return pick(this.#hub.world.tracks.values(), this.#camera, pixel, reach);
+    const shown = { anchors: this.#view.anchors.peek(), floor: this.#view.floor.peek(), faintFloors: false };
+    return pick(this.#hub.world.tracks.values(), this.#camera, pixel, reach, (track) => isDrawn(track, shown));
   }
 
   #middle(): Point {

@@ -1,9 +1,13 @@
 import type { Site } from '../session';
 import { glide, type Track } from '../world';
 import { paintBase } from './base';
-import { screenX, screenY, type Camera } from './camera';
+import { screenX, screenY, type Camera, type Point } from './camera';
+import { LOST, OPACITY, type Fade } from './fading';
+import { isOnFloor } from './floors';
+import { rampOf, type HeatPicture } from './heat';
 import { LabelPlaces } from './labels';
 import type { Palette } from './palette';
+import { paintRuler } from './ruler';
 import type { Pen } from './trail';
 import { context, LABEL_HEIGHT, SYMBOL_SIZE, Symbols } from './symbols';
 
@@ -18,6 +22,25 @@ export interface Scene {
   readonly trailSeconds: number;
   /** Positions jump instead of gliding. */
   readonly still: boolean;
+  /** The picture stands still: nothing moves, whatever comes. */
+  readonly paused: boolean;
+  /** Circles for the accuracy of every tag. */
+  readonly accuracy: boolean;
+  /** Anchors and gateways. */
+  readonly anchors: boolean;
+  /** The floor that is shown; `null` for all. */
+  readonly floor: number | null;
+  /** Devices of other floors are drawn faintly; else not at all. */
+  readonly faintFloors: boolean;
+  readonly heat: HeatPicture | undefined;
+  /** The points of the measure tool and where its next one would be; `null` while it is off. */
+  readonly ruler: { readonly points: readonly Point[]; readonly next: Point | null } | null;
+}
+
+/** Whether a track is on the map at all. */
+export function isDrawn(track: Track, scene: Pick<Scene, 'anchors' | 'floor' | 'faintFloors'>): boolean {
+  if (track.kind !== 'tag' && !scene.anchors) return false;
+  return scene.faintFloors || isOnFloor(track.device, scene.floor);
 }
 
 /** Above this many in view, tags are squares: copying that many round pictures costs too much without a GPU. */
@@ -37,6 +60,10 @@ const TRAIL_PACE: readonly (readonly [trails: number, ms: number])[] = [
 const THIN_TRAILS = 300;
 /** Above this many, nobody can follow a single trail, and all of them cost too much: only the selected one is drawn. */
 const TRAIL_LIMIT = 3_000;
+/** Above this many in view, circles would cover the picture. */
+const CIRCLE_LIMIT = 1_500;
+/** How strongly a device of another floor is drawn. */
+const FAINT = 0.16;
 const BANDS = [0.07, 0.16, 0.27, 0.4, 0.56];
 /** Above this many in view, names would only cover the picture; zooming in brings them back. */
 const NAMED_LIMIT = 400;
@@ -57,6 +84,7 @@ export class Painter {
   #trailsOf: Camera | undefined;
   #trailsAt = -Infinity;
   #last = 0;
+  #ramp: Uint32Array | undefined;
 
   constructor(canvas: HTMLCanvasElement, palette: Palette) {
     this.#ctx = context(canvas);
@@ -68,7 +96,13 @@ export class Painter {
     this.#palette = palette;
     this.#symbols = new Symbols(palette, this.#ratio);
     this.#baseOf = undefined;
+    this.#ramp = undefined;
     this.#forgetTrails();
+  }
+
+  /** The colours of the heat map. */
+  get ramp(): Uint32Array {
+    return (this.#ramp ??= rampOf(this.#palette.heat));
   }
 
   /** The size in CSS pixels and the device's pixels for each of them. */
@@ -87,6 +121,7 @@ export class Painter {
   advance(scene: Scene, camera: Camera, now: number): boolean {
     const elapsed = Math.min(250, now - this.#last);
     this.#last = now;
+    if (scene.paused) return false;
     const still = scene.still || scene.tracks.size > GLIDE_LIMIT;
     return glide(scene.tracks.values(), elapsed, 0.4 / camera.scale, still);
   }
@@ -101,16 +136,35 @@ export class Painter {
     }
     ctx.setTransform(1, 0, 0, 1, 0, 0);
     ctx.drawImage(this.#base.canvas, 0, 0);
+    if (scene.heat !== undefined) this.#paintHeat(scene.heat, camera);
     const waiting = scene.trailSeconds > 0 && this.#paintTrails(scene, camera, now);
     this.#scaled(ctx);
     this.#paintDevices(scene, camera);
+    if (scene.ruler !== null) paintRuler(ctx, camera, scene.ruler.points, scene.ruler.next, this.#palette);
     return waiting;
+  }
+
+  #paintHeat({ canvas, grid }: HeatPicture, camera: Camera): void {
+    const ctx = this.#ctx;
+    const { minX, minY, maxX, maxY } = grid.bounds;
+    this.#scaled(ctx);
+    ctx.imageSmoothingQuality = 'high';
+    ctx.drawImage(
+      canvas,
+      screenX(camera, minX),
+      screenY(camera, maxY),
+      (maxX - minX) * camera.scale,
+      (maxY - minY) * camera.scale,
+    );
   }
 
   #paintTrails(scene: Scene, camera: Camera, now: number): boolean {
     const pace = TRAIL_PACE.find(([trails]) => scene.tracks.size <= trails)?.[1] ?? 0;
     if (this.#trailJob === undefined && now - this.#trailsAt >= pace) {
-      const tracks = [...scene.tracks.values()].filter(({ trail }) => trail.size > 1);
+      const tracks: Track[] = [];
+      for (const track of scene.tracks.values()) {
+        if (track.trail.size > 1 && isOnFloor(track.device, scene.floor)) tracks.push(track);
+      }
       this.#trailJob = { camera, tracks: tracks.length > TRAIL_LIMIT ? [] : tracks, next: 0 };
       this.#trailsAt = now;
       const { canvas } = this.#draft;
@@ -122,7 +176,7 @@ export class Painter {
       this.#scaled(this.#draft);
       const some = job.tracks.slice(job.next, job.next + TRAILS_A_FRAME);
       this.#draft.lineWidth = job.tracks.length > THIN_TRAILS ? 1 : 2;
-      strokeTrails(this.#draft, some, job.camera, now - scene.trailSeconds * 1_000, now, this.#palette);
+      strokeTrails(this.#draft, some, job.camera, [now - scene.trailSeconds * 1_000, now, scene.paused], this.#palette);
       job.next += TRAILS_A_FRAME;
       if (job.next >= job.tracks.length) this.#showTrails(scene, job.camera, now);
     }
@@ -136,6 +190,11 @@ export class Painter {
     this.#ctx.setTransform(zoom, 0, 0, zoom, left * ratio, top * ratio);
     this.#ctx.drawImage(this.#trails.canvas, 0, 0);
     return this.#trailJob !== undefined || drawn !== camera;
+  }
+
+  /** Something else than time and place changed: the trails are painted anew. */
+  forgetTrails(): void {
+    this.#forgetTrails();
   }
 
   /** The layer is whole: it takes the place of the one that was shown. */
@@ -159,18 +218,25 @@ export class Painter {
     const ctx = this.#ctx;
     const inView: Track[] = [];
     const fixed: Track[] = [];
+    const elsewhere: Track[] = [];
+    const { width, height } = camera;
     for (const track of scene.tracks.values()) {
       if (!track.placed) continue;
       const x = screenX(camera, track.shownX);
       const y = screenY(camera, track.shownY);
-      if (x < -SYMBOL_SIZE || y < -SYMBOL_SIZE || x > camera.width + SYMBOL_SIZE || y > camera.height + SYMBOL_SIZE) {
-        continue;
-      }
-      (track.kind === 'tag' ? inView : fixed).push(track);
+      if (x < -SYMBOL_SIZE || y < -SYMBOL_SIZE || x > width + SYMBOL_SIZE || y > height + SYMBOL_SIZE) continue;
+      if (!isDrawn(track, scene)) continue;
+      if (!isOnFloor(track.device, scene.floor)) elsewhere.push(track);
+      else (track.kind === 'tag' ? inView : fixed).push(track);
     }
+    ctx.globalAlpha = FAINT;
+    if (elsewhere.length > ROUND_LIMIT) for (const track of elsewhere) this.#speck(track, camera);
+    else for (const track of elsewhere) this.#symbol(track, camera);
+    ctx.globalAlpha = 1;
+    if (scene.accuracy && inView.length <= CIRCLE_LIMIT) this.#circles(inView, camera);
     for (const track of fixed) this.#symbol(track, camera);
     if (inView.length > ROUND_LIMIT) this.#crowd(inView, camera);
-    else for (const track of inView) this.#symbol(track, camera);
+    else for (const track of inView) this.#faded(track, camera);
 
     const chosen = scene.selected === null ? undefined : scene.tracks.get(scene.selected);
     const pointed = scene.hovered === null ? undefined : scene.tracks.get(scene.hovered);
@@ -182,9 +248,20 @@ export class Painter {
     for (const track of fixed) this.#reserve(track, camera);
     for (const track of inView) {
       if (track === chosen || track === pointed) continue;
+      ctx.globalAlpha = track.fade === LOST ? 0.6 : 1;
       this.#name(ctx, track, camera, false);
     }
-    if (camera.scale >= 9) for (const track of fixed) this.#name(ctx, track, camera, false);
+    ctx.globalAlpha = 1;
+    // What hangs on the wall is named when one looks closely, or when something is wrong with it.
+    for (const track of fixed) {
+      if (camera.scale >= 9 || track.device.status !== 'connected') this.#name(ctx, track, camera, false);
+    }
+  }
+
+  #faded(track: Track, camera: Camera): void {
+    this.#ctx.globalAlpha = OPACITY[track.fade];
+    this.#symbol(track, camera);
+    this.#ctx.globalAlpha = 1;
   }
 
   #symbol(track: Track, camera: Camera): void {
@@ -194,6 +271,27 @@ export class Painter {
     const scale = symbolScale(camera);
     this.#symbols.draw(this.#ctx, `${track.kind}-${device.status}`, x, y, scale);
     if (device.battery !== undefined && device.battery < LOW_BATTERY) this.#symbols.draw(this.#ctx, 'low', x, y, scale);
+  }
+
+  /** The circles within which the tags probably are. All are one path: that is one fill. */
+  #circles(tracks: readonly Track[], camera: Camera): void {
+    const ctx = this.#ctx;
+    ctx.beginPath();
+    for (const { device, shownX, shownY } of tracks) {
+      const radius = (device.accuracy ?? 0) * camera.scale;
+      if (radius < 4) continue;
+      const x = screenX(camera, shownX);
+      const y = screenY(camera, shownY);
+      ctx.moveTo(x + radius, y);
+      ctx.arc(x, y, radius, 0, Math.PI * 2);
+    }
+    ctx.fillStyle = ctx.strokeStyle = this.#palette.connected;
+    ctx.lineWidth = 1;
+    ctx.globalAlpha = 0.09;
+    ctx.fill();
+    ctx.globalAlpha = 0.4;
+    ctx.stroke();
+    ctx.globalAlpha = 1;
   }
 
   /** Keeps names off this symbol. */
@@ -207,12 +305,24 @@ export class Painter {
   #crowd(tracks: readonly Track[], camera: Camera): void {
     const ctx = this.#ctx;
     const odd: Track[] = [];
+    // One style for all of an age: a change of style costs more than a square.
+    const ages: Record<Fade, Track[]> = [[], [], []];
+    for (const track of tracks) (track.device.status === 'connected' ? ages[track.fade] : odd).push(track);
     ctx.fillStyle = this.#palette.connected;
-    for (const track of tracks) {
-      if (track.device.status !== 'connected') odd.push(track);
-      else ctx.fillRect(screenX(camera, track.shownX) - 3, screenY(camera, track.shownY) - 3, 6, 6);
+    for (const fade of [2, 1, 0] as const) {
+      ctx.globalAlpha = OPACITY[fade];
+      for (const track of ages[fade]) {
+        // Whole pixels need no blending at the edges.
+        ctx.fillRect(
+          Math.round(screenX(camera, track.shownX)) - 3,
+          Math.round(screenY(camera, track.shownY)) - 3,
+          6,
+          6,
+        );
+      }
     }
-    if (odd.length <= ROUND_LIMIT) for (const track of odd) this.#symbol(track, camera);
+    ctx.globalAlpha = 1;
+    if (odd.length <= ROUND_LIMIT) for (const track of odd) this.#faded(track, camera);
     else for (const track of odd) this.#speck(track, camera);
   }
 
@@ -271,8 +381,7 @@ function strokeTrails(
   ctx: CanvasRenderingContext2D,
   tracks: readonly Track[],
   camera: Camera,
-  from: number,
-  to: number,
+  [from, to, isPaused]: readonly [from: number, to: number, isPaused: boolean],
   palette: Palette,
 ): void {
   const pen = penOn(ctx, camera);
@@ -282,7 +391,7 @@ function strokeTrails(
   ctx.strokeStyle = palette.trail;
   for (const [index, alpha] of BANDS.entries()) {
     const begin = from + index * band;
-    const end = index === BANDS.length - 1 ? Infinity : begin + band;
+    const end = index === BANDS.length - 1 && !isPaused ? Infinity : begin + band;
     ctx.beginPath();
     for (const { trail } of tracks) trail.trace(pen, begin, end, UNSEEN_PIXELS / camera.scale);
     ctx.globalAlpha = alpha * Math.min(1, ctx.lineWidth / 1.6);

@@ -19,6 +19,9 @@ export interface Palette {
   readonly labelQuiet: string;
   readonly select: string;
   readonly trail: string;
+  /** Colours of the heat map, from a short stay to the longest. */
+  readonly heat: readonly string[];
+  readonly measure: string;
   readonly font: string;
 }
 
@@ -47,6 +50,8 @@ export function readPalette(element: Element): Palette {
     labelQuiet: of('label-quiet'),
     select: of('select'),
     trail: of('trail'),
+    heat: [of('heat-low'), of('heat-middle'), of('heat-high')],
+    measure: of('measure'),
     font: style.fontFamily,
   };
 }

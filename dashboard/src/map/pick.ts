@@ -12,12 +12,18 @@ export interface Pickable {
 export const MOUSE_REACH = 14;
 export const TOUCH_REACH = 24;
 
-/** The nearest item within `reach` pixels; a tag wins over an anchor or gateway that is less than 4 pixels nearer. */
-export function pick(items: Iterable<Pickable>, camera: Camera, pixel: Point, reach: number): string | undefined {
+/** The nearest shown item within `reach` pixels; a tag wins over an anchor or gateway that is less than 4 pixels nearer. */
+export function pick<Item extends Pickable>(
+  items: Iterable<Item>,
+  camera: Camera,
+  pixel: Point,
+  reach: number,
+  isShown: (item: Item) => boolean = () => true,
+): string | undefined {
   let found: string | undefined;
   let best = reach;
   for (const item of items) {
-    if (!item.placed) continue;
+    if (!item.placed || !isShown(item)) continue;
     const distance =
       Math.hypot(screenX(camera, item.shownX) - pixel.x, screenY(camera, item.shownY) - pixel.y) +
       (item.kind === 'tag' ? 0 : 4);

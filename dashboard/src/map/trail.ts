@@ -78,6 +78,24 @@ export class Trail {
     if (skipped) pen.lineTo(x, y);
   }
 
+  /** Every point, newest first. */
+  each(visit: (time: number, x: number, y: number) => void): void {
+    for (let index = this.#size - 1; index >= 0; index -= 1) {
+      const slot = this.#slot(index);
+      visit(this.#times[slot] ?? 0, this.#xs[slot] ?? 0, this.#ys[slot] ?? 0);
+    }
+  }
+
+  /** Where it was at this time: the newest point that is not younger. */
+  before(time: number): { time: number; x: number; y: number } | undefined {
+    for (let index = this.#size - 1; index >= 0; index -= 1) {
+      const slot = this.#slot(index);
+      const at = this.#times[slot] ?? 0;
+      if (at <= time) return { time: at, x: this.#xs[slot] ?? 0, y: this.#ys[slot] ?? 0 };
+    }
+    return undefined;
+  }
+
   #slot(index: number): number {
     return (this.#start + index) % CAPACITY;
   }

@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 
 import { Icon } from '../icons';
+import { t } from '../words';
 import { copyText } from './copy';
 
 interface Props {
@@ -14,7 +15,7 @@ interface Props {
 export function CopyButton({ text, label, word }: Props): JSX.Element {
   const said = useSignal('');
   const copy = async (): Promise<void> => {
-    said.value = (await copyText(text())) ? 'Copied' : 'Not copied';
+    said.value = (await copyText(text())) ? t('copy.done') : t('copy.failed');
     setTimeout(() => {
       said.value = '';
     }, 1_500);

@@ -1,9 +1,12 @@
 import type { JSX } from 'preact';
+import { useRef } from 'preact/hooks';
 
 import type { Hub } from '../hub';
 import { Icon, LinkIcon, Logo } from '../icons';
 import { agoPhrase, secondsLeft } from '../time';
 import type { View } from '../view';
+import { count, decimals, t } from '../words';
+import { later } from '../later';
 import { LINK } from './link';
 import './shell.css';
 
@@ -11,6 +14,9 @@ interface Props {
   readonly hub: Hub;
   readonly view: View;
 }
+
+/** How the page looks and speaks. */
+export const settings = later(async () => (await import('./Settings')).Settings);
 
 export function Header({ hub, view }: Props): JSX.Element {
   const session = hub.session.value;
@@ -23,38 +29,41 @@ export function Header({ hub, view }: Props): JSX.Element {
         {hub.site.value.name !== '' && <span class="site">{hub.site.value.name}</span>}
       </div>
       {open && <Link hub={hub} />}
-      <div class="bar-end">
-        {open && session !== null && (
-          <span class="user">
-            <b>{session.user_id}</b>
-            <span class="roles">{session.roles.join(', ')}</span>
-          </span>
-        )}
-        <button
-          type="button"
-          class="quiet square"
-          aria-label="Help and keys"
-          title="Help and keys (?)"
-          onClick={() => {
-            view.help.value = true;
-          }}
-        >
-          <Icon name="help" />
-        </button>
-        {open && (
+      {!view.kiosk && (
+        <div class="bar-end">
+          {open && session !== null && (
+            <span class="user">
+              <b>{session.user_id}</b>
+              <span class="roles">{session.roles.join(', ')}</span>
+            </span>
+          )}
+          <SettingsButton view={view} />
           <button
             type="button"
-            class="quiet"
+            class="quiet square"
+            aria-label={t('bar.help')}
+            title={`${t('bar.help')} (?)`}
             onClick={() => {
-              view.select(null);
-              void hub.signOut();
+              view.help.value = true;
             }}
           >
-            <Icon name="out" />
-            <span class="word">Sign out</span>
+            <Icon name="help" />
           </button>
-        )}
-      </div>
+          {open && (
+            <button
+              type="button"
+              class="quiet"
+              onClick={() => {
+                view.select(null);
+                void hub.signOut();
+              }}
+            >
+              <Icon name="out" />
+              <span class="word">{t('bar.signOut')}</span>
+            </button>
+          )}
+        </div>
+      )}
     </header>
   );
 }
@@ -67,9 +76,9 @@ function Link({ hub }: { readonly hub: Hub }): JSX.Element {
     <div class="link" data-state={state}>
       <span class="link-state">
         <LinkIcon shape={shape} />
-        <b role="status">{word}</b>
+        <b role="status">{t(word)}</b>
         {state === 'waiting' && retryAt !== null && (
-          <span class="link-countdown">in {secondsLeft(retryAt, hub.now.value)} s</span>
+          <span class="link-countdown">{t('link.countdown', { n: secondsLeft(retryAt, hub.now.value) })}</span>
         )}
       </span>
       {(state === 'waiting' || state === 'failed' || state === 'offline' || state === 'closed') && (
@@ -80,20 +89,43 @@ function Link({ hub }: { readonly hub: Hub }): JSX.Element {
             hub.retryNow();
           }}
         >
-          Try now
+          {t('link.tryNow')}
         </button>
       )}
       <dl class="link-facts">
         <div>
-          <dt>Newest data</dt>
-          <dd>{hub.dataAt.value === null ? 'none yet' : agoPhrase(hub.now.value - hub.dataAt.value)}</dd>
+          <dt>{t('link.newest')}</dt>
+          <dd>{hub.dataAt.value === null ? t('link.noneYet') : agoPhrase(hub.now.value - hub.dataAt.value)}</dd>
         </div>
         <div class="wide-only">
-          <dt>Round trip</dt>
+          <dt>{t('link.roundTrip')}</dt>
           <dd>{roundTrip(hub.rtt.value)}</dd>
         </div>
         <Freshness hub={hub} />
       </dl>
+    </div>
+  );
+}
+
+function SettingsButton({ view }: { readonly view: View }): JSX.Element {
+  const open = view.settings.value;
+  const button = useRef<HTMLButtonElement>(null);
+  return (
+    <div class="settings">
+      <button
+        ref={button}
+        type="button"
+        class="quiet square"
+        aria-label={t('bar.settings')}
+        title={t('bar.settings')}
+        aria-expanded={open}
+        onClick={() => {
+          view.settings.value = !open;
+        }}
+      >
+        <Icon name="settings" />
+      </button>
+      {open && <settings.Part view={view} button={button} />}
     </div>
   );
 }
@@ -106,17 +138,17 @@ function Freshness({ hub }: { readonly hub: Hub }): JSX.Element | null {
   return (
     <>
       {age !== undefined && (
-        <div title="From their arrival at the server to this connection: half are younger than the first, all but one in a hundred are younger than the second.">
-          <dt>Position age</dt>
+        <div title={t('link.ageTitle')}>
+          <dt>{t('link.age')}</dt>
           <dd>
-            {age.p50} ms<span class="wide-only">, p99 {age.p99} ms</span>
+            {age.p50} ms<span class="wide-only">{t('link.ageLast', { ms: age.p99 })}</span>
           </dd>
         </div>
       )}
       {dropped > 0 && (
-        <div class="wide-only" title="Positions that newer ones replaced, because this page was slow to take them.">
-          <dt>Left out</dt>
-          <dd>{dropped.toLocaleString('en')}</dd>
+        <div class="wide-only" title={t('link.leftOutTitle')}>
+          <dt>{t('link.leftOut')}</dt>
+          <dd>{count(dropped)}</dd>
         </div>
       )}
     </>
@@ -125,5 +157,5 @@ function Freshness({ hub }: { readonly hub: Hub }): JSX.Element | null {
 
 function roundTrip(ms: number | null): string {
   if (ms === null) return '–';
-  return ms < 10 ? `${ms.toFixed(1)} ms` : `${ms.toFixed(0)} ms`;
+  return `${decimals(ms, ms < 10 ? 1 : 0)} ms`;
 }

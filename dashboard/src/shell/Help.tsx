@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 
 import { Icon, StatusShape } from '../icons';
 import type { View } from '../view';
+import { t } from '../words';
 import { KEYS } from './keys';
 
 export function Help({ view }: { readonly view: View }): JSX.Element {
@@ -30,8 +31,8 @@ export function Help({ view }: { readonly view: View }): JSX.Element {
     >
       <div class="help-body">
         <div class="help-head">
-          <h2 id="help-title">Keys and shapes</h2>
-          <button type="button" class="quiet square" aria-label="Close the help" onClick={close}>
+          <h2 id="help-title">{t('help.title')}</h2>
+          <button type="button" class="quiet square" aria-label={t('help.close')} onClick={close}>
             <Icon name="close" />
           </button>
         </div>
@@ -43,7 +44,7 @@ export function Help({ view }: { readonly view: View }): JSX.Element {
                   <kbd key={key}>{key}</kbd>
                 ))}
               </dt>
-              <dd>{does}</dd>
+              <dd>{t(does)}</dd>
             </div>
           ))}
         </dl>
@@ -55,36 +56,34 @@ export function Help({ view }: { readonly view: View }): JSX.Element {
               view.shortcuts.value = event.currentTarget.checked;
             }}
           />
-          Single keys act
+          {t('help.single')}
         </label>
-        <h3>On the map</h3>
+        <h3>{t('help.onMap')}</h3>
         <ul class="legend">
           <li>
-            <StatusShape status="connected" /> tag, connected
+            <StatusShape status="connected" /> {t('help.tagConnected')}
           </li>
           <li>
-            <StatusShape status="stale" /> tag, stale: silent for a while
+            <StatusShape status="stale" /> {t('help.tagStale')}
           </li>
           <li>
-            <StatusShape status="disconnected" /> disconnected
+            <StatusShape status="disconnected" /> {t('help.disconnected')}
           </li>
           <li>
-            <StatusShape status="connected" kind="anchor" /> anchor
+            <StatusShape status="connected" kind="anchor" /> {t('help.anchor')}
           </li>
           <li>
-            <StatusShape status="connected" kind="gateway" /> gateway
+            <StatusShape status="connected" kind="gateway" /> {t('help.gateway')}
           </li>
           <li>
             <span class="low-mark">
               <StatusShape status="connected" kind="anchor" />
             </span>{' '}
-            small red triangle on a device: battery below 20 %
+            {t('help.low')}
           </li>
         </ul>
-        <p class="help-note">
-          Drag moves the map, the wheel or two fingers zoom. The device list holds everything the map shows, for
-          keyboards and screen readers. Coordinates are metres in the site’s frame: x to the right, y up.
-        </p>
+        <p class="help-note">{t('help.fading')}</p>
+        <p class="help-note">{t('help.note')}</p>
       </div>
     </dialog>
   );

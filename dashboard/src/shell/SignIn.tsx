@@ -5,6 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { Hub } from '../hub';
 import { Icon } from '../icons';
 import { tidyToken } from '../session';
+import { t } from '../words';
 import { CopyButton } from './CopyButton';
 import { Words } from './Words';
 
@@ -42,9 +43,9 @@ export function SignIn({ hub }: { readonly hub: Hub }): JSX.Element {
           void submit();
         }}
       >
-        <h2 id="signin-title">Sign in</h2>
-        <p class="lead">Paste an access token to see the devices it may see.</p>
-        <label for="token">Access token</label>
+        <h2 id="signin-title">{t('signin.title')}</h2>
+        <p class="lead">{t('signin.lead')}</p>
+        <label for="token">{t('signin.token')}</label>
         <div class="joined">
           <input
             ref={field}
@@ -63,7 +64,7 @@ export function SignIn({ hub }: { readonly hub: Hub }): JSX.Element {
             }}
           />
           <button type="submit" class="primary" disabled={busy}>
-            {busy.value ? 'Signing in…' : 'Sign in'}
+            {busy.value ? t('signin.busy') : t('signin.title')}
           </button>
         </div>
         {problem !== null && (
@@ -80,13 +81,13 @@ export function SignIn({ hub }: { readonly hub: Hub }): JSX.Element {
           </div>
         )}
         <div class="hint">
-          <p>No token? On the machine that runs the server, make one:</p>
+          <p>{t('signin.none')}</p>
           <div class="command">
             <code>{MINT}</code>
-            <CopyButton text={() => MINT} label="Copy the command" />
+            <CopyButton text={() => MINT} label={t('signin.copy')} />
           </div>
           <p>
-            <code>anita demo</code> prints an address that signs you in by itself.
+            <Words text={t('signin.demo')} />
           </p>
         </div>
       </form>

@@ -1,21 +1,29 @@
 import type { MapController } from '../map/controller';
 import type { View } from '../view';
+import type { Word } from '../words';
 
 /** Every key and what it does, as the help shows it. */
-export const KEYS: readonly { keys: readonly string[]; does: string }[] = [
-  { keys: ['/'], does: 'search the devices' },
-  { keys: ['↑', '↓'], does: 'walk through the device list (when it has the focus)' },
-  { keys: ['Enter'], does: 'bring the selected device to the middle of the map' },
-  { keys: ['f'], does: 'follow the selected device, or stop following' },
-  { keys: ['+', '−'], does: 'zoom in and out' },
-  { keys: ['0'], does: 'show the whole site' },
-  { keys: ['← ↑ → ↓'], does: 'move the map (when it has the focus)' },
-  { keys: ['t'], does: 'trails on or off' },
-  { keys: ['n'], does: 'names on or off' },
-  { keys: ['l'], does: 'message log: open or close' },
-  { keys: ['m'], does: 'write a message by hand' },
-  { keys: ['Esc'], does: 'close what is open, then clear the selection' },
-  { keys: ['?'], does: 'this help' },
+export const KEYS: readonly { keys: readonly string[]; does: `key.${string}` & Word }[] = [
+  { keys: ['/'], does: 'key.search' },
+  { keys: ['↑', '↓'], does: 'key.walk' },
+  { keys: ['Enter'], does: 'key.centre' },
+  { keys: ['f'], does: 'key.follow' },
+  { keys: ['+', '−'], does: 'key.zoom' },
+  { keys: ['0'], does: 'key.fit' },
+  { keys: ['← ↑ → ↓'], does: 'key.move' },
+  { keys: ['1–9'], does: 'key.floors' },
+  { keys: ['Space'], does: 'key.pause' },
+  { keys: ['t'], does: 'key.trails' },
+  { keys: ['n'], does: 'key.names' },
+  { keys: ['a'], does: 'key.anchors' },
+  { keys: ['c'], does: 'key.accuracy' },
+  { keys: ['h'], does: 'key.heat' },
+  { keys: ['d'], does: 'key.measure' },
+  { keys: ['w'], does: 'key.wide' },
+  { keys: ['l'], does: 'key.log' },
+  { keys: ['m'], does: 'key.write' },
+  { keys: ['Esc'], does: 'key.escape' },
+  { keys: ['?'], does: 'key.help' },
 ];
 
 function isTyping(target: EventTarget | null): boolean {
@@ -23,6 +31,11 @@ function isTyping(target: EventTarget | null): boolean {
     target instanceof HTMLElement &&
     (target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName))
   );
+}
+
+/** The space bar presses what has the focus, before it does anything else. */
+function isPressable(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.closest('button, a[href], summary, [role=button]') !== null;
 }
 
 export function listenToKeys(view: View, map: MapController): void {
@@ -33,21 +46,31 @@ export function listenToKeys(view: View, map: MapController): void {
       return;
     }
     if (isTyping(event.target)) return;
-    if (event.key === '?') {
+    if (event.key === '?' && !view.kiosk) {
       view.help.value = !view.help.value;
       return;
     }
-    if (!view.shortcuts.value || view.help.value) return;
-    const act = actions(view, map)[event.key];
+    if (!view.shortcuts.value || view.help.value || view.kiosk) return;
+    if (event.key === ' ' && isPressable(event.target)) return;
+    const act = /^[1-9]$/.test(event.key) ? floor(map, Number(event.key) - 1) : actions(view, map)[event.key];
     if (act === undefined) return;
     event.preventDefault();
     act();
   });
 }
 
+const floor = (map: MapController, index: number) => (): void => {
+  map.chooseFloor(index);
+};
+
+type Toggle = 'trails' | 'names' | 'anchors' | 'accuracy' | 'heat' | 'measuring' | 'paused' | 'wide';
+
 function actions(view: View, map: MapController): Partial<Record<string, () => void>> {
   const zoom = (factor: number) => (): void => {
     map.zoomBy(factor);
+  };
+  const toggle = (choice: Toggle) => (): void => {
+    view[choice].value = !view[choice].value;
   };
   return {
     '+': zoom(1.4),
@@ -63,12 +86,14 @@ function actions(view: View, map: MapController): Partial<Record<string, () => v
     f: () => {
       if (view.selected.value !== null) view.follow.value = !view.follow.value;
     },
-    t: () => {
-      view.trails.value = !view.trails.value;
-    },
-    n: () => {
-      view.names.value = !view.names.value;
-    },
+    t: toggle('trails'),
+    n: toggle('names'),
+    a: toggle('anchors'),
+    c: toggle('accuracy'),
+    h: toggle('heat'),
+    d: toggle('measuring'),
+    w: toggle('wide'),
+    ' ': toggle('paused'),
     l: () => {
       view.dock.value = view.dock.value === 'closed' ? 'open' : 'closed';
     },
@@ -83,6 +108,8 @@ function actions(view: View, map: MapController): Partial<Record<string, () => v
 
 function escape(view: View, target: EventTarget | null): void {
   if (view.help.value) view.help.value = false;
+  else if (view.settings.value) view.settings.value = false;
   else if (isTyping(target) && target instanceof HTMLElement) target.blur();
+  else if (view.measuring.value) view.measuring.value = false;
   else view.select(null);
 }

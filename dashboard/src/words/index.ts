@@ -1,0 +1,124 @@
+import { computed, effect, signal } from '@preact/signals';
+
+import { oneOf, remembered } from '../prefs';
+import { en } from './en';
+
+/**
+ * What the page says, and how it writes numbers and times. English is the source; every other language is a file of
+ * its own that is loaded when it is wanted. A component that says something with `t` is drawn again when the language
+ * changes.
+ */
+
+export type Word = keyof typeof en;
+export type Words = Readonly<Record<Word, string>>;
+type Counted = { [K in Word]: K extends `${infer Stem}.other` ? Stem : never }[Word];
+
+/** The names of the `{slots}` in a text. */
+type Slots<Text extends string> = Text extends `${string}{${infer Slot}}${infer Rest}` ? Slot | Slots<Rest> : never;
+type Values<K extends Word> = Readonly<Record<Slots<(typeof en)[K]>, string | number>>;
+type Arguments<K extends Word> = [Slots<(typeof en)[K]>] extends [never] ? [] : [values: Values<K>];
+
+export const LANGUAGES = ['en', 'de'] as const;
+export type Language = (typeof LANGUAGES)[number];
+/** What a language calls itself. */
+export const OWN_NAME: Record<Language, string> = { en: 'English', de: 'Deutsch' };
+
+/** The reader's wish; `auto` is the browser's. */
+export const languageChoice = remembered<'auto' | Language>('language', 'auto', oneOf(['auto', ...LANGUAGES]));
+
+const current = signal<{ language: Language; words: Words }>({ language: 'en', words: en });
+
+/** The language that is shown. */
+export const language = computed(() => current.value.language);
+
+/** The first of the browser's languages that the page speaks. */
+export function preferred(wanted: readonly string[]): Language {
+  for (const tag of wanted) {
+    const base = tag.toLowerCase().split('-')[0];
+    const spoken = LANGUAGES.find((one) => one === base);
+    if (spoken !== undefined) return spoken;
+  }
+  return 'en';
+}
+
+/** The reader's own variant of the language, so that a Swiss reads numbers as the Swiss do. */
+export function localeOf(shown: Language, wanted: readonly string[]): string {
+  return wanted.find((tag) => tag.toLowerCase().split('-')[0] === shown) ?? shown;
+}
+
+const wantedLanguages = (): readonly string[] => (typeof navigator === 'undefined' ? [] : navigator.languages);
+
+export const locale = computed(() => localeOf(current.value.language, wantedLanguages()));
+
+/** Speaks as the reader wishes from now on; settles when the first words are there. */
+export async function listenToLanguage(): Promise<void> {
+  let asked = 0;
+  let first: Promise<void> = Promise.resolve();
+  effect(() => {
+    const wanted = languageChoice.value === 'auto' ? preferred(wantedLanguages()) : languageChoice.value;
+    const turn = (asked += 1);
+    // Words that cannot be loaded leave the page as it is: it stays usable.
+    first = load(wanted, () => turn === asked).catch(() => undefined);
+  });
+  effect(() => {
+    document.documentElement.lang = language.value;
+  });
+  await first;
+}
+
+/** Speaks this language once its words are there, unless another one was wanted meanwhile. */
+export async function load(wanted: Language, isStill = (): boolean => true): Promise<void> {
+  const words = wanted === 'de' ? (await import('./de')).de : en;
+  if (isStill()) current.value = { language: wanted, words };
+}
+
+/** A text in the reader's language. Numbers in its slots are written as the reader writes them. */
+export function t<K extends Word>(word: K, ...[values]: Arguments<K>): string {
+  const text = current.value.words[word];
+  if (values === undefined) return text;
+  const known = values as Readonly<Record<string, string | number>>;
+  return text.replace(/\{(\w+)\}/g, (slot, name: string) => {
+    const value = known[name];
+    return value === undefined ? slot : typeof value === 'number' ? count(value) : value;
+  });
+}
+
+/** A text for a number of things, in the form that the language has for that number. */
+export function many<K extends Counted>(word: K, n: number, ...[values]: MoreValues<K>): string {
+  const form = pluralRules.value.select(n) === 'one' ? 'one' : 'other';
+  const say = t as (word: Word, values: Readonly<Record<string, string | number>>) => string;
+  return say(`${word}.${form}`, { n, ...values });
+}
+
+type Others<K extends Counted> = Exclude<Slots<(typeof en)[`${K}.other`]>, 'n'>;
+type MoreValues<K extends Counted> = [Others<K>] extends [never]
+  ? []
+  : [values: Readonly<Record<Others<K>, string | number>>];
+
+const pluralRules = computed(() => new Intl.PluralRules(locale.value));
+const counts = computed(() => new Intl.NumberFormat(locale.value, { maximumFractionDigits: 1 }));
+const FIXED = computed(() =>
+  [0, 1, 2, 3].map(
+    (digits) =>
+      // Coordinates stand in columns: no grouping.
+      new Intl.NumberFormat(locale.value, {
+        useGrouping: false,
+        minimumFractionDigits: digits,
+        maximumFractionDigits: digits,
+      }),
+  ),
+);
+const dates = computed(() => new Intl.DateTimeFormat(locale.value, { dateStyle: 'medium' }));
+
+/** A count: grouped, at most one decimal. */
+export const count = (value: number): string => counts.value.format(value);
+
+/** A measurement with a fixed number of decimals. */
+export function decimals(value: number, digits: 0 | 1 | 2 | 3): string {
+  const text = FIXED.value[digits]?.format(value) ?? String(value);
+  // A position of -0.00 is 0.00.
+  return /^[-−]0[.,]?0*$/.test(text) ? text.slice(1) : text;
+}
+
+/** The day of a moment. */
+export const day = (at: number): string => dates.value.format(at);
