@@ -1,7 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+const source = (path: string): string => fileURLToPath(new URL(`src/${path}`, import.meta.url));
+
 export default defineConfig({
-  resolve: { alias: { '@anita/client': fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
-  test: { include: ['tests/**/*.test.ts'], testTimeout: 10_000 },
+  resolve: {
+    alias: [
+      { find: /^@anita\/client$/, replacement: source('index.ts') },
+      { find: /^@anita\/client\/(\w+)$/, replacement: source('$1.ts') },
+    ],
+  },
+  test: { include: ['tests/**/*.test.{ts,tsx}'], testTimeout: 10_000 },
 });

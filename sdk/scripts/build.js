@@ -1,4 +1,4 @@
-// Types by tsc, JavaScript by esbuild: `index.js` for bundlers, `anita.js` for pages without one.
+// One module a source by tsc: a bundler takes what is used. `anita.js` by esbuild, for pages without a bundler.
 import { rmSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -9,6 +9,13 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 rmSync('dist', { recursive: true, force: true });
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
-const common = { entryPoints: ['src/index.ts'], bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' };
-await build({ ...common, outfile: 'dist/index.js', sourcemap: true });
-await build({ ...common, outfile: 'dist/anita.js', minify: true, legalComments: 'none' });
+await build({
+  entryPoints: ['src/all.ts'],
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  minify: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  outfile: 'dist/anita.js',
+});

@@ -1,31 +1,30 @@
-// What a page loads, gzipped: prints the parts, fails above a limit.
+// What each entry brings to a page: bundled and minified by esbuild, gzipped. Fails above a limit.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
-const CORE_BYTES_MAX = 6 * 1024;
-const ALL_BYTES_MAX = 11 * 1024;
 const root = fileURLToPath(new URL('..', import.meta.url));
 const gzipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
 
-/** The size with some modules replaced by empty ones. */
-async function sizeWithout(stubs) {
+/** The size of a module that uses this of the built package; `stubs` stand for modules of it. */
+async function sizeOf(text, stubs = {}) {
   const result = await build({
     absWorkingDir: root,
-    entryPoints: ['src/index.ts'],
+    stdin: { contents: text, resolveDir: root },
     bundle: true,
     minify: true,
     format: 'esm',
     target: 'es2022',
+    external: ['react'],
     write: false,
     plugins: [
       {
         name: 'stubs',
         setup(it) {
-          it.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+          it.onLoad({ filter: /\.js$/ }, ({ path }) => {
             const stub = Object.entries(stubs).find(([name]) => path.endsWith(name));
-            return stub && { contents: stub[1], loader: 'ts' };
+            return stub && { contents: stub[1] };
           });
         },
       },
@@ -34,18 +33,26 @@ async function sizeWithout(stubs) {
   return gzipped(result.outputFiles[0].contents);
 }
 
-const tables = { '/wire.gen.ts': 'export const shapes = {}, closeCodes = {}, errorCodes = {};' };
-const devices = { '/devices.ts': 'export class Devices {}' };
-const views = { '/views.ts': 'export class Views {}' };
-const all = gzipped(readFileSync(`${root}/dist/anita.js`));
-const core = await sizeWithout({ ...tables, ...devices, ...views });
-
-console.log(`core, validation included                      ${core} bytes gzipped, at most ${CORE_BYTES_MAX}`);
-console.log(`the map of devices                             ${(await sizeWithout({ ...tables, ...views })) - core}`);
-console.log(`subscriptions                                  ${(await sizeWithout({ ...tables, ...devices })) - core}`);
-console.log(`generated: shapes, codes and their sentences   ${all - (await sizeWithout(tables))}`);
-console.log(`anita.js                                       ${all} bytes gzipped, at most ${ALL_BYTES_MAX}`);
-if (core > CORE_BYTES_MAX || all > ALL_BYTES_MAX) {
-  console.error('The client is over its limit.');
-  process.exitCode = 1;
+const core = "export { AnitaClient } from './dist/index.js';";
+const noValidation = { '/validate.js': 'export const check = () => undefined, shapeOf = () => undefined;' };
+const whole = await sizeOf(core);
+const beside = async (text) => (await sizeOf(core + text)) - whole;
+const sizes = [
+  ['AnitaClient without validation', await sizeOf(core, noValidation), 4_608],
+  ['AnitaClient', whole, 6_144],
+  ['anita.js, everything in one file', gzipped(readFileSync(`${root}/dist/anita.js`)), 11_264],
+  ['beside AnitaClient: rooms', await beside("export { rooms } from './dist/index.js';")],
+  ['beside AnitaClient: stream, with rooms', await beside("export { stream } from './dist/index.js';")],
+  ['beside AnitaClient: subscribe', await beside("export { subscribe } from './dist/index.js';")],
+  ['beside AnitaClient: debug', await beside("export { debug } from './dist/index.js';")],
+  ['beside AnitaClient: /store, with rooms', await beside("export * from './dist/store.js';")],
+  ['beside AnitaClient: /explain', await beside("export * from './dist/explain.js';")],
+  ['/react', await sizeOf("export * from './dist/react.js';")],
+];
+for (const [name, bytes, bytesMax] of sizes) {
+  console.log(`${name.padEnd(40)} ${String(bytes).padStart(6)} bytes${bytesMax ? `, at most ${bytesMax}` : ''}`);
+  if (bytes > bytesMax) {
+    console.error('over its limit');
+    process.exitCode = 1;
+  }
 }

@@ -1,14 +1,18 @@
 import { delayMs, type Backoff } from './backoff.js';
-import { Devices, type DeviceMap } from './devices.js';
 import { Emitter, type ListenOptions } from './emitter.js';
 import { decode, redact, type Envelope, type EnvelopeOf } from './envelope.js';
-import { AnitaError, CHECK_SERVER, kindOf, messageOf } from './errors.js';
+import { AnitaError, fault } from './errors.js';
 import { isFinal, machine, step, type Effect, type Input, type Machine, type State } from './machine.js';
-import { Rooms, type Gap } from './rooms.js';
-import { isOnline, networkHere, type Network, type Socket, type WebSocketConstructor } from './socket.js';
+import {
+  networkEvents,
+  type Network,
+  type PageEvent,
+  type Socket,
+  type SocketEvent,
+  type WebSocketConstructor,
+} from './socket.js';
 import { check, shapeOf } from './validate.js';
-import { Views, type SubscribeOptions, type Subscription } from './views.js';
-import { closeCodes, type Requests, type ServerMessages } from './wire.gen.js';
+import type { Requests, ServerMessages } from './wire.gen.js';
 
 /** The hello of the server: who the client is, what it may do, and the limits. */
 export type Hello = ServerMessages['system.connection'];
@@ -38,24 +42,30 @@ export interface ClientOptions {
   backoff?: Partial<Backoff>;
   /** From 0 to 1; tests give their own. @default Math.random */
   random?: () => number;
-  /** What tells `online`, `offline`, `pageshow` and `visibilitychange`; the window by default, `null` for none. */
+  /** What tells of the network and of the page; the window by default, `null` for none. */
   network?: Network | null;
+  /** How much may wait in the socket, bytes; above it `send()` says `false` and requests are refused. @default 1_048_576 */
+  bufferedBytesMax?: number;
 }
 
 export interface RequestOptions {
-  timeoutMs?: number;
-  signal?: AbortSignal;
+  timeoutMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** What is built on the client may want more. */
+export interface AskOptions<Answer> extends RequestOptions {
+  /** Hears the answer before any later message is told; the promise may be later. */
+  onAnswer?: (answer: Answer) => void;
 }
 
 /** How a connection ended, and what comes next. */
 export interface CloseInfo {
   code: number;
-  /** The stable word of the reason, as the server or the table of close codes says it. */
+  /** The stable word of the reason, as the server says it, or `connection_lost`, `unreachable`, `page_hidden`, … */
   reason: string;
   willReconnect: boolean;
   retryInMs?: number | undefined;
-  /** What to do about it, for people. */
-  advice: string;
 }
 
 export interface Stats {
@@ -70,7 +80,8 @@ export interface Stats {
   unknown: number;
   /** Messages that could not be read, or don't have the shape of their type. */
   invalid: number;
-  lastMessageAt?: number;
+  /** 0 before the first. */
+  lastMessageAt: number;
   /** The round trip of the last `ping`. */
   rttMs?: number;
 }
@@ -87,8 +98,6 @@ export interface ClientEvents {
   state: [now: State, was: State];
   /** What was sent, tokens made unreadable. */
   sent: [text: string];
-  /** Numbered messages of a room are lost. */
-  gap: [gap: Gap];
 }
 
 /** All events: the client's own, and each message of the server by its type. */
@@ -100,41 +109,38 @@ export type Events = ClientEvents & {
 };
 
 interface Pending {
-  readonly text: string;
   isSent: boolean;
+  send(): boolean;
   resolve(answer: unknown): void;
   reject(error: AnitaError): void;
 }
 
 type TimerName = 'connect' | 'retry' | 'stable' | 'watch' | 'refresh' | 'probe';
 
-const SUBPROTOCOL = 'anita.v1';
 const QUEUED_MAX = 100;
 const REFRESH_BEFORE_MS = 30_000;
 const REFRESH_PAUSE_MS = 5_000;
 const PROBE_MS = 5_000;
+const DRAIN_MS = 20;
 const SILENT_HEARTBEATS_MAX = 2.5;
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
-/** Which timers run in which states. */
-const timersOf: Partial<Record<State, readonly TimerName[]>> = {
-  connecting: ['connect'],
-  authenticating: ['connect'],
-  waiting: ['retry'],
-  online: ['stable', 'watch', 'refresh', 'probe'],
+const defaults = {
+  validate: true,
+  requestTimeoutMs: 10_000,
+  connectTimeoutMs: 10_000,
+  bufferedBytesMax: 2 ** 20,
+  random: Math.random,
 };
 
 /** A connection to ANITA that keeps itself alive. */
 export class AnitaClient {
-  readonly url: string;
-  readonly stats: Readonly<Stats>;
-  readonly #stats: Stats = { received: 0, sent: 0, bytes: 0, reconnects: 0, unknown: 0, invalid: 0 };
-  readonly #options: ClientOptions;
+  declare readonly url: string;
+  readonly #stats: Stats = { received: 0, sent: 0, bytes: 0, reconnects: 0, unknown: 0, invalid: 0, lastMessageAt: 0 };
+  readonly #options: ClientOptions & typeof defaults;
   readonly #backoff: Backoff;
-  readonly #network: Network | null;
+  readonly #network: Partial<Network> | null;
   readonly #events = new Emitter<Events>();
-  readonly #rooms: Rooms;
-  readonly #views: Views;
   readonly #pending = new Map<string, Pending>();
   readonly #timers = new Map<TimerName, ReturnType<typeof setTimeout>>();
   #token: ClientOptions['token'];
@@ -145,8 +151,6 @@ export class AnitaClient {
   /** Ends the asking for a token, when the attempt ends. */
   #asking = new AbortController();
   #granted: string | undefined;
-  #ready: { promise: Promise<Hello>; resolve(hello: Hello): void; reject(error: AnitaError): void } | undefined;
-  #devices: Devices | undefined;
   #hello: Hello | undefined;
   #error: AnitaError | undefined;
   /** What the server said of the token before it closed this connection. */
@@ -154,25 +158,16 @@ export class AnitaClient {
   #retryAt: number | undefined;
   /** Until when the server asked to stay away, if it said so before it closed. */
   #awayUntil = 0;
-  #heardAt = 0;
   #sentAt = 0;
   #lastId = 0;
 
   constructor(url: string | URL, options: ClientOptions = {}) {
     this.url = String(url);
-    this.stats = this.#stats;
-    this.#options = options;
+    this.#options = { ...defaults, ...options };
     this.#backoff = { baseMs: 500, capMs: 20_000, stableMs: 5_000, ...options.backoff };
-    this.#network = options.network === undefined ? networkHere() : options.network;
+    this.#network = options.network === undefined ? globalThis : options.network;
     this.#token = options.token;
-    this.#machine = machine(typeof options.token !== 'string', isOnline(this.#network));
-    this.#rooms = new Rooms({
-      ask: (name, payload) => this.request(name, payload),
-      onGap: (gap) => {
-        this.#events.emit('gap', gap);
-      },
-    });
-    this.#views = new Views({ ask: (name, payload, onAnswer) => this.#ask(name, payload, {}, false, onAnswer) });
+    this.#machine = machine(typeof options.token !== 'string', this.#network?.navigator?.onLine !== false);
   }
 
   get state(): State {
@@ -194,27 +189,44 @@ export class AnitaClient {
     return this.#retryAt;
   }
 
-  /** A live map of all devices that this client may see; it is filled from its first use on. */
-  get devices(): DeviceMap {
-    return (this.#devices ??= new Devices(this, this.state === 'online'));
+  /** Bytes that were sent and wait in the socket. */
+  get bufferedAmount(): number {
+    return this.#socket?.bufferedAmount ?? 0;
+  }
+
+  stats(): Stats {
+    return { ...this.#stats };
   }
 
   /** Connects, and stays connected. Fulfilled when online; rejected when that cannot be. */
   connect(): Promise<Hello> {
-    if (this.state === 'closed') return Promise.reject(closed());
-    if (this.state === 'online' && this.#hello) return Promise.resolve(this.#hello);
-    const ready = (this.#ready ??= deferred<Hello>());
-    for (const type of networkEvents) this.#network?.addEventListener(type, this.#onPage);
-    this.#input('connect');
-    return ready.promise;
+    if (this.state !== 'closed') {
+      for (const type of networkEvents) this.#network?.addEventListener?.(type, this.#onPage);
+      this.#input('connect');
+    }
+    const online = this.#online();
+    // Whoever does not wait for the connection hears of its failure by the `error` event.
+    online.catch(() => undefined);
+    return online;
+  }
+
+  async #online(): Promise<Hello> {
+    while (this.state !== 'online' || !this.#hello) {
+      const end = this.#end();
+      if (end) throw end;
+      await new Promise((resolve) => this.#events.on('state', resolve, { once: true }));
+    }
+    return this.#hello;
   }
 
   /** Ends everything, and forgets token, rooms and timers. There is no way back. */
   close(): void {
     if (this.state === 'closed') return;
-    const hadSocket = this.#socket !== undefined;
+    const hadSocket = this.#socket;
+    this.#error = fault('closed');
+    this.#token = undefined;
     this.#input('close');
-    if (hadSocket) this.#events.emit('close', { code: 1000, reason: 'normal', willReconnect: false, advice: '' });
+    if (hadSocket) this.#events.emit('close', { code: 1000, reason: 'normal', willReconnect: false });
   }
 
   /** Doesn't wait for the next attempt. */
@@ -235,40 +247,29 @@ export class AnitaClient {
   request<Name extends keyof Requests>(
     name: Name,
     payload: Requests[Name]['payload'],
-    options: RequestOptions = {},
+    options: AskOptions<Requests[Name]['answer']> = {},
   ): Promise<Requests[Name]['answer']> {
     return this.#ask(name, payload, options);
   }
 
-  /** Sends a message without waiting for an answer. `false` when it was not sent: not online, or not valid. */
+  /** Sends a message without waiting for an answer. `false` when it was not sent: not online, not valid, or too much waits. */
   send(type: string, payload: object): boolean {
-    const fault = this.#fault(type, payload);
-    if (fault) this.#report(fault);
-    return !fault && this.sendText(JSON.stringify({ type, payload }));
+    const invalid = this.#check(type, payload);
+    if (invalid) this.#report(invalid);
+    return !invalid && this.#mayAsk() && this.#say(type, payload);
   }
 
-  /** Sends a text as it is. `false` when not online. */
+  /** Sends a text as it is. `false` when it was not sent: not online, or too much waits. */
   sendText(text: string): boolean {
-    return this.state === 'online' && this.#transmit(text);
+    return this.#mayAsk() && this.#transmit(text);
   }
 
-  /** Joins a room, and joins it again after each reconnect from where it was left. */
-  join(room: string): Promise<ServerMessages['room.joined']> {
-    return this.#rooms.join(room);
-  }
-
-  leave(room: string): Promise<ServerMessages['room.left']> {
-    return this.#rooms.leave(room);
-  }
-
-  /** A view of devices: kept up to date, and restored after each reconnect. */
-  subscribe(options: SubscribeOptions = {}): Subscription {
-    return this.#views.subscribe(options);
-  }
-
-  /** How the server serves this connection: how old positions are, and what was left out. */
-  connectionStats(): Promise<ServerMessages['system.connection_stats']> {
-    return this.request('get_connection_stats', {});
+  /** Fulfilled when `send()` will do: online, and less than half of what may wait in the socket does. */
+  async drained(): Promise<void> {
+    // No socket tells when it is through.
+    for (await this.#online(); !this.#mayAsk(2); await this.#online()) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
+    }
   }
 
   // What happens to the connection: one step of the machine, then its effects.
@@ -277,29 +278,37 @@ export class AnitaClient {
     const was = this.state;
     const [next, effects] = step(this.#machine, input);
     this.#machine = next;
-    const running = timersOf[next.state] ?? [];
-    for (const name of this.#timers.keys()) if (!running.includes(name)) this.#stop(name);
-    if (next.state !== 'waiting') this.#retryAt = undefined;
+    // A timer belongs to its state; the time for connecting covers authentication.
+    if (next.state !== was && next.state !== 'authenticating') {
+      this.#retryAt = undefined;
+      for (const [name] of this.#timers) this.#stop(name);
+    }
     for (const effect of effects) this.#perform(effect, input);
     if (next.state === was) return;
     this.#events.emit('state', next.state, was);
-    if (next.state === 'closed') this.#end(closed());
-    if (next.state === 'failed') this.#end(this.#error ?? closed());
+    // Nothing comes after the end, unless the application connects anew.
+    if (!this.#end()) return;
+    for (const type of networkEvents) this.#network?.removeEventListener?.(type, this.#onPage);
+  }
+
+  /** What is said to whoever asks after the end. */
+  #end(): AnitaError | undefined {
+    return this.state === 'closed' || this.state === 'failed' ? this.#error : undefined;
   }
 
   #perform(effect: Effect, input: Input): void {
     if (effect === 'authenticate') {
-      this.#transmit(JSON.stringify({ type: 'authenticate', payload: { token: this.#granted } }));
+      this.#say('authenticate', { token: this.#granted });
     } else if (effect === 'hangUp') {
-      this.#hangUp(typeof input === 'object' && 'lost' in input ? input.lost : undefined);
+      this.#hangUp((input as { lost?: number }).lost);
     } else if ('dial' in effect) {
       this.#asking = new AbortController();
-      this.#after('connect', this.#options.connectTimeoutMs ?? 10_000, () => {
-        this.#lose(4408, new AnitaError('timeout', 'connect_timeout', 'The connection took too long.', unreachable));
+      this.#after('connect', this.#options.connectTimeoutMs, () => {
+        this.#lose(4408, fault('connect_timeout', 'timeout'));
       });
       void this.#dial(effect.dial, ++this.#generation);
     } else {
-      const ms = delayMs(effect.wait, this.#backoff, this.#options.random ?? Math.random, effect.retryAfterMs);
+      const ms = delayMs(effect.wait, this.#backoff, this.#options.random, effect.retryAfterMs);
       this.#retryAt = Date.now() + ms;
       this.#after('retry', ms, () => {
         this.#input('retry');
@@ -308,80 +317,69 @@ export class AnitaClient {
   }
 
   /** Lets go of the socket, of the asking for a token, and of what was asked of the server. */
-  #hangUp(lost?: number): void {
+  #hangUp(lost = 0): void {
     const socket = this.#socket;
     this.#generation++;
     this.#socket = this.#granted = undefined;
-    this.#views.lost();
     this.#asking.abort();
     // A peer that is silent does not answer a close either.
-    if (lost !== undefined && socket?.terminate) socket.terminate();
-    else socket?.close(lost !== undefined && lost >= 3000 ? lost : 1000);
-    for (const pending of [...this.#pending.values()]) if (pending.isSent) pending.reject(disconnected());
-  }
-
-  /** Nothing comes after this, unless the application connects anew. */
-  #end(error: AnitaError): void {
-    for (const type of networkEvents) this.#network?.removeEventListener(type, this.#onPage);
-    for (const pending of [...this.#pending.values()]) pending.reject(error);
-    this.#ready?.reject(error);
-    this.#ready = undefined;
-    if (this.state !== 'closed') return;
-    this.#token = undefined;
-    this.#rooms.forget();
-    this.#views.forget();
+    if (lost && socket?.terminate) socket.terminate();
+    else socket?.close(lost < 3000 ? 1000 : lost);
+    const gone = fault('disconnected', 'connection', { retryable: true });
+    for (const pending of [...this.#pending.values()]) {
+      // What was not sent waits for the next connection, unless there is none.
+      const why = pending.isSent ? gone : this.#end();
+      if (why) pending.reject(why);
+    }
   }
 
   async #dial(reason: 'connect' | 'rejected', mine: number): Promise<void> {
-    const isStale = (): boolean => mine !== this.#generation;
-    let token: string | undefined;
+    const isMine = (): boolean => mine === this.#generation;
     try {
-      token = await this.#askToken(reason);
+      const token = await this.#askToken(reason);
+      if (!isMine()) return;
+      this.#granted = token;
     } catch (thrown) {
-      if (!isStale()) this.#tokenFailed(thrown);
+      if (isMine()) this.#tokenFailed(thrown);
       return;
     }
-    if (isStale()) return;
-    this.#granted = token;
-
-    let socket: Socket;
     try {
       const { WebSocket = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket } = this.#options;
-      if (!WebSocket) throw new Error('There is no WebSocket here; in Node 20 pass the one of the package `ws`.');
-      socket = this.#socket = new WebSocket(this.url, SUBPROTOCOL);
-    } catch (thrown) {
-      this.#refuse(new AnitaError('connection', 'no_socket', messageOf(thrown), { cause: thrown }));
-      return;
+      if (!WebSocket) throw new Error('there is none here: pass that of `ws`');
+      const socket = (this.#socket = new WebSocket(this.url, 'anita.v1'));
+      const on = (type: Parameters<Socket['addEventListener']>[0], hear: (event: SocketEvent) => void): void => {
+        socket.addEventListener(type, (event) => {
+          if (isMine()) hear(event);
+        });
+      };
+      this.#refusal = undefined;
+      on('open', () => {
+        this.#input('opened');
+      });
+      on('message', ({ data }) => {
+        this.#receive(data);
+      });
+      on('close', ({ code = 1006, reason = '' }) => {
+        this.#closed(code, reason);
+      });
+      // A close follows, and says more.
+      on('error', () => undefined);
+    } catch (cause) {
+      this.#refuse(fault('no_socket', 'connection', { cause }));
     }
-    this.#refusal = undefined;
-    socket.addEventListener('open', () => {
-      if (!isStale()) this.#input('opened');
-    });
-    socket.addEventListener('message', ({ data }) => {
-      if (!isStale()) this.#receive(data);
-    });
-    socket.addEventListener('close', ({ code = 1006, reason = '' }) => {
-      if (!isStale()) this.#closed(code, reason);
-    });
-    // A close follows, and says more.
-    socket.addEventListener('error', () => undefined);
   }
 
   async #askToken(reason: TokenAsk['reason']): Promise<string | undefined> {
     const { signal } = this.#asking;
     const token = typeof this.#token === 'function' ? await this.#token({ reason, signal }) : this.#token;
-    if (typeof token === 'string' ? token : this.#token === undefined) return token;
-    throw new Error('The token function gave no token.');
+    if (!token && this.#token !== undefined) throw new Error('there is none');
+    return token;
   }
 
   #tokenFailed(cause: unknown): void {
-    const isFatal = typeof cause === 'object' && (cause as { fatal?: unknown } | null)?.fatal === true;
-    const error = new AnitaError('auth', 'token_failed', `No token could be had: ${messageOf(cause)}`, {
-      cause,
-      retryable: !isFatal,
-      remedy: isFatal ? signIn : CHECK_SERVER,
-    });
-    if (isFatal) this.#refuse(error);
+    const retryable = (cause as { fatal?: unknown } | null | undefined)?.fatal !== true;
+    const error = fault('token_failed', 'auth', { cause, retryable });
+    if (!retryable) this.#refuse(error);
     else if (this.state === 'online') this.#report(error);
     else this.#lose(1006, error);
   }
@@ -393,78 +391,61 @@ export class AnitaClient {
   }
 
   /** The socket closed: what the code and the reason ask for. */
-  #closed(code: number, text: string): void {
-    const { code: reason, retry_after_ms: retryAfterMs } = readReason(text);
-    const wasOpen = this.state !== 'connecting';
-    const known = closeCodes[code];
-    const isForAuth = code === 4401 || (code > 4500 && code < 4510);
+  #closed(code: number, reason: string): void {
+    const { code: told, retry_after_ms: retryAfterMs } = readReason(reason);
+    const isOfToken = code === 4401 || (code > 4500 && code < 4510);
     const word =
-      reason ?? known?.code ?? (code < 3000 ? (wasOpen ? 'connection_lost' : 'unreachable') : `close_${code}`);
-    const meaning = known?.meaning ?? (wasOpen ? `The connection was lost (${code}).` : 'The server was not reached.');
-    const error = new AnitaError(isForAuth ? 'auth' : 'connection', word, meaning, {
-      retryable: !isFinal(code),
-      retryAfterMs,
-      remedy: adviceFor(code, wasOpen),
-      details: { code, reason: text },
-    });
-    this.#lose(code, error, isForAuth ? (this.#refusal ?? error) : error);
+      told ?? (code >= 3000 ? `close_${code}` : this.state === 'connecting' ? 'unreachable' : 'connection_lost');
+    const more = { retryable: !isFinal(code), retryAfterMs, details: { code, reason } };
+    const error = fault(word, isOfToken ? 'auth' : 'connection', more);
+    this.#lose(code, error, isOfToken ? this.#refusal : undefined);
   }
 
   /** This connection is over; whether there will be another is the machine's to say. */
   #lose(code: number, error: AnitaError, cause = error): void {
-    const hadSocket = this.#socket !== undefined;
+    const hadSocket = this.#socket;
     const away = this.#awayUntil - Date.now();
-    const retryAfterMs = error.retryAfterMs ?? (away > 0 ? away : undefined);
     this.#error = cause;
-    this.#input({ lost: code, retryAfterMs });
+    this.#input({ lost: code, retryAfterMs: error.retryAfterMs ?? (away > 0 ? away : undefined) });
     const willReconnect = this.state !== 'failed';
     // What the server had said of the token is told already; a normal close is no failure.
     if (cause === error && code !== 1000) this.#report(error);
-    if (!hadSocket) return;
-    this.#events.emit('close', {
-      code,
-      reason: error.code,
-      willReconnect,
-      retryInMs: this.#retryAt && this.#retryAt - Date.now(),
-      advice: error.remedy,
-    });
+    const retryInMs = this.#retryAt && this.#retryAt - Date.now();
+    if (hadSocket) this.#events.emit('close', { code, reason: error.code, willReconnect, retryInMs });
   }
 
   // What comes in.
 
   #receive(frame: unknown): void {
-    this.#heardAt = this.#stats.lastMessageAt = Date.now();
+    const text = String(frame);
+    this.#stats.lastMessageAt = Date.now();
     this.#stats.received++;
-    this.#stats.bytes += typeof frame === 'string' ? frame.length : 0;
+    this.#stats.bytes += text.length;
     const envelope = decode(frame);
     if (envelope instanceof AnitaError) {
       this.#stats.invalid++;
       this.#report(envelope);
       return;
     }
-    this.#events.emit('message', envelope, frame as string);
+    this.#events.emit('message', envelope, text);
     if (!this.#socket) return;
     const { type, payload, id } = envelope;
     const pending = this.#pending.get(String(id));
-    const fault = this.#fault(type, payload);
-    if (fault) {
+    const invalid = this.#check(type, payload);
+    if (invalid) {
       this.#stats.invalid++;
-      this.#report(fault);
-      pending?.reject(fault);
-      return;
-    }
-    if (type === 'error') {
+      this.#report(invalid);
+      pending?.reject(invalid);
+    } else if (type === 'error') {
       this.#refused(payload as ServerMessages['error'], pending);
-      return;
+    } else {
+      this.#heed(type, payload);
+      pending?.resolve(payload);
+      // The names of the client's own events have no dot: a message never passes for one of them.
+      const isHeard =
+        type.includes('.') && this.#events.emit(type as 'system.heartbeat', payload as never, envelope as never);
+      if (!isHeard && !shapeOf(type)) this.#stats.unknown++;
     }
-    this.#heed(type, payload);
-    pending?.resolve(payload);
-    this.#rooms.note(envelope);
-    this.#views.note(envelope);
-    // The names of the client's own events have no dot: a message never passes for one of them.
-    const isHeard =
-      type.includes('.') && this.#events.emit(type as 'system.heartbeat', payload as never, envelope as never);
-    if (!isHeard && !shapeOf(type)) this.#stats.unknown++;
   }
 
   /** The messages that concern the connection itself. */
@@ -472,8 +453,7 @@ export class AnitaClient {
     switch (type) {
       case 'system.auth_required':
         if (this.#granted !== undefined) this.#input('challenged');
-        else
-          this.#refuse(new AnitaError('auth', 'unauthenticated', 'The server asks for a token.', { remedy: signIn }));
+        else this.#refuse(fault('unauthenticated', 'auth'));
         break;
       case 'system.connection':
         this.#welcomed(payload as Hello);
@@ -492,8 +472,9 @@ export class AnitaClient {
 
   #refused(payload: ServerMessages['error'], pending: Pending | undefined): void {
     const { code, message, retryable, retry_after_ms: retryAfterMs, details } = payload;
-    const error = new AnitaError(kindOf(code), code, message, { retryable, retryAfterMs, details });
-    if (error.kind === 'auth') this.#refusal = error;
+    const kind = /token|unauth/.test(code) ? 'auth' : 'server';
+    const error = new AnitaError(kind, code, message, { retryable, retryAfterMs, details });
+    if (kind === 'auth') this.#refusal = error;
     if (!pending && retryAfterMs !== undefined) this.#awayUntil = Date.now() + retryAfterMs;
     pending?.reject(error);
     this.#report(error);
@@ -507,61 +488,63 @@ export class AnitaClient {
     this.#awayUntil = 0;
     this.#input('welcomed');
     if (this.state !== 'online') return;
-    this.#ready?.resolve(hello);
-    this.#ready = undefined;
     this.#after('stable', this.#backoff.stableMs, () => {
       this.#input('stable');
     });
     this.#watch();
     this.#scheduleRefresh(hello.expires_at);
-    this.#rooms.rejoin();
-    this.#views.restore();
-    for (const pending of this.#pending.values()) if (!pending.isSent) pending.isSent = this.#transmit(pending.text);
+    for (const pending of this.#pending.values()) if (!pending.isSent) pending.isSent = pending.send();
     this.#events.emit('open', hello);
   }
 
   // Whether the other side is alive.
 
-  get #heartbeatMs(): number {
+  #heartbeatMs(): number {
     return (this.#hello?.heartbeat_interval_secs ?? 25) * 1_000;
   }
 
   #watch(): void {
-    this.#after('watch', this.#heartbeatMs / 4, () => {
+    this.#after('watch', this.#heartbeatMs() / 4, () => {
       this.#watch();
-      this.#judgeSilence(SILENT_HEARTBEATS_MAX * this.#heartbeatMs);
+      this.#judgeSilence();
       this.#pingIfQuiet();
     });
   }
 
-  #judgeSilence(msMax: number): void {
-    if (this.state !== 'online' || Date.now() - this.#heardAt <= msMax) return;
-    this.#lose(4410, new AnitaError('timeout', 'silence', 'The server is silent.', unreachable));
+  #judgeSilence(msMax = SILENT_HEARTBEATS_MAX * this.#heartbeatMs()): void {
+    if (this.state === 'online' && Date.now() - this.#stats.lastMessageAt > msMax) {
+      this.#lose(4410, fault('silence', 'timeout'));
+    }
   }
 
   #pingIfQuiet(): void {
-    if (this.state === 'online' && Date.now() - this.#sentAt >= this.#heartbeatMs) this.#ping();
+    if (this.state === 'online' && Date.now() - this.#sentAt >= this.#heartbeatMs()) this.#ping();
   }
 
   #ping(): void {
     const sentAt = Date.now();
-    this.#ask('ping', {}, {}, true).then(
-      () => (this.#stats.rttMs = Date.now() - sentAt),
-      () => undefined,
-    );
+    const onAnswer = (): void => {
+      this.#stats.rttMs = Date.now() - sentAt;
+    };
+    this.#ask('ping', {}, { onAnswer }, true).catch(() => undefined);
   }
 
-  readonly #onPage = ({ type }: { readonly type: string }): void => {
+  readonly #onPage = ({ type, persisted }: PageEvent): void => {
+    if (type === 'pagehide') {
+      // A page with an open socket is not kept.
+      if (persisted) this.#lose(1000, fault('page_hidden', 'connection', { retryable: true }));
+      return;
+    }
     if (type === 'online' || type === 'offline') this.#input({ network: type === 'online' });
     // A timer of a hidden page may be late.
-    if (this.#retryAt !== undefined && this.#retryAt <= Date.now()) this.retryNow();
-    this.#judgeSilence(SILENT_HEARTBEATS_MAX * this.#heartbeatMs);
+    if (persisted || (this.#retryAt !== undefined && this.#retryAt <= Date.now())) this.retryNow();
+    this.#judgeSilence();
     if (this.state !== 'online') return;
     // The network or the page was away: is the connection still there?
     const now = Date.now();
     this.#ping();
     this.#after('probe', PROBE_MS, () => {
-      if (this.#heardAt < now) this.#judgeSilence(0);
+      if (this.#stats.lastMessageAt < now) this.#judgeSilence(0);
     });
   };
 
@@ -588,23 +571,17 @@ export class AnitaClient {
 
   // What goes out.
 
-  #ask(
-    type: string,
-    payload: unknown,
-    options: RequestOptions,
-    isQuiet = false,
-    onAnswer?: (answer: never) => void,
-  ): Promise<never> {
-    const { timeoutMs = this.#options.requestTimeoutMs ?? 10_000, signal } = options;
+  #ask(type: string, payload: unknown, options: AskOptions<never>, isQuiet = false): Promise<never> {
+    const { timeoutMs = this.#options.requestTimeoutMs, signal, onAnswer } = options;
     return new Promise<never>((resolve, reject) => {
       const id = String(++this.#lastId);
-      const end = (): void => {
+      const done = (): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', abort);
         this.#pending.delete(id);
       };
       const fail = (error: AnitaError): void => {
-        end();
+        done();
         reject(error);
       };
       const failAloud = (error: AnitaError): void => {
@@ -612,30 +589,27 @@ export class AnitaClient {
         if (!isQuiet) this.#report(error);
       };
       const abort = (): void => {
-        fail(new AnitaError('connection', 'aborted', `${type} was given up.`, { cause: signal?.reason }));
+        fail(fault('aborted', 'connection', { cause: signal?.reason }));
       };
       const timer = setTimeout(() => {
-        const message = `${type} was not answered within ${timeoutMs} ms.`;
-        failAloud(new AnitaError('timeout', 'timeout', message, later));
+        failAloud(fault('timeout', 'timeout', { details: { type, timeoutMs } }));
       }, timeoutMs);
 
-      const fault = this.#fault(type, payload);
       const isOnline = this.state === 'online';
-      if (fault) failAloud(fault);
-      else if (this.state === 'closed') fail(closed());
-      else if (this.state === 'failed') fail(this.#error ?? closed());
+      const invalid = this.#check(type, payload);
+      const end = this.#end();
+      if (invalid) failAloud(invalid);
+      else if (end) fail(end);
       else if (signal?.aborted) abort();
-      else if (!isOnline && this.#pending.size >= QUEUED_MAX) {
-        const message = `${QUEUED_MAX} requests wait for the connection already.`;
-        failAloud(new AnitaError('connection', 'queue_full', message, later));
+      else if (isOnline ? !this.#mayAsk() : this.#pending.size >= QUEUED_MAX) {
+        failAloud(fault('queue_full', 'connection', { retryable: true }));
       } else {
         signal?.addEventListener('abort', abort);
-        const text = JSON.stringify({ type, payload, id });
         this.#pending.set(id, {
-          text,
-          isSent: isOnline && this.#transmit(text),
+          isSent: isOnline && this.#say(type, payload, id),
+          send: () => this.#say(type, payload, id),
           resolve: (answer) => {
-            end();
+            done();
             onAnswer?.(answer as never);
             resolve(answer as never);
           },
@@ -643,6 +617,15 @@ export class AnitaClient {
         });
       }
     });
+  }
+
+  /** Whether there is a connection, and no more waits in its socket than may, or than a part of that. */
+  #mayAsk(part = 1): boolean {
+    return this.state === 'online' && this.bufferedAmount <= this.#options.bufferedBytesMax / part;
+  }
+
+  #say(type: string, payload: unknown, id?: string): boolean {
+    return this.#transmit(JSON.stringify({ type, payload, id }));
   }
 
   #transmit(text: string): boolean {
@@ -654,8 +637,8 @@ export class AnitaClient {
     return true;
   }
 
-  #fault(type: string, payload: unknown): AnitaError | undefined {
-    return this.#options.validate === false ? undefined : check(type, payload);
+  #check(type: string, payload: unknown): AnitaError | undefined {
+    return this.#options.validate ? check(type, payload) : undefined;
   }
 
   #report(error: AnitaError): void {
@@ -664,42 +647,17 @@ export class AnitaClient {
 
   #after(name: TimerName, ms: number, task: () => void): void {
     this.#stop(name);
-    this.#timers.set(
-      name,
-      setTimeout(
-        () => {
-          this.#timers.delete(name);
-          task();
-        },
-        Math.min(ms, TIMER_MS_MAX),
-      ),
-    );
+    const run = (): void => {
+      this.#timers.delete(name);
+      task();
+    };
+    this.#timers.set(name, setTimeout(run, Math.min(ms, TIMER_MS_MAX)));
   }
 
   #stop(name: TimerName): void {
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
   }
-}
-
-const networkEvents = ['online', 'offline', 'pageshow', 'visibilitychange'] as const;
-const signIn = 'Sign in.';
-const unreachable = { retryable: true, remedy: CHECK_SERVER };
-const later = { retryable: true, remedy: 'Try again.' };
-
-function closed(): AnitaError {
-  return new AnitaError('connection', 'closed', 'The client is closed.', { remedy: 'Make a new client.' });
-}
-
-function disconnected(): AnitaError {
-  const message = 'The connection was lost before the answer came.';
-  return new AnitaError('connection', 'disconnected', message, later);
-}
-
-function adviceFor(code: number, wasOpen: boolean): string {
-  if (code === 4401 || code === 4509) return 'Sign in again, or come back with a fresh token.';
-  if (isFinal(code)) return 'The client stays away: mend the cause, then connect again.';
-  return wasOpen ? 'The client comes back by itself.' : CHECK_SERVER;
 }
 
 /** The reason of a close: JSON of at most 123 bytes, or whatever a proxy says. */
@@ -709,16 +667,4 @@ function readReason(text: string): { code?: string; retry_after_ms?: number } {
   } catch {
     return text ? { code: text } : {};
   }
-}
-
-function deferred<T>(): { promise: Promise<T>; resolve(value: T): void; reject(error: AnitaError): void } {
-  let resolve!: (value: T) => void;
-  let reject!: (error: AnitaError) => void;
-  const promise = new Promise<T>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  // Whoever does not wait for the connection hears of its failure by the `error` event.
-  promise.catch(() => undefined);
-  return { promise, resolve, reject };
 }

@@ -15,21 +15,20 @@ type Handler<Args extends unknown[]> = (...args: Args) => unknown;
 export class Emitter<Events extends { [Type in keyof Events]: unknown[] }> {
   readonly #handlers = new Map<keyof Events, Set<Handler<never>>>();
   readonly #queue: (() => void)[] = [];
-  #isTelling = false;
 
   on<Type extends keyof Events>(type: Type, handler: Handler<Events[Type]>, options: ListenOptions = {}): () => void {
     const { signal, once } = options;
+    const handlers = this.#handlers.get(type) ?? new Set();
+    this.#handlers.set(type, handlers);
     const off = (): void => {
-      this.#handlers.get(type)?.delete(listener);
+      handlers.delete(listener);
       signal?.removeEventListener('abort', off);
     };
     const listener: Handler<Events[Type]> = (...args) => {
       if (once) off();
       return handler(...args);
     };
-    if (signal?.aborted) return off;
-    const handlers = this.#handlers.get(type) ?? new Set();
-    this.#handlers.set(type, handlers.add(listener));
+    if (!signal?.aborted) handlers.add(listener);
     signal?.addEventListener('abort', off);
     return off;
   }
@@ -38,28 +37,24 @@ export class Emitter<Events extends { [Type in keyof Events]: unknown[] }> {
   emit<Type extends keyof Events>(type: Type, ...args: Events[Type]): boolean {
     const handlers = this.#handlers.get(type) as Set<Handler<Events[Type]>> | undefined;
     if (!handlers?.size) return false;
-    this.#queue.push(() => {
+    const queue = this.#queue;
+    queue.push(() => {
       for (const handler of [...handlers]) {
         // An earlier handler of this event may have taken this one away.
         if (handlers.has(handler)) run(() => handler(...args), type);
       }
     });
-    if (this.#isTelling) return true;
-    this.#isTelling = true;
-    for (let next = this.#queue.shift(); next; next = this.#queue.shift()) next();
-    this.#isTelling = false;
+    // What is being told stands first: whoever finds something there leaves the rest to whoever tells.
+    if (queue.length < 2) for (; queue[0]; queue.shift()) queue[0]();
     return true;
   }
 }
 
+/** Failures of a handler, now or later, are reported and go no further. */
 function run(task: () => unknown, type: PropertyKey): void {
-  const report = (thrown: unknown): void => {
-    console.error(`anita: a handler of "${String(type)}" failed:`, thrown);
-  };
-  try {
-    const result = task();
-    if (result instanceof Promise) result.catch(report);
-  } catch (thrown) {
-    report(thrown);
-  }
+  new Promise((resolve) => {
+    resolve(task());
+  }).catch((thrown: unknown) => {
+    console.error('anita: a handler failed:', type, thrown);
+  });
 }

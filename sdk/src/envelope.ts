@@ -1,4 +1,4 @@
-import { AnitaError, CHECK_SERVER } from './errors.js';
+import { fault, type AnitaError } from './errors.js';
 import type { ServerMessages } from './wire.gen.js';
 
 /** One message as it is on the wire. Other members of the top level are kept as they came. */
@@ -22,26 +22,19 @@ export type EnvelopeOf<Type extends keyof ServerMessages> = Envelope<Type, Serve
 
 /** Reads one frame. A missing payload is an empty one. */
 export function decode(frame: unknown): Envelope | AnitaError {
-  let value: unknown;
+  let code = 'invalid_json';
   try {
     // Messages are text; a binary frame is none.
-    value = typeof frame === 'string' ? JSON.parse(frame) : undefined;
+    const envelope = JSON.parse(typeof frame === 'string' ? frame : '') as Partial<Envelope> | null;
+    const payload: unknown = envelope?.payload ?? {};
+    code = 'invalid_message';
+    if (typeof envelope?.type === 'string' && typeof payload === 'object' && !Array.isArray(payload)) {
+      return { ...envelope, type: envelope.type, payload };
+    }
   } catch {
-    return unreadable('invalid_json', 'The server sent what is not JSON.', frame);
+    // Told below.
   }
-  const envelope = value as Partial<Envelope> | null;
-  const payload: unknown = envelope?.payload ?? {};
-  if (typeof envelope?.type !== 'string' || typeof payload !== 'object' || Array.isArray(payload)) {
-    return unreadable('invalid_message', 'The server sent what is no message.', frame);
-  }
-  return { ...envelope, type: envelope.type, payload };
-}
-
-function unreadable(code: string, message: string, frame: unknown): AnitaError {
-  return new AnitaError('parse', code, message, {
-    details: { text: String(frame).slice(0, 200) },
-    remedy: CHECK_SERVER,
-  });
+  return fault(code, 'parse', { details: { text: String(frame).slice(0, 200) } });
 }
 
 /** The same text with its tokens made unreadable: for logs. */

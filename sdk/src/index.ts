@@ -1,5 +1,6 @@
 export { AnitaClient } from './client.js';
 export type {
+  AskOptions,
   ClientEvents,
   ClientOptions,
   CloseInfo,
@@ -10,14 +11,19 @@ export type {
   TokenAsk,
 } from './client.js';
 export type { Backoff } from './backoff.js';
-export type { Device, DeviceMap } from './devices.js';
+export { debug } from './debug.js';
 export type { ListenOptions } from './emitter.js';
 export type { Envelope, EnvelopeOf } from './envelope.js';
 export { AnitaError } from './errors.js';
 export type { ErrorKind, ErrorMore } from './errors.js';
 export type { State } from './machine.js';
-export type { Gap } from './rooms.js';
-export type { Network, NetworkEvent, Socket, SocketEvent, WebSocketConstructor } from './socket.js';
+export { rooms } from './rooms.js';
+export type { Gap, Resync, Rooms, RoomsEvents, RoomsPort } from './rooms.js';
+export type { Network, NetworkEvent, PageEvent, Socket, SocketEvent, WebSocketConstructor } from './socket.js';
+export type { Device } from './store.js';
+export { stream } from './stream.js';
+export type { StreamOptions } from './stream.js';
+export { subscribe } from './views.js';
 export type {
   Position,
   SubscribeOptions,
@@ -25,7 +31,7 @@ export type {
   SubscriptionChange,
   SubscriptionEvents,
   ViewLoss,
+  ViewsPort,
 } from './views.js';
-export { closeCodes, errorCodes, shapes } from './wire.gen.js';
 // All types of the wire; `Requests` and `ServerMessages` can be merged with an application's own (README).
 export type * from './wire.gen.js';

@@ -74,7 +74,7 @@ export function machine(renewable: boolean, network: boolean): Machine {
 /** One step. Pure: no timer, no socket, no clock. */
 export function step(now: Machine, input: Input): readonly [Machine, readonly Effect[]] {
   const { state } = now;
-  const isUnderWay = state === 'connecting' || state === 'authenticating' || state === 'online';
+  const isUnderWay = ['connecting', 'authenticating', 'online'].includes(state);
   const to = (next: State, change?: Partial<Machine>, ...effects: Effect[]) =>
     [{ ...now, ...change, state: next }, effects] as const;
   const dial = (change?: Partial<Machine>) =>

@@ -1,6 +1,10 @@
+import type { AnitaClient } from './client.js';
+import { Emitter, type ListenOptions } from './emitter.js';
 import type { Envelope } from './envelope.js';
-import { AnitaError } from './errors.js';
-import type { Requests, ServerMessages, Since } from './wire.gen.js';
+import type { AnitaError } from './errors.js';
+import type { ServerMessages, Since } from './wire.gen.js';
+
+type Joined = ServerMessages['room.joined'];
 
 /** Numbered messages of a room did not reach this client. What they changed has to be read anew. */
 export interface Gap {
@@ -11,92 +15,166 @@ export interface Gap {
   toSeq?: number;
 }
 
+/** What a reconnect came to, when all rooms are joined again. */
+export interface Resync {
+  /** Whether every message that was missed meanwhile was told: what the application holds is whole. */
+  isWhole: boolean;
+  /** The rooms whose state has to be read anew, or that could not be joined. */
+  lost: string[];
+}
+
+export interface RoomsEvents {
+  /** Numbered messages of a room are lost. */
+  gap: [gap: Gap];
+  /** After a reconnect: whether what the application holds is whole. */
+  resync: [resync: Resync];
+}
+
 /** What rooms need of the client. */
-export interface RoomsPort {
-  ask<Name extends 'join_room' | 'leave_room'>(
-    name: Name,
-    payload: Requests[Name]['payload'],
-  ): Promise<Requests[Name]['answer']>;
-  onGap(gap: Gap): void;
+export type RoomsPort = Pick<AnitaClient, 'on' | 'request' | 'state' | 'stats'>;
+
+const all = new WeakMap<RoomsPort, Rooms>();
+
+/** The rooms of a client, the same for all who ask. */
+export function rooms(client: RoomsPort): Rooms {
+  const known = all.get(client) ?? new Rooms(client);
+  all.set(client, known);
+  return known;
+}
+
+interface Room {
+  /** How many joined and did not leave. */
+  uses: number;
+  /** How far its numbering has been seen. */
+  since?: Since;
+  /** The last answer to a join, or the one that is waited for. */
+  answer?: Promise<Joined>;
+  /** Whether the question is queued or on its way. */
+  isAsked?: boolean;
+  /** Whether something was lost since the connection began. */
+  isTorn?: boolean;
 }
 
 /** The rooms that the application wants to be in, and how far each room's numbering has been seen. */
 export class Rooms {
   readonly #port: RoomsPort;
-  readonly #wanted = new Set<string>();
-  /** Rooms whose `join_room` is queued or on its way. */
-  readonly #asked = new Set<string>();
-  readonly #seen = new Map<string, Since>();
+  readonly #rooms = new Map<string, Room>();
+  readonly #events = new Emitter<RoomsEvents>();
 
   constructor(port: RoomsPort) {
     this.#port = port;
+    port.on('message', (envelope) => {
+      this.#note(envelope);
+    });
+    port.on('state', (now) => {
+      if (now === 'online') void this.#rejoin();
+      if (now === 'closed') this.#rooms.clear();
+    });
   }
 
-  async join(room: string): Promise<ServerMessages['room.joined']> {
-    this.#wanted.add(room);
-    this.#asked.add(room);
-    const since = this.#seen.get(room);
+  on<Type extends keyof RoomsEvents>(
+    type: Type,
+    handler: (...args: RoomsEvents[Type]) => unknown,
+    options?: ListenOptions,
+  ): () => void {
+    return this.#events.on(type, handler, options);
+  }
+
+  /**
+   * Joins a room, and joins it again after each reconnect from where it was left. Two joins need two leaves; one that is
+   * rejected needs none.
+   */
+  async join(name: string): Promise<Joined> {
+    const room = this.#use(name);
+    room.uses++;
     try {
-      return await this.#port.ask('join_room', since ? { room, since: { ...since } } : { room });
+      return await (room.answer ?? this.#ask(name, room));
     } catch (thrown) {
-      // What the server refuses for good is not asked for again after each reconnect.
-      if (thrown instanceof AnitaError && !thrown.retryable) this.#wanted.delete(room);
+      room.uses--;
       throw thrown;
-    } finally {
-      this.#asked.delete(room);
     }
   }
 
-  leave(room: string): Promise<ServerMessages['room.left']> {
-    this.#wanted.delete(room);
-    this.#seen.delete(room);
-    return this.#port.ask('leave_room', { room });
+  leave(name: string): Promise<ServerMessages['room.left']> {
+    const room = this.#rooms.get(name);
+    if (room && --room.uses > 0) return Promise.resolve({ room: name });
+    this.#rooms.delete(name);
+    return this.#port.request('leave_room', { room: name });
   }
 
-  /** Joins all wanted rooms on a new connection, each from where it was left. */
-  rejoin(): void {
-    for (const room of this.#wanted) {
-      // Refusals are told as `error` events; a lost connection is followed by another rejoin.
-      if (!this.#asked.has(room)) this.join(room).catch(() => undefined);
+  #use(name: string): Room {
+    const room = this.#rooms.get(name) ?? { uses: 0 };
+    this.#rooms.set(name, room);
+    return room;
+  }
+
+  /** Joins all rooms on a new connection, each from where it was left. */
+  async #rejoin(): Promise<void> {
+    const isBack = this.#port.stats().reconnects > 0;
+    const lost: string[] = [];
+    await Promise.all(
+      [...this.#rooms].map(async ([name, room]) => {
+        room.isTorn = false;
+        if (room.uses < 1) return;
+        try {
+          // What waited for the connection is on its way already.
+          await (room.isAsked ? room.answer : this.#ask(name, room));
+        } catch {
+          // Refusals are told as `error` events; a lost connection is followed by another rejoin.
+          room.isTorn = true;
+        }
+        if (room.isTorn) lost.push(name);
+      }),
+    );
+    // What was asked on a connection is given up with it: the next one has an answer of its own.
+    if (isBack && this.#port.state === 'online') {
+      this.#events.emit('resync', { isWhole: !lost.length, lost });
+    }
+  }
+
+  async #ask(name: string, room: Room): Promise<Joined> {
+    room.isAsked = true;
+    room.answer = this.#port.request('join_room', { room: name, ...(room.since && { since: { ...room.since } }) });
+    try {
+      return await room.answer;
+    } catch (thrown) {
+      delete room.answer;
+      // What the server refuses for good is not asked for again after each reconnect.
+      if (!(thrown as AnitaError).retryable) this.#rooms.delete(name);
+      throw thrown;
+    } finally {
+      room.isAsked = false;
     }
   }
 
   /** Follows the numbering. */
-  note({ type, payload, room, epoch, seq, id }: Envelope): void {
-    if (type === 'room.joined') {
-      const joined = payload as ServerMessages['room.joined'];
-      const seen = this.#seen.get(joined.room);
-      const isWhole = !seen || joined.recovered === true || (seen.epoch === joined.epoch && seen.seq >= joined.seq);
-      this.#seen.set(joined.room, { epoch: joined.epoch, seq: joined.seq });
-      if (!isWhole) this.#tell(joined.room, joined.epoch, seen, joined.seq);
-    } else if (type === 'room.gap') {
-      const gap = payload as ServerMessages['room.gap'];
-      this.#seen.set(gap.room, { epoch: gap.epoch, seq: gap.to_seq });
-      this.#port.onGap({ room: gap.room, epoch: gap.epoch, fromSeq: gap.from_seq, toSeq: gap.to_seq });
+  #note({ type, payload, room: numbered, epoch, seq, id }: Envelope): void {
+    const told = payload as Joined & ServerMessages['room.gap'];
+    const name = numbered ?? told.room;
+    const since = this.#rooms.get(name)?.since;
+    if (type === 'room.gap') {
+      this.#see(name, told.epoch, told.to_seq, { epoch: told.epoch, seq: told.from_seq - 1 }, told.to_seq);
+    } else if (type === 'room.joined') {
+      this.#see(name, told.epoch, told.seq, told.recovered ? undefined : since, told.seq);
     } else if (type === 'room.advanced') {
       // Numbers that were not for this client: nothing is missing.
-      const advanced = payload as ServerMessages['room.advanced'];
-      const seen = this.#seen.get(advanced.room);
-      if (seen?.epoch === advanced.epoch && seen.seq < advanced.seq) {
-        this.#seen.set(advanced.room, { epoch: advanced.epoch, seq: advanced.seq });
-      }
-    } else if (type === 'room.left' && id === undefined) {
+      if (since?.epoch === told.epoch && since.seq < told.seq) this.#see(name, told.epoch, told.seq);
+    } else if (type === 'room.left') {
       // Nobody asked: the server took the client out.
-      this.#wanted.delete((payload as ServerMessages['room.left']).room);
-    } else if (room !== undefined && epoch !== undefined && seq !== undefined) {
-      const seen = this.#seen.get(room);
-      if (seen?.epoch === epoch && seq <= seen.seq) return;
-      this.#seen.set(room, { epoch, seq });
-      if (seen && (seen.epoch !== epoch || seq > seen.seq + 1)) this.#tell(room, epoch, seen, seq - 1);
+      if (id === undefined) this.#rooms.delete(name);
+    } else if (numbered !== undefined && epoch !== undefined && seq !== undefined) {
+      // What was told before is told again after a reconnect.
+      if (since?.epoch !== epoch || seq > since.seq) this.#see(name, epoch, seq, since, seq - 1);
     }
   }
 
-  forget(): void {
-    this.#wanted.clear();
-    this.#seen.clear();
-  }
-
-  #tell(room: string, epoch: string, seen: Since, toSeq: number): void {
-    this.#port.onGap(seen.epoch === epoch ? { room, epoch, fromSeq: seen.seq + 1, toSeq } : { room, epoch });
+  /** The numbering of a room stands at `seq` now; since `seen`, everything up to `lostSeq` is missing. */
+  #see(name: string, epoch: string, seq: number, seen?: Since, lostSeq = 0): void {
+    const room = this.#use(name);
+    room.since = { epoch, seq };
+    const isSame = seen?.epoch === epoch;
+    if (!seen || (isSame && seen.seq >= lostSeq)) return;
+    room.isTorn = true;
+    this.#events.emit('gap', { room: name, epoch, ...(isSame && { fromSeq: seen.seq + 1, toSeq: lostSeq }) });
   }
 }

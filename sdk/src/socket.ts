@@ -8,6 +8,8 @@ export interface SocketEvent {
 
 /** What the client needs of a WebSocket: the browser's own has it, and that of `ws`. */
 export interface Socket {
+  /** Bytes that were sent and are not on their way yet. */
+  readonly bufferedAmount?: number;
   send(text: string): void;
   close(code?: number): void;
   /** Where there is one, a socket whose peer is gone is let go at once. */
@@ -20,20 +22,17 @@ export type WebSocketConstructor = new (url: string, protocols: string) => Socke
 
 /** What tells of the network and the page: a window, or something like it. */
 export interface Network {
-  readonly onLine?: boolean;
-  addEventListener(type: NetworkEvent, listener: (event: { readonly type: string }) => void): void;
-  removeEventListener(type: NetworkEvent, listener: (event: { readonly type: string }) => void): void;
+  readonly navigator?: { readonly onLine?: boolean };
+  addEventListener(type: NetworkEvent, listener: (event: PageEvent) => void): void;
+  removeEventListener(type: NetworkEvent, listener: (event: PageEvent) => void): void;
 }
 
-export type NetworkEvent = 'online' | 'offline' | 'pageshow' | 'visibilitychange';
-
-/** The window or worker that this runs in, if any. */
-export function networkHere(): Network | null {
-  return 'addEventListener' in globalThis ? globalThis : null;
+/** What they tell; `persisted`: the page goes to the back/forward cache, or comes from there. */
+export interface PageEvent {
+  readonly type: string;
+  readonly persisted?: boolean;
 }
 
-/** Whether there is a network, as far as anybody knows. */
-export function isOnline(network: Network | null): boolean {
-  const { navigator } = globalThis as { navigator?: { onLine?: boolean } };
-  return (network && (network.onLine ?? navigator?.onLine)) !== false;
-}
+export const networkEvents = ['online', 'offline', 'pagehide', 'pageshow', 'visibilitychange'] as const;
+
+export type NetworkEvent = (typeof networkEvents)[number];

@@ -1,8 +1,9 @@
-import type { Device } from './devices.js';
+import type { AnitaClient } from './client.js';
 import { Emitter, type ListenOptions } from './emitter.js';
 import type { Envelope } from './envelope.js';
 import { AnitaError } from './errors.js';
-import type { PositionColumns, Requests, ServerMessages, Since, Subscribe, Subscribed } from './wire.gen.js';
+import type { Device } from './store.js';
+import type { PositionColumns, ServerMessages, Since, Subscribe, Subscribed } from './wire.gen.js';
 
 /** What a subscription asks for; `null` for `maxRateHz` is no limit. */
 export interface SubscribeOptions extends Omit<Subscribe, 'max_rate_hz' | 'min_move_m' | 'since'> {
@@ -10,10 +11,17 @@ export interface SubscribeOptions extends Omit<Subscribe, 'max_rate_hz' | 'min_m
   maxRateHz?: number | null;
   /** How far a device has to move to be told of, metres. */
   minMoveM?: number | null;
+  /**
+   * The most positions of a device in a second while the page is hidden: 0 pauses, and a snapshot comes when the page is
+   * shown again; `null` for as many as ever. @default 1
+   */
+  hiddenRateHz?: number | null;
+  /** Whether others that want the same get the same subscription; it ends when each of them has closed it. */
+  isShared?: boolean;
 }
 
 /** What of it can be changed while it is open. */
-export type SubscriptionChange = Omit<SubscribeOptions, 'lane' | 'snapshot'>;
+export type SubscriptionChange = Omit<SubscribeOptions, 'lane' | 'snapshot' | 'isShared'>;
 
 /** Where a device is, whatever the form in which it came: metres in the frame of the site. */
 export interface Position {
@@ -48,16 +56,40 @@ export interface SubscriptionEvents {
   gap: [loss: ViewLoss];
 }
 
-type Asked = 'subscribe' | 'update_subscription' | 'unsubscribe';
-
 /** What subscriptions need of the client. */
-export interface ViewsPort {
-  /** Asks; the function hears the answer before any later message does. */
-  ask<Name extends Asked>(
-    name: Name,
-    payload: Requests[Name]['payload'],
-    onAnswer?: (answer: Requests[Name]['answer']) => void,
-  ): Promise<Requests[Name]['answer']>;
+export type ViewsPort = Pick<AnitaClient, 'on' | 'request' | 'state'>;
+
+const told = [
+  'view.snapshot',
+  'view.entered',
+  'view.left',
+  'view.gap',
+  'uwb.location',
+  'uwb.position_update',
+  'uwb.position_columns',
+] as const;
+
+/** The document that this runs in, if any. */
+interface Page {
+  readonly hidden: boolean;
+  addEventListener(type: 'visibilitychange', listener: () => void): void;
+  removeEventListener(type: 'visibilitychange', listener: () => void): void;
+}
+
+/** What is shared, by what was wanted. */
+const shared = new WeakMap<ViewsPort, Map<string, Subscription>>();
+
+/** Asks for a view of devices. */
+export function subscribe(client: ViewsPort, options: SubscribeOptions = {}): Subscription {
+  if (!options.isShared) return new Subscription(client, options);
+  const open = shared.get(client) ?? new Map<string, Subscription>();
+  shared.set(client, open);
+  const key = JSON.stringify(options);
+  const known = open.get(key);
+  const subscription = known?.isOpen ? known : new Subscription(client, options);
+  open.set(key, subscription);
+  if (subscription === known) known.share();
+  return subscription;
 }
 
 /** A view of devices that is kept up to date, and restored after each reconnect. */
@@ -70,19 +102,51 @@ export class Subscription {
   readonly #refs = new Map<number, string>();
   readonly #events = new Emitter<SubscriptionEvents>();
   readonly #port: ViewsPort;
-  readonly #open: Set<Subscription>;
+  /** Ends the listening to the client. */
+  readonly #end = new AbortController();
+  readonly #page = (globalThis as { document?: Page }).document;
+  #uses = 1;
+  #hiddenRateHz: number | null;
   #wanted: Subscribe;
+  /** The rate that the server knows. */
+  #toldRateHz: number | null | undefined;
   #isPaused = false;
   #since: Since | undefined;
   /** The `subscribe` that is queued or on its way. */
   #asking: Promise<unknown> | undefined;
 
-  constructor(port: ViewsPort, open: Set<Subscription>, options: SubscribeOptions) {
+  constructor(port: ViewsPort, options: SubscribeOptions) {
     this.devices = this.#devices;
     this.#port = port;
-    this.#open = open.add(this);
     this.#wanted = payloadOf(options);
-    this.restore();
+    this.#hiddenRateHz = options.hiddenRateHz === undefined ? 1 : options.hiddenRateHz;
+    const { signal } = this.#end;
+    port.on(
+      'state',
+      (now) => {
+        this.id = undefined;
+        if (now === 'closed') this.#stop();
+        if (now === 'online') this.#ask();
+      },
+      { signal },
+    );
+    for (const type of told) {
+      port.on(
+        type,
+        (payload, envelope) => {
+          const { subscription = (payload as { subscription?: string }).subscription } = envelope;
+          if (this.id !== undefined && subscription === this.id) this.#note(envelope);
+        },
+        { signal },
+      );
+    }
+    this.#page?.addEventListener('visibilitychange', this.#onVisibility);
+    this.#ask();
+  }
+
+  /** Whether it is kept up to date, or will be when there is a connection. */
+  get isOpen(): boolean {
+    return !this.#end.signal.aborted;
   }
 
   on<Type extends keyof SubscriptionEvents>(
@@ -94,46 +158,81 @@ export class Subscription {
   }
 
   /** Changes the view where it is; what is absent stays. */
-  update(change: SubscriptionChange): Promise<void> {
-    const payload = payloadOf(change);
-    const before = this.#wanted;
-    const wanted = (this.#wanted = { ...before, ...payload });
-    if (this.#isPaused) delete payload.max_rate_hz;
-    return this.#change(payload).catch((thrown: unknown) => {
-      if (this.#wanted === wanted) this.#wanted = before;
-      throw thrown;
+  async update(change: SubscriptionChange): Promise<void> {
+    const { hiddenRateHz } = change;
+    const before = [this.#wanted, this.#hiddenRateHz] as const;
+    const { max_rate_hz: rateHz, ...payload } = payloadOf(change);
+    const wanted = (this.#wanted = {
+      ...this.#wanted,
+      ...payload,
+      ...(rateHz !== undefined && { max_rate_hz: rateHz }),
     });
+    if (hiddenRateHz !== undefined) this.#hiddenRateHz = hiddenRateHz;
+    try {
+      await this.#change(payload);
+    } catch (thrown) {
+      if (this.#wanted === wanted) [this.#wanted, this.#hiddenRateHz] = before;
+      throw thrown;
+    }
   }
 
-  /** Hears nothing until `resume()`: for a page that is hidden. */
+  /** Hears nothing until `resume()`. */
   pause(): Promise<void> {
     this.#isPaused = true;
-    return this.#change({ max_rate_hz: 0 });
+    return this.#change({});
   }
 
   /** Goes on, with a snapshot. */
   resume(): Promise<void> {
     this.#isPaused = false;
-    return this.#change({ max_rate_hz: this.#wanted.max_rate_hz ?? null });
+    return this.#change({});
   }
 
-  /** Ends it. */
+  /** Ends it, when everybody who shares it has said so. */
   async close(): Promise<void> {
-    this.#open.delete(this);
+    if (!this.isOpen || --this.#uses > 0) return;
+    this.#stop();
     await this.#asking;
-    const told = this.#tell('unsubscribe', {});
+    const ended = this.#tell('unsubscribe', {});
     this.id = undefined;
-    await told;
+    await ended;
   }
 
-  async #change(payload: Subscribe): Promise<void> {
+  /** One more has to close it. */
+  share(): void {
+    this.#uses++;
+  }
+
+  #stop(): void {
+    this.#end.abort();
+    this.#page?.removeEventListener('visibilitychange', this.#onVisibility);
+  }
+
+  readonly #onVisibility = (): void => {
+    // Refusals are told as `error` events.
+    this.#change({}, true).catch(() => undefined);
+  };
+
+  /** The rate that holds now; `undefined` where nobody ever said one. */
+  #rateHz(): number | null | undefined {
+    if (this.#isPaused) return 0;
+    const { max_rate_hz: wanted } = this.#wanted;
+    // The lane `every` knows no rate.
+    if (!this.#page?.hidden || this.#hiddenRateHz === null || this.#wanted.lane === 'every') return wanted;
+    return Math.min(wanted ?? Infinity, this.#hiddenRateHz);
+  }
+
+  async #change(payload: Subscribe, onlyRate = false): Promise<void> {
+    const rateHz = this.#rateHz() ?? (this.#toldRateHz === undefined ? undefined : null);
+    if (rateHz !== undefined && rateHz !== this.#toldRateHz) payload.max_rate_hz = this.#toldRateHz = rateHz;
+    else if (onlyRate) return;
     await this.#asking;
     await this.#tell('update_subscription', payload);
   }
 
   async #tell(name: 'unsubscribe' | 'update_subscription', payload: Subscribe): Promise<void> {
     try {
-      if (this.id !== undefined) await this.#port.ask(name, { ...payload, subscription: this.id });
+      if (this.id !== undefined) await this.#port.request(name, { ...payload, subscription: this.id });
     } catch (thrown) {
       // Where there is no connection, the next one begins with what is wanted then.
       if ((thrown as AnitaError).kind !== 'connection') throw thrown;
@@ -141,25 +240,22 @@ export class Subscription {
   }
 
   /** Asks for the view on a new connection. */
-  restore(): void {
+  #ask(): void {
     if (this.#asking) return;
     const wanted = { ...this.#wanted };
-    if (this.#isPaused) wanted.max_rate_hz = 0;
+    const rateHz = (this.#toldRateHz = this.#rateHz());
+    if (rateHz !== undefined) wanted.max_rate_hz = rateHz;
     if (this.#since) wanted.since = { ...this.#since };
-    const asking = this.#port.ask('subscribe', wanted, (answer) => {
+    const onAnswer = (answer: Subscribed): void => {
       this.#begun(answer);
-    });
+    };
     // Refusals are told as `error` events; what is refused for good is not asked for again.
-    this.#asking = asking
+    this.#asking = this.#port
+      .request('subscribe', wanted, { onAnswer })
       .catch((thrown: unknown) => {
-        if (thrown instanceof AnitaError && !thrown.retryable) this.#open.delete(this);
+        if (thrown instanceof AnitaError && !thrown.retryable) this.#stop();
       })
       .finally(() => (this.#asking = undefined));
-  }
-
-  /** The connection is gone, and its names with it. */
-  lost(): void {
-    this.id = undefined;
   }
 
   #begun(answer: Subscribed): void {
@@ -175,7 +271,7 @@ export class Subscription {
   }
 
   /** Takes a message of this view. */
-  note({ type, payload, epoch, seq }: Envelope): void {
+  #note({ type, payload, epoch, seq }: Envelope): void {
     if (this.#since && epoch !== undefined && seq !== undefined) this.#since = { epoch, seq };
     switch (type) {
       case 'view.snapshot': {
@@ -256,41 +352,7 @@ export class Subscription {
   }
 }
 
-/** The subscriptions of a client. */
-export class Views {
-  readonly #port: ViewsPort;
-  readonly #open = new Set<Subscription>();
-
-  constructor(port: ViewsPort) {
-    this.#port = port;
-  }
-
-  subscribe(options: SubscribeOptions): Subscription {
-    return new Subscription(this.#port, this.#open, options);
-  }
-
-  /** Begins all anew on a new connection. */
-  restore(): void {
-    for (const subscription of this.#open) subscription.restore();
-  }
-
-  lost(): void {
-    for (const subscription of this.#open) subscription.lost();
-  }
-
-  note(envelope: Envelope): void {
-    const { type, payload } = envelope;
-    const name = envelope.subscription ?? (payload as { subscription?: string }).subscription;
-    if (name === undefined || !/^(view|uwb)\./.test(type)) return;
-    for (const subscription of this.#open) if (subscription.id === name) subscription.note(envelope);
-  }
-
-  forget(): void {
-    this.#open.clear();
-  }
-}
-
-function payloadOf({ maxRateHz, minMoveM, ...rest }: SubscribeOptions): Subscribe {
+function payloadOf({ maxRateHz, minMoveM, hiddenRateHz, isShared, ...rest }: SubscribeOptions): Subscribe {
   return {
     ...rest,
     ...(maxRateHz !== undefined && { max_rate_hz: maxRateHz }),

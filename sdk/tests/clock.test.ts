@@ -1,19 +1,12 @@
 // What depends on time alone, with a clock that the test moves.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AnitaClient, type AnitaError, type ClientOptions, type CloseInfo, type TokenAsk } from '../src/index.js';
-import { FakeSocket } from './fake-socket.js';
-import { hello } from './server.js';
+import { FakeServer, FakeWindow, ManualClock, hello } from '../src/testing.js';
 
 const URL = 'wss://plant.test/ws/uwb';
 
-/** A window that the test speaks for. */
-class FakeWindow extends EventTarget {
-  onLine = true;
-  say(type: string): void {
-    this.dispatchEvent(new Event(type));
-  }
-}
-
+let server: FakeServer;
+let clock: ManualClock;
 let network: FakeWindow;
 let anita: AnitaClient;
 let errors: AnitaError[];
@@ -21,7 +14,7 @@ let closes: CloseInfo[];
 
 function make(options: ClientOptions = {}): void {
   network = new FakeWindow();
-  anita = new AnitaClient(URL, { WebSocket: FakeSocket, network, random: () => 0.5, ...options });
+  anita = new AnitaClient(URL, { WebSocket: server.WebSocket, network, random: () => 0.5, ...options });
   errors = [];
   closes = [];
   anita.on('error', (error) => errors.push(error));
@@ -31,22 +24,22 @@ function make(options: ClientOptions = {}): void {
 async function connect(options: ClientOptions = {}, more: object = {}): Promise<void> {
   make(options);
   void anita.connect();
-  await vi.advanceTimersByTimeAsync(0);
-  FakeSocket.last.welcome(more);
+  await clock.advance(0);
+  server.last.welcome(more);
   expect(anita.state).toBe('online');
 }
 
-const pass = (seconds: number) => vi.advanceTimersByTimeAsync(seconds * 1_000);
+const pass = (seconds: number) => clock.advance(seconds * 1_000);
 const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000).toISOString();
 
 beforeEach(() => {
-  vi.useFakeTimers();
-  FakeSocket.all = [];
+  clock = new ManualClock().install();
+  server = new FakeServer();
 });
 afterEach(() => {
   anita.close();
-  expect(vi.getTimerCount(), 'timers left after close').toBe(0);
-  vi.useRealTimers();
+  expect(clock.timers, 'timers left after close').toBe(0);
+  clock.uninstall();
 });
 
 describe('silence', () => {
@@ -58,30 +51,30 @@ describe('silence', () => {
     expect(anita.state).toBe('waiting');
     expect(errors).toMatchObject([{ kind: 'timeout', code: 'silence', retryable: true }]);
     expect(closes).toMatchObject([{ code: 4410, willReconnect: true }]);
-    expect(FakeSocket.last.closedWith).toBe(4410);
+    expect(server.last.closedWith).toBe(4410);
   });
 
   test('any message is a sign of life', async () => {
     await connect({}, { heartbeat_interval_secs: 4 });
     for (let n = 0; n < 10; n++) {
       await pass(8);
-      FakeSocket.last.tell('acme.anything');
+      server.last.tell('acme.anything');
     }
     expect(anita.state).toBe('online');
   });
 
   test('the hello of a reconnect may name another interval', async () => {
     await connect({}, { heartbeat_interval_secs: 100 });
-    FakeSocket.last.fire('close', { code: 1006 });
+    server.last.fire('close', { code: 1006 });
     await pass(1);
-    FakeSocket.last.welcome({ heartbeat_interval_secs: 1 });
+    server.last.welcome({ heartbeat_interval_secs: 1 });
     await pass(3);
     expect(closes.at(-1)).toMatchObject({ code: 4410 });
   });
 
   test('a client that has nothing to say pings, well before two heartbeats are over', async () => {
     await connect({}, { heartbeat_interval_secs: 20 });
-    const socket = FakeSocket.last;
+    const socket = server.last;
     for (let n = 1; n <= 5; n++) {
       await pass(21);
       expect(socket.heard('ping')).toHaveLength(n);
@@ -90,7 +83,7 @@ describe('silence', () => {
       socket.tell('system.pong', { server_time: 't' }, { id });
     }
     await pass(0);
-    expect(anita.stats.rttMs).toBeGreaterThanOrEqual(200);
+    expect(anita.stats().rttMs).toBeGreaterThanOrEqual(200);
     expect(errors).toEqual([]);
   });
 
@@ -99,16 +92,16 @@ describe('silence', () => {
     for (let n = 0; n < 20; n++) {
       await pass(10);
       anita.send('get_active_devices', {});
-      FakeSocket.last.tell('system.heartbeat', { server_time: 't', uptime_seconds: n });
+      server.last.tell('system.heartbeat', { server_time: 't', uptime_seconds: n });
     }
-    expect(FakeSocket.last.heard('ping')).toEqual([]);
+    expect(server.last.heard('ping')).toEqual([]);
   });
 });
 
 describe('the page and the network', () => {
   test('a page that slept looks at the clock when it wakes', async () => {
     await connect({}, { heartbeat_interval_secs: 10 });
-    vi.setSystemTime(Date.now() + 3_600_000);
+    clock.nowMs += 3_600_000;
     network.say('visibilitychange');
     expect(anita.state).toBe('waiting');
     expect(closes).toMatchObject([{ code: 4410 }]);
@@ -120,8 +113,8 @@ describe('the page and the network', () => {
       await connect();
       await pass(6);
       network.say(type);
-      expect(FakeSocket.last.heard('ping')).toHaveLength(1);
-      FakeSocket.last.tell('system.heartbeat', { server_time: 't', uptime_seconds: 1 });
+      expect(server.last.heard('ping')).toHaveLength(1);
+      server.last.tell('system.heartbeat', { server_time: 't', uptime_seconds: 1 });
       await pass(6);
       expect(anita.state).toBe('online');
 
@@ -133,35 +126,35 @@ describe('the page and the network', () => {
 
   test('without a network nothing is tried; with it, at once', async () => {
     await connect();
-    FakeSocket.last.fire('close', { code: 1006 });
+    server.last.fire('close', { code: 1006 });
     expect(anita.state).toBe('waiting');
     network.say('offline');
     expect(anita.state).toBe('offline');
     expect(anita.retryAt).toBeUndefined();
     await pass(600);
-    expect(FakeSocket.all).toHaveLength(1);
+    expect(server.connections).toHaveLength(1);
     network.say('online');
     expect(anita.state).toBe('waiting');
     await pass(1);
-    expect(FakeSocket.all).toHaveLength(2);
+    expect(server.connections).toHaveLength(2);
   });
 
   test('offline at the start is tried all the same: the server may be on this machine', async () => {
     make();
-    network.onLine = false;
-    anita = new AnitaClient(URL, { WebSocket: FakeSocket, network });
+    network.navigator.onLine = false;
+    anita = new AnitaClient(URL, { WebSocket: server.WebSocket, network });
     void anita.connect();
     await pass(0);
-    expect(FakeSocket.all).toHaveLength(1);
-    FakeSocket.last.fire('close', { code: 1006 });
+    expect(server.connections).toHaveLength(1);
+    server.last.fire('close', { code: 1006 });
     expect(anita.state).toBe('offline');
   });
 
   test('a page that wakes after the time of the next attempt does not wait for its timer', async () => {
     await connect();
-    FakeSocket.last.fire('close', { code: 1006 });
+    server.last.fire('close', { code: 1006 });
     expect(anita.state).toBe('waiting');
-    vi.setSystemTime(Date.now() + 60_000);
+    clock.nowMs += 60_000;
     network.say('visibilitychange');
     expect(anita.state).toBe('connecting');
   });
@@ -173,9 +166,9 @@ describe('the page and the network', () => {
     });
     void anita.connect();
     await pass(0);
-    FakeSocket.last.welcome();
+    server.last.welcome();
     expect(anita.state).toBe('closed');
-    expect(vi.getTimerCount()).toBe(0);
+    expect(clock.timers).toBe(0);
   });
 
   test('listeners are gone after close', async () => {
@@ -185,6 +178,7 @@ describe('the page and the network', () => {
     expect(removed.mock.calls.map(([type]) => type).sort()).toEqual([
       'offline',
       'online',
+      'pagehide',
       'pageshow',
       'visibilitychange',
     ]);
@@ -194,10 +188,10 @@ describe('the page and the network', () => {
 describe('generations', () => {
   test('what an old socket says is ignored', async () => {
     await connect();
-    const old = FakeSocket.last;
+    const old = server.last;
     old.fire('close', { code: 1006 });
     await pass(1);
-    const now = FakeSocket.last;
+    const now = server.last;
     expect(now).not.toBe(old);
     const told = vi.fn();
     anita.on('message', told);
@@ -218,12 +212,12 @@ describe('generations', () => {
     await pass(1.1);
     give[0]!('late');
     await pass(0);
-    expect(FakeSocket.all).toHaveLength(0);
+    expect(server.connections).toHaveLength(0);
     await pass(0.3);
     expect(give).toHaveLength(2);
     give.at(-1)!('in time');
     await pass(0);
-    expect(FakeSocket.all).toHaveLength(1);
+    expect(server.connections).toHaveLength(1);
   });
 });
 
@@ -233,15 +227,15 @@ describe('attempts', () => {
     void anita.connect();
     await pass(0);
     for (const most of [500, 1_000, 2_000, 4_000]) {
-      FakeSocket.last.welcome();
+      server.last.welcome();
       await pass(4.9);
-      FakeSocket.last.fire('close', { code: 1006 });
+      server.last.fire('close', { code: 1006 });
       expect(closes.at(-1)!.retryInMs).toBe(most / 2);
       await pass(most / 2 / 1_000);
     }
-    FakeSocket.last.welcome();
+    server.last.welcome();
     await pass(5.1);
-    FakeSocket.last.fire('close', { code: 1006 });
+    server.last.fire('close', { code: 1006 });
     expect(closes.at(-1)!.retryInMs).toBe(250);
   });
 
@@ -250,7 +244,7 @@ describe('attempts', () => {
     void anita.connect();
     for (let n = 0; n < 100; n++) {
       await pass(10);
-      FakeSocket.last.fire('close', { code: 1006 });
+      server.last.fire('close', { code: 1006 });
     }
     expect(anita.state).toBe('waiting');
     expect(closes.at(-1)!.retryInMs).toBe(10_000);
@@ -267,7 +261,7 @@ describe('the token of a live connection', () => {
 
   test('is replaced 30 s before it runs out, on the same socket, again and again', async () => {
     await connect({ token }, { expires_at: inSeconds(600), heartbeat_interval_secs: 300 });
-    const socket = FakeSocket.last;
+    const socket = server.last;
     await pass(569);
     expect(asks).toEqual(['connect']);
     await pass(1.1);
@@ -277,14 +271,14 @@ describe('the token of a live connection', () => {
     socket.tell('system.token_refreshed', { expires_at: inSeconds(60), roles: [], permissions: [] }, { id: said!.id });
     await pass(31);
     expect(asks).toEqual(['connect', 'refresh', 'refresh']);
-    expect(FakeSocket.all).toHaveLength(1);
+    expect(server.connections).toHaveLength(1);
     expect(errors).toEqual([]);
   });
 
   test('a plain text is not', async () => {
     await connect({ token: 'text' }, { expires_at: inSeconds(60), heartbeat_interval_secs: 300 });
     await pass(100);
-    expect(FakeSocket.last.heard('authenticate')).toEqual([]);
+    expect(server.last.heard('authenticate')).toEqual([]);
   });
 
   test('a wrong clock, or a token that is never fresh, does not make a storm', async () => {

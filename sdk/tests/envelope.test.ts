@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { decode, redact } from '../src/envelope.js';
+import { explain } from '../src/explain.js';
 import { AnitaError } from '../src/errors.js';
 
 describe('envelopes', () => {
@@ -27,7 +28,10 @@ describe('envelopes', () => {
     const error = decode(text);
     expect(error).toBeInstanceOf(AnitaError);
     expect(error).toMatchObject({ kind: 'parse', code, retryable: false });
-    expect((error as AnitaError).remedy).not.toBe('');
+    expect(explain(error as AnitaError)).toMatchObject({
+      meaning: expect.stringContaining('The server sent'),
+      remedy: expect.any(String),
+    });
   });
 
   test('a binary frame is no message', () => {

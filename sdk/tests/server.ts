@@ -1,32 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer, type WebSocket } from 'ws';
-
-/** One message of the client, as the server reads it. */
-export interface Said {
-  type: string;
-  payload: Record<string, unknown>;
-  id?: string;
-}
-
-export const hello = {
-  client_id: 'c1',
-  status: 'authenticated',
-  user_id: 'alice',
-  roles: ['viewer'],
-  permissions: [],
-  expires_at: '2099-01-01T00:00:00.000000Z',
-  heartbeat_interval_secs: 25,
-  protocol: 'anita.v1',
-  limits: {
-    message_bytes: 262_144,
-    requests_per_second: 50,
-    rooms: 100,
-    locations_per_report: 1_000,
-    devices_per_page: 1_000,
-    history_per_page: 1_000,
-  },
-};
+import { hello, type Said } from '../src/testing.js';
 
 /** One connection, as the script of a test sees it. */
 export class Peer {

@@ -1,7 +1,8 @@
 // What the compiler has to accept and to refuse; `npm run typecheck` is the test, running it only makes sure it loads.
 import { expectTypeOf, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { AnitaClient, type AnitaError, type Device, type Envelope, type Hello } from '@anita/client';
+import { AnitaClient, stream, type AnitaError, type Device, type Envelope, type Hello } from '@anita/client';
+import { DeviceStore } from '@anita/client/store';
 
 declare module '@anita/client' {
   interface ServerMessages {
@@ -32,10 +33,12 @@ export function examples(anita: AnitaClient): void {
   void anita.request('get_device_location', {});
   // @ts-expect-error -- no such request
   void anita.request('acme.unknown', {});
-  expectTypeOf(anita.devices.get('a')).toEqualTypeOf<Device | undefined>();
-  expectTypeOf(anita.devices).not.toHaveProperty('delete');
-  // @ts-expect-error -- so are the figures
-  anita.stats.received = 3;
+  const store = new DeviceStore(anita);
+  expectTypeOf(store.get('a')).toEqualTypeOf<Device | undefined>();
+  expectTypeOf(store).not.toHaveProperty('delete');
+  expectTypeOf(stream(anita, 'uwb.location').next()).resolves.toExtend<{ done?: boolean }>();
+  // @ts-expect-error -- no such message
+  void stream(anita, 'uwb.locations');
 }
 
 test('the examples compile', () => expectTypeOf(examples).toBeFunction());

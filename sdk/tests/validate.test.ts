@@ -1,46 +1,47 @@
 import { describe, expect, test } from 'vitest';
-import { check, findFault } from '../src/validate.js';
-import { shapes, type Shape } from '../src/wire.gen.js';
+import { seeded } from './random.js';
+import { check, faultOf, shapeOf } from '../src/validate.js';
+import { shapes } from '../src/wire.gen.js';
 
 const place = { x: 1, y: 2, z: 0 };
 const device = { id: 'a', kind: 'tag', status: 'stale', last_seen: null, location: null };
 
 describe('shapes', () => {
-  test.each<[Shape, unknown, string | undefined]>([
-    ['s', 'text', undefined],
-    ['s', 3, ''],
-    ['n', 3.5, undefined],
-    ['n', '3', ''],
-    ['n', Number.NaN, ''],
-    ['n', Infinity, ''],
-    ['b', false, undefined],
-    ['b', 0, ''],
+  test.each<[sign: string, value: unknown, path: string | undefined]>([
+    ['', 'text', undefined],
+    ['', 'Infinity', undefined],
+    ['', 3, ''],
+    ['', null, ''],
+    ['', undefined, ''],
+    ['#', 3.5, undefined],
+    ['#', '3', ''],
+    ['#', Number.NaN, ''],
+    ['#', Infinity, ''],
+    ['!', false, undefined],
+    ['!', 0, ''],
     ['*', null, undefined],
+    ['*', false, undefined],
     ['*', undefined, ''],
-    [['?', 's'], null, undefined],
-    [['?', 's'], 'text', undefined],
-    [['?', 's'], undefined, ''],
-    [['=', 'a', 'b'], 'b', undefined],
-    [['=', 'a', 'b'], 'c', ''],
-    [['[]', 'n'], [], undefined],
-    [['[]', 'n'], [1, 2, 'x'], '[2]'],
-    [['[]', 'n'], { 0: 1 }, ''],
-    [['{}', 'n'], { a: 1 }, undefined],
-    [['{}', 'n'], { a: 1, b: null }, 'b'],
-    [['{}', 'n'], [1], ''],
-    [['|', 's', 'n'], 4, undefined],
-    [['|', 's', 'n'], true, ''],
-    [['[]', ['[]', 'n']], [[1], ['x']], '[1][0]'],
-    [{ a: 's', 'b?': 'n' }, { a: 'x' }, undefined],
-    [{ a: 's', 'b?': 'n' }, { a: 'x', b: undefined }, undefined],
-    [{ a: 's', 'b?': 'n' }, { a: 'x', b: null }, 'b'],
-    [{ a: 's', 'b?': 'n' }, { b: 1 }, 'a'],
-    [{ a: 's' }, { a: 'x', more: [] }, undefined],
-    [{ a: 's' }, [], ''],
-    [{ a: 's' }, null, ''],
-    [{ a: { b: { c: 's' } } }, { a: { b: { c: 1 } } }, 'a.b.c'],
-  ])('%o takes %o: %s', (shape, value, path) => {
-    expect(findFault(shape, value)?.path).toBe(path);
+    ['@', null, undefined],
+    ['@', 'text', undefined],
+    ['@', undefined, ''],
+    ['=a|b', 'b', undefined],
+    ['=a|b', 'c', ''],
+    ['=a|b', 'a|b', ''],
+    ['[#', [], undefined],
+    ['[#', [1, 2, 'x'], '[2]'],
+    ['[#', { 0: 1 }, ''],
+    ['[#', null, ''],
+    ['%#', { a: 1 }, undefined],
+    ['%#', { a: 1, b: null }, '.b'],
+    ['%#', [1], ''],
+    ['//#', 4, undefined],
+    ['//#', 'text', undefined],
+    ['//#', true, ''],
+    ['[[#', [[1], ['x']], '[1][0]'],
+    ['[@#', [1, null], undefined],
+  ])('the sign %s takes %o: %s', (sign, value, path) => {
+    expect(faultOf(sign, value)?.path).toBe(path);
   });
 
   test.each<[string, unknown, string | undefined]>([
@@ -62,7 +63,53 @@ describe('shapes', () => {
     if (error) expect(error).toMatchObject({ kind: 'validation', code: 'invalid_payload' });
   });
 
-  test('every shape refuses what is no object', () => {
-    for (const [type, shape] of Object.entries(shapes)) expect(findFault(shape, 'text'), type).toBeDefined();
+  test('a field that may be absent may be null, one that may not is missed', () => {
+    expect(check('join_room', { room: 'r' })).toBeUndefined();
+    expect(check('join_room', { room: 'r', since: undefined })).toBeUndefined();
+    expect(check('join_room', { room: 'r', since: null })).toBeUndefined();
+    expect(check('join_room', { room: 'r', since: { epoch: 'e' } })?.details).toEqual({
+      type: 'join_room',
+      path: 'since.seq',
+      expected: 'number',
+    });
+    expect(check('join_room', {})?.message).toBe('join_room: room is not a valid string');
+  });
+
+  const types = shapes.split('\n').flatMap((line) => line.split(' ')[0]!.split(','));
+
+  test('every shape refuses what is no object, and is made of signs and fields', () => {
+    expect(types.length).toBeGreaterThan(60);
+    for (const type of types.filter(Boolean)) {
+      expect(faultOf(type, 'text'), type).toBeDefined();
+      expect(faultOf(type, []), type).toBeDefined();
+      for (const word of shapeOf(type)!)
+        expect(word, type).toMatch(/^(\?|[a-z]\w*|'|[[%@]*(#|!|\*|=[\w|]+|[A-Z]*)|(\/[A-Z]+)+)$/);
+    }
+  });
+
+  test('whatever comes, a shape says fine or fault and never throws', () => {
+    const random = seeded(7);
+    const value = (depth: number): unknown => {
+      const pick = Math.floor(random() * (depth > 3 ? 6 : 8));
+      if (pick === 6) return Array.from({ length: 3 }, () => value(depth + 1));
+      const names = [
+        'device_id',
+        'location',
+        'x',
+        'devices',
+        'positions',
+        'status',
+        'refs',
+        '__proto__',
+        'constructor',
+      ];
+      if (pick === 7) return Object.fromEntries(names.map((name) => [name, value(depth + 1)]));
+      return [null, 'text', 3, true, NaN, undefined][pick];
+    };
+    for (let round = 0; round < 2_000; round++) {
+      const type = types[Math.floor(random() * types.length)]!;
+      const error = check(type, value(0));
+      if (error) expect(error).toMatchObject({ code: 'invalid_payload', details: { type } });
+    }
   });
 });

@@ -1,6 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { AnitaClient, type Device, type Position, type SubscribeOptions, type Subscription } from '../src/index.js';
-import { FakeSocket } from './fake-socket.js';
+import {
+  AnitaClient,
+  subscribe,
+  type Device,
+  type Position,
+  type SubscribeOptions,
+  type Subscription,
+} from '../src/index.js';
+import { FakeServer, type FakeConnection } from '../src/testing.js';
 
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 const device = (id: string, x: number): Device => ({
@@ -14,31 +21,32 @@ const timestamp = '2026-01-01T00:00:01.500000Z';
 const area = { box: { min_x: 0, min_y: 0, max_x: 9, max_y: 9 } };
 
 let anita: AnitaClient;
+let server: FakeServer;
 
-async function connect(): Promise<FakeSocket> {
+async function connect(): Promise<FakeConnection> {
   await turn();
-  FakeSocket.last.welcome();
+  server.last.welcome();
   await turn();
-  return FakeSocket.last;
+  return server.last;
 }
 
-function answer(socket: FakeSocket, request: string, type: string, payload: object): void {
+function answer(socket: FakeConnection, request: string, type: string, payload: object): void {
   const { id } = socket.heard(request).at(-1)!;
   socket.tell(type, payload, { id });
 }
 
-const subscribed = (socket: FakeSocket, more: object = {}): void => {
+const subscribed = (socket: FakeConnection, more: object = {}): void => {
   answer(socket, 'subscribe', 'subscribed', { subscription: 's1', epoch: 'e', seq: 7, ...more });
 };
 
-const snapshot = (socket: FakeSocket, devices: Device[], more: object = {}): void => {
+const snapshot = (socket: FakeConnection, devices: Device[], more: object = {}): void => {
   socket.tell('view.snapshot', { subscription: 's1', devices, page: 1, complete: true, ...more });
 };
 
 /** A subscription that was answered, and what it tells. */
-async function open(options: SubscribeOptions = {}): Promise<[Subscription, FakeSocket, [string, unknown][]]> {
+async function open(options: SubscribeOptions = {}): Promise<[Subscription, FakeConnection, [string, unknown][]]> {
   const socket = await connect();
-  const subscription = anita.subscribe(options);
+  const subscription = subscribe(anita, options);
   const told: [string, unknown][] = [];
   for (const type of ['snapshot', 'entered', 'left', 'position', 'gap'] as const) {
     subscription.on(type, (it: unknown) => told.push([type, it instanceof Map ? [...it.keys()] : it]));
@@ -48,8 +56,8 @@ async function open(options: SubscribeOptions = {}): Promise<[Subscription, Fake
 }
 
 beforeEach(() => {
-  FakeSocket.all = [];
-  anita = new AnitaClient('wss://plant.test/ws', { WebSocket: FakeSocket, random: () => 0 });
+  server = new FakeServer();
+  anita = new AnitaClient('wss://plant.test/ws', { WebSocket: server.WebSocket, random: () => 0 });
   void anita.connect();
 });
 afterEach(() => anita.close());
@@ -84,7 +92,7 @@ describe('a subscription', () => {
 
   test('hears only what is its own', async () => {
     const [, socket, told] = await open();
-    const second = anita.subscribe();
+    const second = subscribe(anita);
     subscribed(socket, { subscription: 's2' });
     const fix = { device_id: 'a', location: { x: 1, y: 0, z: 0 }, timestamp, received_at: timestamp };
     socket.tell('uwb.location', fix);
@@ -156,7 +164,7 @@ describe('a subscription', () => {
 
   test('may be closed or changed before it is answered', async () => {
     const socket = await connect();
-    const first = anita.subscribe();
+    const first = subscribe(anita);
     void first.update({ fields: 'all' });
     void first.close();
     await turn();
@@ -182,7 +190,7 @@ describe('a subscription', () => {
 
   test('is not asked for again when it was refused for good', async () => {
     const socket = await connect();
-    anita.subscribe();
+    subscribe(anita);
     const { id } = socket.heard('subscribe')[0]!;
     socket.tell('error', { code: 'forbidden', message: 'no', retryable: false }, { id });
     await turn();
@@ -192,20 +200,20 @@ describe('a subscription', () => {
   });
 
   test('that was asked for while there was no connection waits for it', async () => {
-    anita.subscribe({ mode: 'single' });
+    subscribe(anita, { mode: 'single' });
     const socket = await connect();
     expect(socket.heard('subscribe').map(({ payload }) => payload)).toEqual([{ mode: 'single' }]);
   });
 });
 
 describe('the lane `every`', () => {
-  const fix = (socket: FakeSocket, seq: number): void => {
+  const fix = (socket: FakeConnection, seq: number): void => {
     const payload = { device_id: 'a', location: { x: 1, y: 0, z: 0 }, timestamp, received_at: timestamp };
     socket.tell('uwb.location', payload, { subscription: 's1', epoch: 'e', seq });
   };
 
-  const again = async (): Promise<[FakeSocket, unknown]> => {
-    FakeSocket.last.fire('close', { code: 1006 });
+  const again = async (): Promise<[FakeConnection, unknown]> => {
+    server.last.fire('close', { code: 1006 });
     anita.retryNow();
     const socket = await connect();
     return [socket, socket.heard('subscribe').at(-1)!.payload['since']];
@@ -225,7 +233,7 @@ describe('the lane `every`', () => {
   test('says what is lost', async () => {
     const [, , told] = await open({ lane: 'every' });
     expect((await again())[1]).toEqual({ epoch: 'e', seq: 7 });
-    const socket = FakeSocket.last;
+    const socket = server.last;
     subscribed(socket, { seq: 99, recovered: false });
     socket.tell('view.gap', { subscription: 's1', epoch: 'e', from_seq: 8, to_seq: 90 });
     expect(told).toEqual([['gap', { epoch: 'e', fromSeq: 8, toSeq: 90 }]]);
@@ -243,7 +251,7 @@ test('how the connection is served can be asked for, and that it is too slow is 
   anita.on('system.pace', (pace) => paces.push(pace));
   socket.tell('system.pace', { dropped: 3, age_ms: 120 });
   expect(paces).toEqual([{ dropped: 3, age_ms: 120 }]);
-  const asked = anita.connectionStats();
+  const asked = anita.request('get_connection_stats', {});
   const stats = {
     client_id: 'c1',
     since: timestamp,

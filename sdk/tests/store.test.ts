@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AnitaClient, type Device } from '../src/index.js';
-import { FakeSocket } from './fake-socket.js';
+import { DeviceStore } from '../src/store.js';
+import { FakeServer, type FakeConnection } from '../src/testing.js';
 
 const place = (x: number) => ({ x, y: 0, z: 0 });
 const at = (second: number) => `2026-01-01T00:00:0${second}.000000Z`;
@@ -22,22 +23,23 @@ const fix = (device_id: string, x: number, second: number, more: object = {}) =>
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
 let anita: AnitaClient;
+let server: FakeServer;
 
-async function connect(): Promise<FakeSocket> {
+async function connect(): Promise<FakeConnection> {
   await turn();
-  FakeSocket.last.welcome();
+  server.last.welcome();
   await turn();
-  return FakeSocket.last;
+  return server.last;
 }
 
-function list(socket: FakeSocket, devices: Device[], next?: string): void {
+function list(socket: FakeConnection, devices: Device[], next?: string): void {
   const { id } = socket.heard('get_active_devices').at(-1)!;
   socket.tell('uwb.device_list', { devices, total: devices.length, ...(next !== undefined && { next }) }, { id });
 }
 
 beforeEach(() => {
-  FakeSocket.all = [];
-  anita = new AnitaClient('wss://plant.test/ws/uwb', { WebSocket: FakeSocket, random: () => 0 });
+  server = new FakeServer();
+  anita = new AnitaClient('wss://plant.test/ws/uwb', { WebSocket: server.WebSocket, random: () => 0 });
   void anita.connect();
 });
 afterEach(() => anita.close());
@@ -46,12 +48,12 @@ describe('the map of devices', () => {
   test('is not asked for before its first use', async () => {
     const socket = await connect();
     expect(socket.heard('get_active_devices')).toEqual([]);
-    expect(anita.devices.size).toBe(0);
+    expect(new DeviceStore(anita).size).toBe(0);
     expect(socket.heard('get_active_devices')).toHaveLength(1);
   });
 
   test('is filled from all pages', async () => {
-    const { devices } = anita;
+    const devices = new DeviceStore(anita);
     const socket = await connect();
     list(socket, [device('a'), device('b')], 'b');
     await turn();
@@ -63,7 +65,7 @@ describe('the map of devices', () => {
   });
 
   test('follows locations, status, registrations, changes and removals', async () => {
-    const { devices } = anita;
+    const devices = new DeviceStore(anita);
     const socket = await connect();
     list(socket, [device('a', { name: 'Forklift', battery: 80, floor: 2, accuracy: 0.5 })]);
     const before = devices.get('a');
@@ -103,7 +105,7 @@ describe('the map of devices', () => {
   });
 
   test('an older location does not replace a newer one, from wherever it comes', async () => {
-    const { devices } = anita;
+    const devices = new DeviceStore(anita);
     const socket = await connect();
     socket.tell('uwb.location', fix('a', 5, 5));
     list(socket, [device('a', { name: 'named', location: place(4), timestamp: at(4), received_at: at(4) })]);
@@ -113,7 +115,7 @@ describe('the map of devices', () => {
   });
 
   test('is read anew after a reconnect and after a gap; what is gone goes, what came meanwhile stays', async () => {
-    const { devices } = anita;
+    const devices = new DeviceStore(anita);
     let socket = await connect();
     list(socket, [device('a'), device('b')]);
     await turn();
@@ -130,7 +132,7 @@ describe('the map of devices', () => {
   });
 
   test('a list that was overtaken by a newer one is not read to its end', async () => {
-    void anita.devices.size;
+    void new DeviceStore(anita).size;
     const socket = await connect();
     const [first] = socket.heard('get_active_devices');
     socket.tell('room.gap', { room: 'uwb', epoch: 'e', from_seq: 1, to_seq: 2 });
@@ -141,7 +143,7 @@ describe('the map of devices', () => {
 
   test('tells what changed once a turn', async () => {
     const changes: string[][] = [];
-    anita.devices.on('change', (ids) => changes.push([...ids]));
+    new DeviceStore(anita).on('change', (ids) => changes.push([...ids]));
     const socket = await connect();
     list(socket, [device('a'), device('b')]);
     socket.tell('uwb.location', fix('a', 1, 1));
@@ -152,7 +154,7 @@ describe('the map of devices', () => {
   });
 
   test('a refused list is not asked for again; a busy server is', async () => {
-    expect(anita.devices.size).toBe(0);
+    expect(new DeviceStore(anita).size).toBe(0);
     const socket = await connect();
     const [first] = socket.heard('get_active_devices');
     const busy = { code: 'unavailable', message: 'later', retryable: true, retry_after_ms: 5 };

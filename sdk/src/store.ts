@@ -1,15 +1,11 @@
+import type { AnitaClient } from './client.js';
 import { Emitter, type ListenOptions } from './emitter.js';
 import { AnitaError } from './errors.js';
-import type { Requests, ServerMessages } from './wire.gen.js';
+import { rooms } from './rooms.js';
+import type { ServerMessages } from './wire.gen.js';
 
 /** A device, as `uwb.device_list` tells it. Each change makes a new object, so that `===` tells whether it changed. */
 export type Device = ServerMessages['uwb.device_list']['devices'][number];
-
-/** All devices that the client may see, kept up to date. */
-export interface DeviceMap extends ReadonlyMap<string, Device> {
-  /** Tells which devices changed, came or went: once a frame in a page, once a turn elsewhere. */
-  on(type: 'change', handler: (ids: Set<string>) => unknown, options?: ListenOptions): () => void;
-}
 
 type Told =
   | 'uwb.device_list'
@@ -20,66 +16,135 @@ type Told =
   | 'device.updated'
   | 'device.removed';
 
-/** What the map needs of the client. */
-export interface DevicesPort {
-  on<Type extends Told>(type: Type, handler: (payload: ServerMessages[Type]) => void): unknown;
-  on(type: 'open' | 'gap', handler: () => void): unknown;
-  request(
-    name: 'get_active_devices',
-    payload: Requests['get_active_devices']['payload'],
-  ): Promise<ServerMessages['uwb.device_list']>;
+/** What the store needs of the client. */
+export type StorePort = Pick<AnitaClient, 'on' | 'request' | 'state' | 'stats'>;
+
+interface StoreEvents {
+  change: [ids: Set<string>];
 }
 
 const RETRY_MS = 2_000;
 
-export class Devices extends Map<string, Device> implements DeviceMap {
-  readonly #port: DevicesPort;
-  readonly #events = new Emitter<{ change: [ids: Set<string>] }>();
+/**
+ * All devices that the client may see, kept up to date: a map to look into, `on('change')` for what draws by itself, and
+ * `subscribe` and `getSnapshot` for frameworks.
+ */
+export class DeviceStore<Client extends StorePort = StorePort> implements ReadonlyMap<string, Device> {
+  /** The client that it listens to. */
+  readonly client: Client;
+  readonly #port: StorePort;
+  readonly #devices = new Map<string, Device>();
+  readonly #events = new Emitter<StoreEvents>();
+  readonly #end = new AbortController();
   #changed = new Set<string>();
+  #snapshot: readonly Device[] = [];
+  #isStale = false;
   /** The devices heard of since the list was asked for; `undefined` when it isn't. */
   #heard: Set<string> | undefined;
   #run = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(port: DevicesPort, isOnline: boolean) {
-    super();
-    this.#port = port;
-    port.on('uwb.device_list', ({ devices }) => {
+  constructor(client: Client) {
+    this.client = client;
+    const port: StorePort = (this.#port = client);
+    const { signal } = this.#end;
+    const on = <Type extends Told>(type: Type, handler: (payload: ServerMessages[Type]) => void): void => {
+      port.on(type as 'uwb.location', handler as (payload: ServerMessages['uwb.location']) => void, { signal });
+    };
+    on('uwb.device_list', ({ devices }) => {
       for (const device of devices) this.#list(device);
     });
-    port.on('uwb.location', ({ device_id, ...fix }) => {
+    on('uwb.location', ({ device_id, ...fix }) => {
       const { accuracy, floor, site, ...known } = this.#known(device_id);
       // The answer to a question may be older than what was pushed meanwhile.
       if (known.timestamp !== undefined && known.timestamp > fix.timestamp) return;
       this.#put({ ...known, ...fix, last_seen: fix.received_at });
     });
-    port.on('uwb.position_update', ({ positions, timestamp, playback }) => {
+    on('uwb.position_update', ({ positions, timestamp, playback }) => {
       if (playback !== undefined) return; // The past.
       for (const [id, { x, y, z, ...more }] of Object.entries(positions)) {
         const told = { location: { x, y, z }, received_at: timestamp, last_seen: timestamp };
         this.#put({ ...this.#known(id), ...more, ...told });
       }
     });
-    port.on('uwb.device_registered', ({ device_id, initial_location }) => {
+    on('uwb.device_registered', ({ device_id, initial_location }) => {
       // Its status may have been told before this answer.
       const known = this.#known(device_id);
       if (known.location === null) this.#put({ ...known, location: initial_location });
     });
-    port.on('device.status', ({ device_id, ...status }) => {
+    on('device.status', ({ device_id, ...status }) => {
       this.#put({ ...this.#known(device_id), ...status });
     });
-    port.on('device.updated', ({ device }) => {
+    on('device.updated', ({ device }) => {
       this.#put(device);
     });
-    port.on('device.removed', ({ device_id }) => {
-      if (this.delete(device_id)) this.#change(device_id);
+    on('device.removed', ({ device_id }) => {
+      if (this.#devices.delete(device_id)) this.#change(device_id);
     });
-    port.on('open', () => void this.#fill());
-    port.on('gap', () => void this.#fill());
-    if (isOnline) void this.#fill();
+    port.on('open', () => void this.#fill(), { signal });
+    port.on(
+      'state',
+      (now) => {
+        if (now === 'closed') this.close();
+      },
+      { signal },
+    );
+    rooms(port).on('gap', () => void this.#fill(), { signal });
+    if (port.state === 'online') void this.#fill();
   }
 
+  /** Tells which devices changed, came or went: once a frame in a page, once a turn elsewhere. */
   on(type: 'change', handler: (ids: Set<string>) => unknown, options?: ListenOptions): () => void {
     return this.#events.on(type, handler, options);
+  }
+
+  /** Tells that there is a new snapshot; the answer stops listening. Needs no `this`. */
+  readonly subscribe = (listener: () => void): (() => void) => this.on('change', listener);
+
+  /** All devices; the same array until a change was told. Needs no `this`. */
+  readonly getSnapshot = (): readonly Device[] => {
+    if (this.#isStale) this.#snapshot = [...this.#devices.values()];
+    this.#isStale = false;
+    return this.#snapshot;
+  };
+
+  /** Hears nothing any more; what is known stays. */
+  close(): void {
+    this.#end.abort();
+    this.#run++;
+    clearTimeout(this.#retry);
+  }
+
+  get size(): number {
+    return this.#devices.size;
+  }
+
+  get(id: string): Device | undefined {
+    return this.#devices.get(id);
+  }
+
+  has(id: string): boolean {
+    return this.#devices.has(id);
+  }
+
+  keys(): MapIterator<string> {
+    return this.#devices.keys();
+  }
+
+  values(): MapIterator<Device> {
+    return this.#devices.values();
+  }
+
+  entries(): MapIterator<[string, Device]> {
+    return this.#devices.entries();
+  }
+
+  [Symbol.iterator](): MapIterator<[string, Device]> {
+    return this.#devices.entries();
+  }
+
+  forEach(task: (device: Device, id: string, map: ReadonlyMap<string, Device>) => void): void {
+    for (const [id, device] of this.#devices) task(device, id, this);
   }
 
   /** Reads all pages of the list, then drops what is neither on them nor heard of meanwhile. */
@@ -95,15 +160,15 @@ export class Devices extends Map<string, Device> implements DeviceMap {
         for (const { id } of page.devices) listed.add(id);
         after = page.next;
       } while (after !== undefined);
-      for (const id of this.keys()) {
+      for (const id of this.#devices.keys()) {
         if (listed.has(id) || heard.has(id)) continue;
-        this.delete(id);
+        this.#devices.delete(id);
         this.#change(id);
       }
     } catch (thrown) {
       // Failures are told as `error` events; a lost connection is followed by another fill.
       if (!(thrown instanceof AnitaError) || !thrown.retryable || thrown.kind === 'connection') return;
-      setTimeout(() => {
+      this.#retry = setTimeout(() => {
         if (run === this.#run) void this.#fill();
       }, thrown.retryAfterMs ?? RETRY_MS);
     } finally {
@@ -118,7 +183,7 @@ export class Devices extends Map<string, Device> implements DeviceMap {
       const { location, timestamp, received_at, accuracy, floor, ...listed } = device;
       device = { ...known, ...listed };
     }
-    this.set(device.id, device);
+    this.#devices.set(device.id, device);
     this.#change(device.id);
   }
 
@@ -127,7 +192,7 @@ export class Devices extends Map<string, Device> implements DeviceMap {
   }
 
   #put(device: Device): void {
-    this.set(device.id, device);
+    this.#devices.set(device.id, device);
     this.#heard?.add(device.id);
     this.#change(device.id);
   }
@@ -138,6 +203,7 @@ export class Devices extends Map<string, Device> implements DeviceMap {
     const tell = (): void => {
       const ids = this.#changed;
       this.#changed = new Set();
+      this.#isStale = true;
       this.#events.emit('change', ids);
     };
     const page = globalThis as {
