@@ -73,7 +73,7 @@ class TheDocument(unittest.TestCase):
         # It came farther than the refusals. (Not asked of operations without examples: what is made for them is random.)
         operations = ["GET /api/v1/devices/{id}", "GET /api/v1/history/{id}", "GET /api/v1/history/{id}/track"]
         operations += ["GET /api/v1/history", "GET /api/v1/snapshot", "GET /api/v1/visits", "GET /api/v1/audit"]
-        operations += ["GET /api/v1/history/density", "GET /api/v1/sources", "GET /api/v1/rooms", "GET /api/v1/configuration"]
+        operations += ["GET /api/v1/density", "GET /api/v1/sources", "GET /api/v1/rooms", "GET /api/v1/configuration"]
         for operation in [*operations, "POST /api/v1/locations", "POST /api/v1/tokens"]:
             self.assertGreater(self.answered(found, operation), 0, operation)
 

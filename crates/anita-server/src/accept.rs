@@ -289,7 +289,7 @@ async fn speak_http(
     let address = wire.address;
     let cut = Cut::default();
     let cut_here = cut.clone();
-    let kept = Arc::new(Kept::new(Arc::clone(server), Arc::clone(&visit)));
+    let kept = Arc::new(Kept::new(Arc::clone(server), Arc::clone(&visit), address));
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(wire);
         request.extensions_mut().insert(Arc::clone(&visit));
@@ -336,13 +336,16 @@ struct Kept {
     visit: Arc<Visit>,
     until: Instant,
     answers: Mutex<Budget>,
+    /// Whether the other end is a trusted proxy.
+    is_proxy: bool,
 }
 
 impl Kept {
-    fn new(server: Arc<Server>, visit: Arc<Visit>) -> Self {
+    fn new(server: Arc<Server>, visit: Arc<Visit>, address: IpAddr) -> Self {
         let until = Instant::now() + server.settings.keep_alive;
         let answers = Mutex::new(Budget::new(UNKNOWN_ANSWERS_PER_SECOND, server.clock.now().uptime));
-        Self { server, visit, until, answers }
+        let is_proxy = server.settings.proxies.trusted.contains(address);
+        Self { server, visit, until, answers, is_proxy }
     }
 
     /// Holds an answer back where it comes too fast, and says that it is the last where it is.
@@ -352,7 +355,9 @@ impl Kept {
             return;
         }
         let is_too_much = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        if is_too_much || !self.visit.place().is_known() {
+        // Many share the connection of a proxy, and one of them is no measure for the others.
+        let is_unknown = !self.is_proxy && !self.visit.place().is_known();
+        if is_too_much || is_unknown {
             let take = || self.answers.lock().take(self.server.clock.now().uptime).err();
             let mut wait = take();
             if wait.is_some() {

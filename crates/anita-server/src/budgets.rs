@@ -86,7 +86,7 @@ pub(crate) fn class_of(method: &Method, path: &str) -> RequestClass {
     match below.split('/').next().unwrap_or_default() {
         "locations" => RequestClass::Report,
         "session" | "tickets" | "tokens" | "revocations" if !is_read => RequestClass::Auth,
-        "history" | "snapshot" | "visits" | "events" | "audit" => RequestClass::Past,
+        "history" | "density" | "snapshot" | "visits" | "events" | "audit" => RequestClass::Past,
         _ if is_read => RequestClass::Read,
         _ => RequestClass::Change,
     }
@@ -149,7 +149,7 @@ mod tests {
             (Method::POST, "/api/v1/session", RequestClass::Auth),
             (Method::POST, "/api/v1/tokens", RequestClass::Auth),
             (Method::GET, "/api/v1/tokens", RequestClass::Read),
-            (Method::GET, "/api/v1/history/density", RequestClass::Past),
+            (Method::GET, "/api/v1/density", RequestClass::Past),
             (Method::GET, "/api/v1/session", RequestClass::Read),
             (Method::GET, "/api/v1/history/tag-1/track", RequestClass::Past),
             (Method::GET, "/api/v1/devices", RequestClass::Read),

@@ -96,6 +96,18 @@ impl Caller {
         Err(Problem(anita_wire::Refusal::saying(ErrorCode::Forbidden, message).with_details(details)))
     }
 
+    /// Refuses a token that narrows what is seen, where all is shown or nothing.
+    ///
+    /// # Errors
+    /// `forbidden`, with what is shown and why.
+    pub(crate) fn require_all(&self, action: &str, why: &str) -> Result<(), Problem> {
+        if self.principal.devices.allow_all() && self.principal.rooms.allow_all() {
+            return Ok(());
+        }
+        self.audit(action, "", "forbidden");
+        Err(Problem::saying(ErrorCode::Forbidden, format!("{why}; it needs a token without patterns.")))
+    }
+
     /// Leaves an entry in the audit trail: what was done or tried, with what, and how it ended.
     pub(crate) fn audit(&self, action: &str, object: &str, outcome: &str) {
         audit(&self.server, self.address, Some(&self.principal), [action, object, outcome]);

@@ -238,11 +238,13 @@ impl Guests {
         let full = |full| Reason::of(full, Reason::Sockets, Reason::SocketsOfAddress);
         let place = self.sockets.enter(Some(neighbour)).map_err(full)?;
         // Of a proxy's connection it is another address that counts.
-        let taken_along = connection.unauthenticated.lock().take().filter(|it| it.is_of(&neighbour));
-        let unauthenticated = match taken_along {
+        let mut of_connection = connection.unauthenticated.lock();
+        let unauthenticated = match of_connection.take_if(|it| it.is_of(&neighbour)) {
             Some(place) => place,
             None => self.begin_unauthenticated(Some(neighbour))?,
         };
+        *of_connection = None;
+        drop(of_connection);
         Ok(SocketPlace { _place: place, unauthenticated: Some(unauthenticated), user: None })
     }
 

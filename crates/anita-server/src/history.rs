@@ -136,7 +136,7 @@ pub(crate) async fn track(
     answer(&server, &caller, async move { past::track(&hub, &principal, question).await }).await
 }
 
-/// `GET /api/v1/history/density`: how many fixes there are in each part of a time.
+/// `GET /api/v1/density`: how many fixes there are in each part of a time.
 pub(crate) async fn density(
     State(server): State<Arc<Server>>,
     caller: Caller,
@@ -208,10 +208,7 @@ pub(crate) async fn audit(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     caller.require(Permission::AuditRead)?;
-    if !(caller.principal.devices.allow_all() && caller.principal.rooms.allow_all()) {
-        let message = "The audit trail names every device and room; it needs a token without patterns.";
-        return Err(Problem::saying(ErrorCode::Forbidden, message));
-    }
+    caller.require_all("read audit trail", "The audit trail names every device and room")?;
     let question = trail_of(&Asked::new(query.as_deref()), "subject")?;
     if question.after.is_none() {
         caller.audit("read audit trail", question.of.as_deref().unwrap_or_default(), "done");

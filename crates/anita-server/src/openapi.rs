@@ -235,7 +235,7 @@ pub(crate) const ROUTES: &[Route] = &[
         ..BASE
     },
     Route {
-        path: "/api/v1/history/density",
+        path: "/api/v1/density",
         summary: "How many fixes there are in each part of a time; estimated from a sample, and `is_estimate`, where there are too many to count.",
         access: Access::Needs(Permission::HistoryRead),
         query: &[is::DENSITY_START_TIME, is::DENSITY_END_TIME, is::BUCKETS, is::DEVICE_ID],
@@ -373,6 +373,7 @@ pub(crate) const ROUTES: &[Route] = &[
         summary: "What a first page needs: the version, the site, the ways to sign in; with a token or session also who you are.",
         access: Access::Public,
         answer: Some(written::<FrontPage>()),
+        refusals: &[ErrorCode::RateLimited, ErrorCode::Unavailable],
         ..BASE
     },
     Route {

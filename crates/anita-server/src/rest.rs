@@ -46,7 +46,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/api/v1/devices/{id}", get(show_device))
         .route("/api/v1/history/{id}", get(history::one))
         .route("/api/v1/history/{id}/track", get(history::track))
-        .route("/api/v1/history/density", get(history::density))
+        .route("/api/v1/density", get(history::density))
         .route("/api/v1/history", get(history::many))
         .route("/api/v1/snapshot", get(history::snapshot))
         .route("/api/v1/visits", get(history::visits))

@@ -33,6 +33,8 @@ const ID_BYTES: usize = 12;
 
 /// Which tokens are not to be accepted any more: one by its id, those of a subject, or all that are old enough.
 #[derive(Debug, Deserialize, JsonSchema)]
+// A field that is mistyped would revoke more than was meant.
+#[serde(deny_unknown_fields)]
 pub(crate) struct Revoke {
     /// One token, by its id.
     jti: Option<String>,

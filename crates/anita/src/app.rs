@@ -13,7 +13,7 @@ use anita_model::Timestamp;
 use anita_server::{Certificates, Clock, Door, ServeError, Server, TlsError, Watchdog};
 use anita_session::{Caller, Context, ExtensionError, Extensions};
 use anita_sources::{Health, Intake, Source, supervise};
-use anita_store::audit::{START_SERVER, STOP_SERVER};
+use anita_store::audit::STOP_SERVER;
 use anita_store::{OpenError, Retention};
 use anita_wire::Refusal;
 use serde::Serialize;
@@ -179,7 +179,7 @@ impl App {
         tasks.push(tokio::spawn(issuers.keep_fresh(stop.clone())));
         tasks.extend(helpers(&server, &hub, &clock, &retention, &stop));
         let watchdog = server.start_watchdog(Box::new(supervisor::is_well)).map_err(StartError::Watchdog)?;
-        hub.audit_own(now.wall, START_SERVER, env!("CARGO_PKG_VERSION"));
+        hub.audit_start(now.wall, env!("CARGO_PKG_VERSION"));
         let serving = tokio::spawn(door.serve());
         supervisor::is_ready();
         Ok(Running { address, certificates, hub, server, serving, tasks, stop, _watchdog: watchdog })

@@ -1,11 +1,13 @@
-//! The signals that ask a server to stop: SIGTERM and SIGINT, or Ctrl-C where there are no such signals.
+//! The signals that ask a server to stop: SIGTERM and SIGINT, or Ctrl-C where there are no such signals. SIGHUP asks for
+//! nothing here, and must not end the process by itself.
 
-/// SIGTERM and SIGINT.
+/// SIGTERM and SIGINT, and SIGHUP.
 #[cfg(unix)]
 #[derive(Debug)]
 pub struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -16,14 +18,23 @@ impl Signals {
     /// When the operating system does not let it listen.
     pub fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
     /// Waits for the next one. Cancel safe.
     pub async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => tracing::info!(
+                    "SIGHUP does nothing: secrets and certificates are read again by themselves, all else at a start"
+                ),
+            }
         }
     }
 }

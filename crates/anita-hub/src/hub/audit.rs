@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anita_model::{Now, Timestamp};
-use anita_store::audit::{Chain, LOST_ENTRIES, LOST_LINES, MISSED_ENTRIES, Unexplained, numbers};
+use anita_store::audit::{
+    Chain, LOST_ENTRIES, LOST_LINES, MISSED_ENTRIES, START_SERVER, Unexplained, numbers,
+};
 use anita_store::{AuditEntry, AuditHead, AuditQuery, AuditRecord, Record, State, Store, StoreError, Writer};
 use parking_lot::Mutex;
 
@@ -183,6 +185,19 @@ impl Hub {
         self.audit(own(at, action, object.to_owned()));
     }
 
+    /// Keeps that the server starts, and before it what the last one left without a word: what is before a start is not
+    /// looked at again.
+    pub fn audit_start(&self, at: Timestamp, version: &str) {
+        let mut said = Vec::new();
+        {
+            let mut growing = self.trail.state.lock();
+            let missed = std::mem::take(&mut growing.missed);
+            self.account_for(&mut growing, missed, at, &mut said);
+        }
+        said.iter().for_each(log);
+        self.audit_own(at, START_SERVER, version);
+    }
+
     /// Keeps what the server itself read again because a file changed: `object` is what is in force now. Or why it can't be
     /// used, and what was in force before stays so.
     pub fn audit_reload(&self, at: Timestamp, action: &str, read: Result<&str, &dyn std::error::Error>) {
@@ -237,6 +252,17 @@ impl Hub {
                 growing.excuse = Some(excuse);
             }
         }
+        self.account_for(growing, gaps, at, said);
+    }
+
+    /// Enters gaps, and remembers them until what says so is kept.
+    fn account_for(
+        &self,
+        growing: &mut Growing,
+        mut gaps: Vec<Gap>,
+        at: Timestamp,
+        said: &mut Vec<AuditEntry>,
+    ) {
         if gaps.is_empty() {
             return;
         }

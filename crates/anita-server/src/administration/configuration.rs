@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anita_auth::Permission;
-use anita_wire::ErrorCode;
 use axum::Json;
 use axum::extract::State;
 use schemars::JsonSchema;
@@ -37,10 +36,7 @@ pub(crate) async fn show(
     caller: Caller,
 ) -> Result<Json<ShownConfiguration>, Problem> {
     caller.require(Permission::ConfigurationRead)?;
-    if !(caller.principal.devices.allow_all() && caller.principal.rooms.allow_all()) {
-        let message = "The configuration may name any device and room; it needs a token without patterns.";
-        return Err(Problem::saying(ErrorCode::Forbidden, message));
-    }
+    caller.require_all("read configuration", "The configuration may name any device and room")?;
     caller.audit("read configuration", "", "done");
     let values = server.desk.configuration.iter().map(|it| ShownValue {
         key: it.key.clone(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use anita_auth::Permission;
+use anita_auth::{Permission, Principal};
 use anita_hub::{Gaze, Peer};
 use anita_wire::view::{Ages, SubscriptionStats};
 use anita_wire::{ErrorCode, Time};
@@ -85,13 +85,13 @@ pub(crate) struct ShownConnection {
     added_age_ms: Option<Ages>,
     /// Its subscriptions.
     subscriptions: Vec<SubscriptionStats>,
-    /// The rooms that it is in.
+    /// The rooms that it is in, as far as the caller may see them.
     rooms: Vec<String>,
 }
 
 impl ShownConnection {
     /// `None` when it is gone meanwhile.
-    fn of(peer: &Peer, gaze: Gaze) -> Option<Self> {
+    fn of(peer: &Peer, gaze: Gaze, caller: &Principal) -> Option<Self> {
         let figures = peer.shard.figures_of(peer, gaze)?;
         let introduction = peer.introduction.get();
         Some(Self {
@@ -114,7 +114,12 @@ impl ShownConnection {
             age_ms: figures.age,
             added_age_ms: figures.added_age,
             subscriptions: figures.subscriptions,
-            rooms: peer.rooms().iter().map(ToString::to_string).collect(),
+            rooms: peer
+                .rooms()
+                .iter()
+                .filter(|room| caller.rooms.allow(room.as_str()))
+                .map(ToString::to_string)
+                .collect(),
         })
     }
 }
@@ -143,7 +148,8 @@ pub(crate) async fn list(
     let has_more = peers.len() > limit;
     peers.truncate(limit);
     let next = peers.last().filter(|_last| has_more).map(|last| last.id.to_string());
-    let connections = peers.iter().filter_map(|peer| ShownConnection::of(peer, Gaze::Passing)).collect();
+    let connections =
+        peers.iter().filter_map(|peer| ShownConnection::of(peer, Gaze::Passing, &caller.principal)).collect();
     Ok(Json(ShownConnections { total, at: Time(server.clock.now().wall), connections, next }))
 }
 
@@ -155,7 +161,7 @@ pub(crate) async fn show(
 ) -> Result<Json<ShownConnection>, Problem> {
     caller.require(Permission::ConnectionsManage)?;
     let peer = server.context.hub.connections().get(&id);
-    let shown = peer.and_then(|peer| ShownConnection::of(&peer, Gaze::Measures));
+    let shown = peer.and_then(|peer| ShownConnection::of(&peer, Gaze::Measures, &caller.principal));
     shown.map(Json).ok_or_else(|| ErrorCode::NotFound.into())
 }
 

@@ -11,6 +11,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::caller::{Caller, cookie};
+use crate::client_certificate::Presented;
+use crate::problem::Problem;
 use crate::server::Server;
 
 /// What a first page needs.
@@ -47,12 +49,24 @@ struct SignedIn {
 }
 
 /// `GET /api/v1/page`: for everybody. Who comes with nothing, or with what is not accepted any more, is nobody.
-pub(crate) async fn show(State(server): State<Arc<Server>>, request: Request) -> Json<FrontPage> {
+pub(crate) async fn show(
+    State(server): State<Arc<Server>>,
+    request: Request,
+) -> Result<Json<FrontPage>, Problem> {
     let (mut parts, _body) = request.into_parts();
-    let brings_something =
-        parts.headers.contains_key(header::AUTHORIZATION) || cookie(&parts.headers).is_some();
-    let caller =
-        if brings_something { Caller::from_request_parts(&mut parts, &server).await.ok() } else { None };
+    let brings_something = parts.headers.contains_key(header::AUTHORIZATION)
+        || cookie(&parts.headers).is_some()
+        || parts.extensions.get::<Presented>().is_some();
+    let caller = if brings_something {
+        match Caller::from_request_parts(&mut parts, &server).await {
+            Ok(caller) => Some(caller),
+            // Who it is will be known in a moment.
+            Err(problem) if problem.0.retry_after_ms.is_some() => return Err(problem),
+            Err(_nobody) => None,
+        }
+    } else {
+        None
+    };
     let signed_in = caller.map(|Caller { principal, .. }| {
         let has_devices = || {
             let all = DeviceFilter::default();
@@ -64,10 +78,10 @@ pub(crate) async fn show(State(server): State<Arc<Server>>, request: Request) ->
             can_mint_tokens: server.desk.mint.is_some() && principal.may(Permission::TokensMint),
         }
     });
-    Json(FrontPage {
+    Ok(Json(FrontPage {
         version: env!("CARGO_PKG_VERSION"),
         site: server.site.name.clone(),
         sign_in: vec![SignIn { method: "token" }],
         signed_in,
-    })
+    }))
 }

@@ -41,6 +41,8 @@ const KEY_RETRY_AFTER: Duration = Duration::from_secs(3);
 
 /// The token that is wanted.
 #[derive(Debug, Deserialize, JsonSchema)]
+// A field that is mistyped would give a token that may more than was meant.
+#[serde(deny_unknown_fields)]
 pub(crate) struct MintRequest {
     /// Whom it is for.
     #[schemars(example = &"hall-display")]
@@ -195,10 +197,25 @@ fn check_permissions(wanted: Permissions, own: Permissions) -> Result<(), Proble
     Err(Problem(Refusal::saying(ErrorCode::Forbidden, message).with_details(details)))
 }
 
+/// What can make tokens ends no later than what it was made with: else whoever has one for a minute has one for ever.
+fn check_end(made: &Principal, maker: &Principal) -> Result<(), Problem> {
+    if !made.may(Permission::TokensMint) || made.expires_at <= maker.expires_at {
+        return Ok(());
+    }
+    let until = Time(maker.expires_at);
+    let message = format!(
+        "ttl_secs: a token with the permission {} ends no later than the one that it is made with, which is at {}.",
+        Permission::TokensMint.as_str(),
+        until.0,
+    );
+    Err(Problem(Refusal::saying(ErrorCode::OutOfRange, message).with_details(json!({ "path": "ttl_secs" }))))
+}
+
 /// The key of the server, or what to do without one.
 fn mint_of(server: &Server) -> Result<&dyn Mint, Problem> {
     server.desk.mint.as_deref().ok_or_else(|| {
-        let message = "This server makes no tokens: it has no secret of its own, only keys to check the tokens of others.                        Let their issuer make them, or configure auth.secret_file or auth.secret_env.";
+        let message = "This server makes no tokens: it has no secret of its own, only keys to check the tokens of others. \
+             Let their issuer make them, or configure auth.secret_file or auth.secret_env.";
         let details = json!({ "key": "auth.secret_file" });
         Problem(Refusal::saying(ErrorCode::Conflict, message).with_details(details))
     })
@@ -225,7 +242,8 @@ fn minted(server: &Server, wanted: &Wanted, token_id: &str) -> Result<(String, P
     }
     let principal = server.context.verifier.verify(&token, now).map_err(|error| {
         tracing::warn!(%error, "a token of our own is not accepted, and nobody gets it");
-        let message = "The server does not accept its own token: its key was changed a moment ago, or auth.token_type                        asks for another type than JWT.";
+        let message = "The server does not accept its own token: its key was changed a moment ago, or auth.token_type \
+             asks for another type than JWT.";
         Problem::busy(ErrorCode::Unavailable, message, KEY_RETRY_AFTER)
     })?;
     let is_as_wanted = principal.subject() == wanted.subject
@@ -234,7 +252,9 @@ fn minted(server: &Server, wanted: &Wanted, token_id: &str) -> Result<(String, P
         && principal.devices == wanted.devices
         && principal.rooms == wanted.rooms;
     if !is_as_wanted {
-        let message = "The server's own tokens do not say what was asked for as this issuer is configured: it may not give                        these roles (auth.roles_allowed), or reads roles, devices or rooms from other claims than roles,                        devices and rooms.";
+        let message = "The server's own tokens do not say what was asked for as this issuer is configured: it may not give \
+             these roles (auth.roles_allowed), or reads roles, devices or rooms from other claims than roles, \
+             devices and rooms.";
         return Err(Problem::saying(ErrorCode::Conflict, message));
     }
     Ok((token, principal))
@@ -294,6 +314,13 @@ fn checked(
     let (token, principal) = minted(server, &wanted, &token_id)?;
     // What counts is what the token allows, and not what was asked for.
     check_permissions(principal.permissions, caller.permissions)?;
+    check_end(&principal, caller)?;
+    if server.context.hub.is_revoked(&principal) {
+        let message = "subject: it is revoked, and so the token would never be accepted; take the revocation back first.";
+        return Err(Problem(
+            Refusal::saying(ErrorCode::Conflict, message).with_details(json!({ "path": "subject" })),
+        ));
+    }
     Ok((wanted, token_id, token, principal))
 }
 

@@ -25,7 +25,8 @@ use crate::users::{Kind, User};
 
 /// How long things go wrong, and how long everything is well then, milliseconds.
 const CHAOS_MS: Millis = 8_500;
-const CALM_MS: Millis = 10_500;
+// Longer than a drain and the patience of a client whose connection is half open, with time to come back and to report.
+const CALM_MS: Millis = 12_500;
 
 /// How often that comes in a run.
 const ROUNDS: usize = 1;

@@ -196,6 +196,8 @@ fn guests(raw: &RawConfig) -> Result<GuestLimits, ConfigError> {
         return Err(wrong("limits.connections_max", message));
     }
     let rates = [
+        ("sockets_max", u32::from(limits.sockets_max > 0)),
+        ("unauthenticated_max", u32::from(limits.unauthenticated_max > 0)),
         ("handshakes_per_second", limits.handshakes_per_second),
         ("handshakes_per_second_per_address", limits.handshakes_per_second_per_address),
         ("tls_handshakes_per_second_per_address", limits.tls_handshakes_per_second_per_address),

@@ -29,21 +29,26 @@ fn without_passwords(value: &Value) -> Value {
 fn without_password(url: &str) -> String {
     let hidden = || {
         let (scheme, rest) = url.split_once("://")?;
-        // The last `@` before the path: a password may hold others, where it is not escaped.
-        let authority = rest.split(['/', '?']).next()?;
-        let (user, _host) = authority.rsplit_once('@')?;
-        let (name, password) = user.split_once(':')?;
-        let after = rest.strip_prefix(name)?.strip_prefix(':')?.strip_prefix(password)?;
-        Some(format!("{scheme}://{name}:{HIDDEN}{after}"))
+        // The last `@` before the parameters: where it is not escaped, a password may hold others, and slashes.
+        let before_parameters = rest.split('?').next()?;
+        let (user, _host) = before_parameters.rsplit_once('@')?;
+        let after = rest.strip_prefix(user)?;
+        match user.split_once(':') {
+            Some((name, _password)) => Some(format!("{scheme}://{name}:{HIDDEN}{after}")),
+            // A user of HTTP without a password is a token.
+            None if scheme.starts_with("http") && !user.contains('/') => {
+                Some(format!("{scheme}://{HIDDEN}{after}"))
+            }
+            None => None,
+        }
     };
     let shown = hidden().unwrap_or_else(|| url.to_owned());
-    match shown.split_once("password=") {
-        Some((before, after)) => {
-            let rest = after.split_once(['&', ' ']).map(|(_password, rest)| rest);
-            format!("{before}password={HIDDEN}{}", rest.map(|rest| format!("&{rest}")).unwrap_or_default())
-        }
-        None => shown,
-    }
+    let mut parts = shown.split("password=");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |before, part| {
+        let after = part.find(['&', ' ']).and_then(|end| part.get(end..)).unwrap_or_default();
+        format!("{before}password={HIDDEN}{after}")
+    })
 }
 
 #[cfg(test)]
@@ -64,6 +69,15 @@ mod tests {
                 text("postgres://db/x?user=a&password=…&c=d"),
             ),
             ("auth.jwks_url", text("https://u:p@id.example/keys"), text("https://u:…@id.example/keys")),
+            ("storage.url", text("postgres://anita:kJ3/x9+Q==@db/x"), text("postgres://anita:…@db/x")),
+            ("storage.url", text("postgres://anita@db/x"), text("postgres://anita@db/x")),
+            (
+                "storage.url",
+                text("postgres://db/x?password=a&sslpassword=b c"),
+                text("postgres://db/x?password=…&sslpassword=… c"),
+            ),
+            ("auth.jwks_url", text("https://TOKEN@id.example/keys"), text("https://…@id.example/keys")),
+            ("auth.jwks_url", text("https://id.example/@me/keys"), text("https://id.example/@me/keys")),
             (
                 "server.allowed_origins",
                 Value::Array(vec![text("https://u:p@a")]),

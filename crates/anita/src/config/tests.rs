@@ -100,6 +100,10 @@ fn what_is_wrong_is_said_with_its_key_and_the_remedy() {
         ("[server]\nallowed_origins = [\"*\"]", "server.allowed_origins: \"*\" is no origin"),
         ("[server.tls]\ncert_file = \"x\"", "server.tls.key_file: is missing beside cert_file"),
         (
+            "[limits]\nunauthenticated_max = 0",
+            "limits.unauthenticated_max: is 0: then nobody could come in; write 1",
+        ),
+        (
             "[limits]\nhandshakes_per_second = 0",
             "limits.handshakes_per_second: is 0: then nobody could come in; write 1",
         ),

@@ -166,6 +166,32 @@ async fn a_wish_that_makes_no_sense_is_refused_with_its_field() {
             assert_eq!(refused.body["details"]["path"], field, "{number}");
         }
     }
+    // Which is valid for ten minutes itself.
+    let for_ever =
+        mint(&house, &admin, json!({ "subject": "x", "roles": ["admin"], "ttl_secs": 3_600 })).await;
+    assert_eq!(
+        (for_ever.status, &for_ever.body["details"]["path"]),
+        (422, &json!("ttl_secs")),
+        "{}",
+        for_ever.body
+    );
+    // A field that is mistyped must not give more than was meant.
+    let other = token("admin-x", "admin", "x");
+    let mistyped = json!({ "subject": "x", "roles": ["viewer"], "ttl_secs": 60, "device": ["tag-*"] });
+    assert_eq!(mint(&house, &other, mistyped).await.status, 400);
+    let mistyped = json!({ "sub": "x", "issued_before": "2026-03-01T12:00:00Z" }).to_string();
+    assert_eq!(house.ask("POST", "/api/v1/revocations", &other, &mistyped).await.status, 400);
+    // A token that would never be accepted is not given.
+    let banned = json!({ "subject": "banned" }).to_string();
+    assert_eq!(house.ask("POST", "/api/v1/revocations", &other, &banned).await.status, 201);
+    let useless = json!({ "subject": "banned", "roles": ["viewer"], "ttl_secs": 60 });
+    let useless = mint(&house, &other, useless).await;
+    assert_eq!(
+        (useless.status, &useless.body["details"]["path"]),
+        (409, &json!("subject")),
+        "{}",
+        useless.body
+    );
     let unknown = mint(&house, &admin, json!({ "subject": "x", "roles": ["owner"], "ttl_secs": 60 })).await;
     let detail = unknown.body["detail"].as_str().unwrap();
     assert!(detail.contains("the roles are admin, operator, publisher, viewer"), "{detail}");

@@ -173,3 +173,15 @@ async fn a_second_signal_ends_at_once() {
     server.ended().await;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
+
+/// Once, a closed terminal, or whoever expected files to be read again by it, ended the server without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_ends_nothing_and_is_told() {
+    let home = Home::new(0, "[drain]\nspread_secs = 0.1\n[log]\nlevel = \"info\"\n");
+    let mut server = home.start();
+    server.signal("-HUP");
+    server.until_logged("SIGHUP does nothing").await;
+    assert_eq!(get(server.address, "/healthz", None).await.unwrap().status, 200);
+    server.signal("-TERM");
+    assert!(server.ended().await.success(), "{}", server.log());
+}

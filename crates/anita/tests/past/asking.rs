@@ -50,7 +50,7 @@ async fn snapshot_is_of_its_moment(house: &House, viewer: &str, narrow: &str) {
 }
 
 async fn density_is_counted(house: &House, viewer: &str, narrow: &str) {
-    let path = format!("/api/v1/history/density?start_time={}&end_time={}&buckets=4", at(0.0), at(40.0));
+    let path = format!("/api/v1/density?start_time={}&end_time={}&buckets=4", at(0.0), at(40.0));
     let all = house.get(&path, viewer).await.json();
     assert_eq!(all["counts"], json!([10, 11, 11, 11]), "its end is part of it");
     assert_eq!(
@@ -62,7 +62,7 @@ async fn density_is_counted(house: &House, viewer: &str, narrow: &str) {
     assert_eq!((&one["counts"], &one["devices"]), (&json!([0, 0, 1, 0]), &json!(1)));
     for (path, status) in [
         (format!("{path}&device_id=tag-1"), 404),
-        ("/api/v1/history/density".to_owned(), 400),
+        ("/api/v1/density".to_owned(), 400),
         (path.replace("buckets=4", "buckets=1001"), 422),
         (path.replace("buckets=4", "buckets=x"), 400),
     ] {
@@ -114,6 +114,7 @@ async fn events_and_the_audit_trail_are_told_to_whom_they_may_be() {
     let expected = [
         ("read audit trail", "done"),
         ("export history", "begun"),
+        ("read audit trail", "forbidden"),
         ("request", "forbidden"),
         ("start server", "done"),
     ];
