@@ -32,7 +32,7 @@ impl Backoff {
     }
 
     /// The same with `random` from 0 to 1.
-    fn wait(&mut self, asked: Option<Duration>, random: f64) -> Duration {
+    pub(crate) fn wait(&mut self, asked: Option<Duration>, random: f64) -> Duration {
         let doubled = Self::FIRST_MAX.saturating_mul(2_u32.saturating_pow(self.attempts));
         self.attempts = self.attempts.saturating_add(1);
         asked.unwrap_or_default().saturating_add(doubled.min(Self::MAX).mul_f64(random.clamp(0.0, 1.0)))

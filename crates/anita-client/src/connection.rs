@@ -78,6 +78,8 @@ pub struct Connection {
     hello: Envelope,
     heartbeat_interval: Duration,
     heard_at: Instant,
+    /// When silence counts, once the server has been silent for too long.
+    grace_ends_at: Option<Instant>,
     /// Messages that came while a request waited.
     kept: VecDeque<Envelope>,
     next_id: u64,
@@ -250,21 +252,22 @@ impl Connection {
 
     async fn receive_text(&mut self) -> Result<Option<String>, Lost> {
         let silence_max = self.heartbeat_interval.mul_f64(SILENT_INTERVALS);
-        let mut is_grace = false;
+        // A grace that ended while nobody looked was none.
+        self.grace_ends_at = self.grace_ends_at.filter(|ends_at| *ends_at > Instant::now());
         loop {
-            let deadline =
-                if is_grace { Instant::now() + SILENCE_GRACE } else { self.heard_at + silence_max };
+            let deadline = self.grace_ends_at.unwrap_or(self.heard_at + silence_max);
             let frame = match timeout_at(deadline, self.socket.next()).await {
                 Ok(Some(frame)) => frame.map_err(lost)?,
                 Ok(None) => return Err(Lost::Broken(std::io::ErrorKind::UnexpectedEof.into())),
-                Err(_elapsed) if is_grace => return Err(Lost::Silent(silence_max)),
+                Err(_elapsed) if self.grace_ends_at.is_some() => return Err(Lost::Silent(silence_max)),
                 Err(_elapsed) => {
-                    is_grace = true;
+                    // Kept here, not in this future: whoever stops waiting and begins anew gains no time by it.
+                    self.grace_ends_at = Some(Instant::now() + SILENCE_GRACE);
                     continue;
                 }
             };
             self.heard_at = Instant::now();
-            is_grace = false;
+            self.grace_ends_at = None;
             match frame {
                 Message::Text(text) => return Ok(Some(text.as_str().to_owned())),
                 Message::Binary(_) => return Err(Lost::Protocol("a binary message".to_owned())),
@@ -314,7 +317,8 @@ async fn open(
     })?;
     let heard_at = Instant::now();
     let kept = VecDeque::new();
-    Ok(Connection { socket, hello, heartbeat_interval, heard_at, kept, next_id: 1, is_over: false })
+    let (grace_ends_at, next_id, is_over) = (None, 1, false);
+    Ok(Connection { socket, hello, heartbeat_interval, heard_at, grace_ends_at, kept, next_id, is_over })
 }
 
 fn upgrade_request(address: &Address, token: Option<&Token>) -> Result<Request<()>, ConnectError> {
@@ -377,7 +381,7 @@ async fn hello(socket: &mut WebSocketStream<Stream>) -> Result<Envelope, Connect
 }
 
 /// The `error` of a message; a broken one is still an error.
-fn server_error(message: &Envelope) -> ServerError {
+pub(crate) fn server_error(message: &Envelope) -> ServerError {
     message.payload_as().unwrap_or_else(|_broken| ServerError {
         code: "internal".to_owned(),
         message: message.payload.get().chars().take(200).collect(),

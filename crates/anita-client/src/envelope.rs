@@ -1,5 +1,7 @@
 //! A message of the server: its envelope is read, its payload is not yet.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -19,6 +21,8 @@ pub struct Envelope {
     pub epoch: Option<String>,
     /// The number in the room.
     pub seq: Option<u64>,
+    /// The subscription, of a message of a view that names it beside the payload.
+    pub subscription: Option<String>,
     /// The whole text, as received.
     pub text: String,
 }
@@ -42,6 +46,8 @@ struct Read<'a> {
     epoch: Option<String>,
     #[serde(default)]
     seq: Option<u64>,
+    #[serde(default)]
+    subscription: Option<String>,
 }
 
 // === impl Envelope ===
@@ -59,8 +65,8 @@ impl Envelope {
             None => RawValue::from_string("{}".to_owned())?,
         };
         let (kind, id) = (read.kind, read.id.map(ToOwned::to_owned));
-        let (room, epoch, seq) = (read.room, read.epoch, read.seq);
-        Ok(Self { kind, payload, id, room, epoch, seq, text })
+        let (room, epoch, seq, subscription) = (read.room, read.epoch, read.seq, read.subscription);
+        Ok(Self { kind, payload, id, room, epoch, seq, subscription, text })
     }
 
     /// The payload as a type.
@@ -69,6 +75,21 @@ impl Envelope {
     /// That of the parser.
     pub fn payload_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.payload.get())
+    }
+
+    /// The subscription that the message is of, beside the payload or in it.
+    pub fn subscription(&self) -> Option<Cow<'_, str>> {
+        #[derive(Deserialize)]
+        struct OfView {
+            subscription: String,
+        }
+        match &self.subscription {
+            Some(subscription) => Some(subscription.into()),
+            None if self.kind.starts_with("view.") => {
+                Some(self.payload_as::<OfView>().ok()?.subscription.into())
+            }
+            None => None,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The ways a connection does not come about, ends, or refuses a request, and whether to come back.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -206,6 +207,27 @@ impl ConnectError {
         }
     }
 
+    /// The stable word: the server's where it said one, or what kind of failure it is.
+    pub fn code(&self) -> Cow<'_, str> {
+        match self {
+            Self::Refused { error: Some(error), .. } | Self::Http { error: Some(error), .. } => {
+                error.code.as_str().into()
+            }
+            Self::Refused { error: None, close } => close.code.as_str().into(),
+            Self::Http { error: None, status, .. } => format!("http_{status}").into(),
+            Self::Address(_) | Self::HostName { .. } => "bad_address".into(),
+            Self::Trust(_) => "nothing_to_trust".into(),
+            Self::TokenCharacters => "invalid_token".into(),
+            Self::Unreachable { .. } => "unreachable".into(),
+            Self::Certificate { .. } => "certificate".into(),
+            Self::Tls(_) => "tls".into(),
+            Self::Protocol { .. } => "protocol".into(),
+            Self::TokenNeeded => "unauthenticated".into(),
+            Self::Broken(_) => "connection_lost".into(),
+            Self::Deadline(_) => "timeout".into(),
+        }
+    }
+
     /// What to do about it, where the server's answer or the kind of failure says so.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
@@ -261,6 +283,17 @@ pub enum Lost {
 }
 
 impl Lost {
+    /// The stable word: that of the close, or what kind of loss it is.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Closed(close) if !close.code.is_empty() => &close.code,
+            Self::Closed(_) | Self::Broken(_) => "connection_lost",
+            Self::Silent(_) => "silence",
+            Self::Protocol(_) => "protocol",
+            Self::Overrun(_) => "overrun",
+        }
+    }
+
     /// Whether to come back.
     pub fn advice(&self) -> Advice {
         match self {
