@@ -195,14 +195,14 @@ fn guests(raw: &RawConfig) -> Result<GuestLimits, ConfigError> {
         );
         return Err(wrong("limits.connections_max", message));
     }
-    let rates = [
-        ("sockets_max", u32::from(limits.sockets_max > 0)),
-        ("unauthenticated_max", u32::from(limits.unauthenticated_max > 0)),
-        ("handshakes_per_second", limits.handshakes_per_second),
-        ("handshakes_per_second_per_address", limits.handshakes_per_second_per_address),
-        ("tls_handshakes_per_second_per_address", limits.tls_handshakes_per_second_per_address),
+    let closed = [
+        ("sockets_max", limits.sockets_max == 0),
+        ("unauthenticated_max", limits.unauthenticated_max == 0),
+        ("handshakes_per_second", limits.handshakes_per_second == 0),
+        ("handshakes_per_second_per_address", limits.handshakes_per_second_per_address == 0),
+        ("tls_handshakes_per_second_per_address", limits.tls_handshakes_per_second_per_address == 0),
     ];
-    if let Some((key, _zero)) = rates.into_iter().find(|(_key, rate)| *rate == 0) {
+    if let Some((key, _is_zero)) = closed.into_iter().find(|(_key, is_zero)| *is_zero) {
         return Err(wrong(&format!("limits.{key}"), "is 0: then nobody could come in; write 1 or more"));
     }
     Ok(GuestLimits {
