@@ -124,6 +124,20 @@ fn whoever_a_proxy_names_counts_from_then_on() {
     assert_eq!((guests.connections.count(), guests.connections.holders()), (0, 0));
 }
 
+/// Once, a refused socket over a proxy's connection left the connection as if somebody had signed in.
+#[test]
+fn a_socket_that_is_refused_leaves_its_connection_unauthenticated() {
+    let guests = Guests::new(GuestLimits { unauthenticated_per_address_max: 1, ..TIGHT });
+    let client = address("192.0.2.7");
+    let through_a_proxy = guests.enter(Some(address("192.0.2.1"))).unwrap();
+    let other = guests.enter(Some(address("192.0.2.2"))).unwrap();
+    let _first = guests.enter_socket(client, &other).unwrap();
+    let refused = guests.enter_socket(client, &through_a_proxy).unwrap_err();
+    assert_eq!(refused, Reason::UnauthenticatedOfAddress);
+    assert!(!through_a_proxy.is_known());
+    assert_eq!(guests.unauthenticated.count(), 2);
+}
+
 #[test]
 fn a_second_holds_as_many_handshakes_as_are_allowed() {
     let guests = Guests::new(TIGHT);
