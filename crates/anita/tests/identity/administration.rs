@@ -55,6 +55,12 @@ async fn a_connection_is_shown_with_its_client_its_counts_and_its_rooms() {
     assert_eq!((&shown["user_agent"], &shown["subprotocol"]), (&json!("Forklift/1.0"), &json!("anita.v1")));
     assert_eq!((&shown["rooms"], &shown["address"]), (&json!(["uwb"]), &json!("127.0.0.1")));
     assert_eq!(shown["received_bytes"], r#"{"type":"ping"}"#.len(), "{shown}");
+    // Rooms that a token does not name are not shown with who is in them.
+    let narrow = json!({ "subject": "n", "roles": ["admin"], "ttl_secs": 60, "rooms": ["hall"] }).to_string();
+    let narrow = house.ask("POST", "/api/v1/tokens", &admin, &narrow).await.body;
+    let narrow = narrow["token"].as_str().unwrap();
+    assert_eq!(get(&house, &format!("/api/v1/connections/{id}"), narrow).await["rooms"], json!([]));
+    assert_eq!(get(&house, "/api/v1/connections", narrow).await["connections"][0]["rooms"], json!([]));
     let sent_bytes = async || {
         let shown = get(&house, &format!("/api/v1/connections/{id}"), &admin).await;
         (
