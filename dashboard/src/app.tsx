@@ -9,6 +9,7 @@ import { DeviceList } from './list/DeviceList';
 import { later } from './later';
 import type { MapController } from './map/controller';
 import { MapView } from './map/MapView';
+import { pagesFor } from './pages/pages';
 import { Header, settings } from './shell/Header';
 import { SignIn } from './shell/SignIn';
 import type { View } from './view';
@@ -25,9 +26,11 @@ const composer = later(async () => (await import('./composer/Composer')).Compose
 const panel = later(async () => (await import('./detail/DevicePanel')).DevicePanel);
 const help = later(async () => (await import('./shell/Help')).Help);
 
+const pages = later(async () => (await import('./pages/Pages')).Pages);
+
 /** Fetches what the first view leaves out. */
 function fetchTheRest(): void {
-  for (const part of [log, panel, composer, help, settings]) void part.fetch();
+  for (const part of [log, panel, composer, help, settings, pages]) void part.fetch();
 }
 
 /** The page: a bar on top, devices beside the map, messages below. On a phone one of the three at a time. */
@@ -35,6 +38,9 @@ export function App({ hub, view, map }: Props): JSX.Element {
   const gate = hub.gate.value;
   // Who signs out sees nothing more; whose session ran out still sees what was last known, behind the form.
   const known = hub.session.value !== null;
+  // A link may name a page that its reader may not see: they get the map.
+  const mayPage = pagesFor(hub.session.value?.permissions ?? []).includes(view.page.value);
+  const isLive = view.page.value === 'live' || view.kiosk || !mayPage;
   const vitals = useVitals(hub);
   useEffect(() => {
     if (!view.kiosk) setTimeout(fetchTheRest, REST_MS);
@@ -43,6 +49,7 @@ export function App({ hub, view, map }: Props): JSX.Element {
     <div
       class="app"
       data-tab={view.tab.value}
+      data-page={isLive ? 'live' : 'beside'}
       data-gate={gate}
       data-dock={view.dock.value}
       data-selected={view.selected.value !== null}
@@ -50,10 +57,11 @@ export function App({ hub, view, map }: Props): JSX.Element {
       data-kiosk={view.kiosk}
     >
       <Header hub={hub} view={view} />
-      {known && !view.kiosk && <DeviceList hub={hub} view={view} map={map} />}
-      <main class="stage" aria-label={t('app.map')}>
-        {known && <MapView hub={hub} view={view} map={map} />}
-        {known && gate === 'open' && !view.kiosk && <panel.Part hub={hub} view={view} vitals={vitals} />}
+      {known && isLive && !view.kiosk && <DeviceList hub={hub} view={view} map={map} />}
+      <main class="stage" aria-label={isLive ? t('app.map') : undefined}>
+        {known && isLive && <MapView hub={hub} view={view} map={map} />}
+        {known && !isLive && <pages.Part hub={hub} view={view} map={map} />}
+        {known && isLive && gate === 'open' && !view.kiosk && <panel.Part hub={hub} view={view} vitals={vitals} />}
         {gate === 'closed' && <SignIn hub={hub} />}
         {gate === 'asking' && <p class="stage-word">{t('app.asking')}</p>}
       </main>

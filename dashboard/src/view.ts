@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals';
 
 import { EVERY_DEVICE, type Filters } from './list/filters';
+import type { PageName } from './pages/pages';
 import { isBoolean, oneOf, remembered } from './prefs';
 
 /** What the person at the page has chosen: shared by the map, the list, the panels, the keys and the address. */
@@ -16,6 +17,8 @@ export interface Look {
 }
 
 export class View {
+  /** The live map, or a page beside it. */
+  readonly page = signal<PageName>('live');
   readonly selected = signal<string | null>(null);
   readonly hovered = signal<string | null>(null);
   readonly follow = signal(false);

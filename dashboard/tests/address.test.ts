@@ -4,6 +4,7 @@ import { EVERY_DEVICE } from '../src/list/filters';
 import { FRESH, isStep, readAddress, saysSomething, writeAddress, type Shown } from '../src/shell/address';
 
 const full: Shown = {
+  page: 'live',
   look: { x: -12.345, y: 6.7, scale: 21.98765 },
   floor: -1,
   selected: 'tag/1:ü',
@@ -62,19 +63,20 @@ describe('the address', () => {
       'trails=7&show=all&hide=everything',
       'follow=1',
       'x=%E0%A4%A',
+      'page=elsewhere',
     ]) {
       expect(readAddress(`#${text}`)).toEqual(FRESH);
     }
   });
 
   it('leaves the words of others alone', () => {
-    const others = new URLSearchParams('page=history&device=old');
-    expect(writeAddress({ ...FRESH, floor: 1 }, others)).toBe('page=history&floor=1');
-    expect(writeAddress(FRESH, new URLSearchParams('page=history'))).toBe('page=history');
+    const others = new URLSearchParams('story=1&device=old');
+    expect(writeAddress({ ...FRESH, floor: 1 }, others)).toBe('story=1&floor=1');
+    expect(writeAddress(FRESH, new URLSearchParams('story=1'))).toBe('story=1');
   });
 
   it('takes another floor or device for a step, but not walking through the list', () => {
-    const at = { selected: 'a', floor: null };
+    const at = { page: 'live', selected: 'a', floor: null } as const;
     expect(isStep(at, at, 9_000)).toBe(false);
     expect(isStep({ ...at, selected: null }, at, 0)).toBe(true);
     expect(isStep(at, { ...at, selected: null }, 0)).toBe(true);

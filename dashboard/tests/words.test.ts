@@ -4,27 +4,41 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { ago, agoPhrase } from '../src/time';
 import { decimals, load, localeOf, many, preferred, t } from '../src/words';
-import { de } from '../src/words/de';
-import { en } from '../src/words/en';
 
+type Words = Readonly<Record<string, string>>;
+
+const SOURCE = join(import.meta.dirname, '../src');
 const slots = (text: string): string[] => (text.match(/\{\w+\}/g) ?? []).sort();
+
+/** The words of the first view, and those of each part that has a folder `words` of its own. */
+const dictionaries = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('words/en.ts'))
+  .map((name) => name.slice(0, -'/en.ts'.length));
+
+const read = async (folder: string, language: string): Promise<Words> => {
+  const file = (await import(`../src/${folder}/${language}.ts`)) as Record<string, Words>;
+  return file[language] ?? {};
+};
 
 afterEach(() => load('en'));
 
 describe('the words', () => {
-  it('are the same in both languages, with the same slots', () => {
+  it.each(dictionaries)('of %s are the same in both languages, with the same slots', async (folder) => {
+    const [en, de] = await Promise.all([read(folder, 'en'), read(folder, 'de')]);
     expect(Object.keys(de).sort()).toEqual(Object.keys(en).sort());
-    for (const key of Object.keys(en) as (keyof typeof en)[]) {
-      expect([key, slots(de[key])]).toEqual([key, slots(en[key])]);
-      expect(de[key].trim()).not.toBe('');
+    expect(Object.keys(en)).not.toEqual([]);
+    for (const [key, text] of Object.entries(en)) {
+      expect([key, slots(de[key] ?? '')]).toEqual([key, slots(text)]);
+      expect(de[key]?.trim()).not.toBe('');
     }
   });
 
-  it('are all used', () => {
-    const source = join(import.meta.dirname, '../src');
-    const texts = readdirSync(source, { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.tsx?$/.test(name) && !name.startsWith('words'))
-      .map((name) => readFileSync(join(source, name), 'utf8'))
+  it.each(dictionaries)('of %s are all used where they belong', async (folder) => {
+    const en = await read(folder, 'en');
+    const owner = join(SOURCE, folder, '..');
+    const texts = readdirSync(owner, { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.tsx?$/.test(name) && !/(^|\/)words\//.test(name))
+      .map((name) => readFileSync(join(owner, name), 'utf8'))
       .join('\n');
     const unused = Object.keys(en).filter((key) => {
       const stem = key.replace(/\.(one|other)$/, '');

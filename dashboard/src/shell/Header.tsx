@@ -3,6 +3,7 @@ import { useRef } from 'preact/hooks';
 
 import type { Hub } from '../hub';
 import { Icon, LinkIcon, Logo } from '../icons';
+import { Nav } from '../pages/Nav';
 import { agoPhrase, secondsLeft } from '../time';
 import type { View } from '../view';
 import { count, decimals, t } from '../words';
@@ -28,6 +29,7 @@ export function Header({ hub, view }: Props): JSX.Element {
         <h1>ANITA</h1>
         {hub.site.value.name !== '' && <span class="site">{hub.site.value.name}</span>}
       </div>
+      {open && !view.kiosk && <Nav view={view} permissions={session?.permissions ?? []} />}
       {open && <Link hub={hub} />}
       {!view.kiosk && (
         <div class="bar-end">

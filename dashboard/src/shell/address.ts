@@ -2,6 +2,7 @@ import { batch, effect } from '@preact/signals';
 
 import { EVERY_DEVICE, KINDS, SORT_KEYS, STATUSES, type Filters } from '../list/filters';
 import { MAX_SCALE, MIN_SCALE } from '../map/camera';
+import { PAGE_NAMES, type PageName } from '../pages/pages';
 import { TRAIL_SECONDS, type Look, type TrailSeconds, type View } from '../view';
 
 /**
@@ -11,6 +12,7 @@ import { TRAIL_SECONDS, type Look, type TrailSeconds, type View } from '../view'
  */
 
 export interface Shown {
+  readonly page: PageName;
   readonly look: Look | null;
   readonly floor: number | null;
   readonly selected: string | null;
@@ -25,6 +27,7 @@ export interface Shown {
 }
 
 export const FRESH: Shown = {
+  page: 'live',
   look: null,
   floor: null,
   selected: null,
@@ -37,7 +40,21 @@ export const FRESH: Shown = {
   heat: false,
 };
 
-const OURS = ['at', 'floor', 'device', 'follow', 'q', 'status', 'kind', 'zone', 'sort', 'trails', 'hide', 'show'];
+const OURS = [
+  'page',
+  'at',
+  'floor',
+  'device',
+  'follow',
+  'q',
+  'status',
+  'kind',
+  'zone',
+  'sort',
+  'trails',
+  'hide',
+  'show',
+];
 /** Longer ids, names and searches there are none. */
 const LONGEST = 256;
 
@@ -48,6 +65,7 @@ export function writeAddress(shown: Shown, others = new URLSearchParams()): stri
   const put = (name: string, value: string, isFresh: boolean): void => {
     if (!isFresh) words.set(name, value);
   };
+  put('page', shown.page, shown.page === FRESH.page);
   if (look !== null) words.set('at', [round(look.x, 2), round(look.y, 2), Number(look.scale.toPrecision(4))].join(','));
   put('floor', String(floor), floor === null);
   put('device', selected ?? '', selected === null);
@@ -75,6 +93,7 @@ export function readAddress(fragment: string): Shown {
   const list = (name: string): string[] => (word(name) ?? '').split(',');
   const trails = number(word('trails'));
   return {
+    page: PAGE_NAMES.find((page) => page === word('page')) ?? 'live',
     look: readLook(word('at')),
     floor: number(word('floor')),
     selected,
@@ -117,6 +136,7 @@ const round = (value: number, digits: number): number => Number(value.toFixed(di
 
 function shownIn(view: View): Shown {
   return {
+    page: view.page.value,
     look: view.follow.value ? null : view.look.value,
     floor: view.floor.value,
     selected: view.selected.value,
@@ -132,6 +152,7 @@ function shownIn(view: View): Shown {
 
 function show(view: View, shown: Shown): void {
   batch(() => {
+    view.page.value = shown.page;
     view.look.value = shown.look;
     view.floor.value = shown.floor;
     view.selected.value = shown.selected;
@@ -148,14 +169,14 @@ function show(view: View, shown: Shown): void {
 
 /** Browsers refuse more than some hundred changes of the address in half a minute. */
 const WRITE_MS = 400;
-/** Another floor or device is a step to go back from; from device to device in less time somebody is walking. */
+/** Another page, floor or device is a step to go back from; from device to device in less time somebody is walking. */
 const WALK_MS = 1_000;
 
-type Step = Pick<Shown, 'selected' | 'floor'>;
+type Step = Pick<Shown, 'page' | 'selected' | 'floor'>;
 
 /** Whether the change is a step of its own, or the view has only moved on within one. */
 export function isStep(before: Step, after: Step, elapsedMs: number): boolean {
-  if (before.floor !== after.floor) return true;
+  if (before.page !== after.page || before.floor !== after.floor) return true;
   if (before.selected === after.selected) return false;
   return before.selected === null || after.selected === null || elapsedMs > WALK_MS;
 }
@@ -164,7 +185,7 @@ export function isStep(before: Step, after: Step, elapsedMs: number): boolean {
 export function keepInAddress(view: View): () => void {
   if (saysSomething(location.hash)) show(view, readAddress(location.hash));
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let stepped = { selected: view.selected.peek(), floor: view.floor.peek(), at: -Infinity };
+  let stepped = { page: view.page.peek(), selected: view.selected.peek(), floor: view.floor.peek(), at: -Infinity };
   const write = (): void => {
     timer = undefined;
     const shown = shownIn(view);
@@ -174,8 +195,8 @@ export function keepInAddress(view: View): () => void {
     const now = performance.now();
     if (isStep(stepped, shown, now - stepped.at)) history.pushState(null, '', url);
     else history.replaceState(history.state, '', url);
-    if (shown.selected !== stepped.selected || shown.floor !== stepped.floor) {
-      stepped = { selected: shown.selected, floor: shown.floor, at: now };
+    if (isStep(stepped, shown, Infinity)) {
+      stepped = { page: shown.page, selected: shown.selected, floor: shown.floor, at: now };
     }
   };
   const stop = effect(() => {
@@ -191,7 +212,7 @@ export function keepInAddress(view: View): () => void {
     show(view, readAddress(location.hash));
     clearTimeout(timer);
     timer = undefined;
-    stepped = { selected: view.selected.peek(), floor: view.floor.peek(), at: -Infinity };
+    stepped = { page: view.page.peek(), selected: view.selected.peek(), floor: view.floor.peek(), at: -Infinity };
   };
   // Back and forward tell of themselves once, an address typed by hand does with the second.
   addEventListener('popstate', read);

@@ -23,6 +23,12 @@ export const de: Words = {
   'app.views': 'Ansichten',
   'app.asking': 'Suche Ihre Sitzung…',
 
+  'page.nav': 'Seiten',
+  'page.live': 'Live',
+  'page.history': 'Verlauf',
+  'page.connect': 'Anbinden',
+  'page.administration': 'Verwaltung',
+
   'copy.done': 'Kopiert',
   'copy.failed': 'Nicht kopiert',
 

@@ -24,6 +24,12 @@ export const en = {
   'app.views': 'Views',
   'app.asking': 'Looking for your session…',
 
+  'page.nav': 'Pages',
+  'page.live': 'Live',
+  'page.history': 'History',
+  'page.connect': 'Connect',
+  'page.administration': 'Administration',
+
   'copy.done': 'Copied',
   'copy.failed': 'Not copied',
 

@@ -9,14 +9,30 @@ import { en } from './en';
  * changes.
  */
 
-export type Word = keyof typeof en;
-export type Words = Readonly<Record<Word, string>>;
-type Counted = { [K in Word]: K extends `${infer Stem}.other` ? Stem : never }[Word];
+/** Texts in English, by their keys. */
+type Source = Readonly<Record<string, string>>;
+type Counted<S extends Source> = { [K in keyof S & string]: K extends `${infer Stem}.other` ? Stem : never }[keyof S &
+  string];
 
 /** The names of the `{slots}` in a text. */
 type Slots<Text extends string> = Text extends `${string}{${infer Slot}}${infer Rest}` ? Slot | Slots<Rest> : never;
-type Values<K extends Word> = Readonly<Record<Slots<(typeof en)[K]>, string | number>>;
-type Arguments<K extends Word> = [Slots<(typeof en)[K]>] extends [never] ? [] : [values: Values<K>];
+type Values<S extends Source, K extends keyof S> = Readonly<Record<Slots<S[K]>, string | number>>;
+type Arguments<S extends Source, K extends keyof S> = [Slots<S[K]>] extends [never] ? [] : [values: Values<S, K>];
+type Others<S extends Source, K extends string> = Exclude<Slots<S[`${K}.other`]>, 'n'>;
+type MoreArguments<S extends Source, K extends string> = [Others<S, K>] extends [never]
+  ? []
+  : [values: Readonly<Record<Others<S, K>, string | number>>];
+
+/** What says the texts of one part of the page. */
+export interface Speech<S extends Source> {
+  /** A text in the reader's language. Numbers in its slots are written as the reader writes them. */
+  readonly t: <K extends keyof S & string>(word: K, ...values: Arguments<S, K>) => string;
+  /** A text for a number of things, in the form that the language has for that number. */
+  readonly many: <K extends Counted<S>>(word: K, n: number, ...values: MoreArguments<S, K>) => string;
+}
+
+export type Word = keyof typeof en;
+export type Words = Readonly<Record<Word, string>>;
 
 export const LANGUAGES = ['en', 'de'] as const;
 export type Language = (typeof LANGUAGES)[number];
@@ -25,6 +41,11 @@ export const OWN_NAME: Record<Language, string> = { en: 'English', de: 'Deutsch'
 
 /** The reader's wish; `auto` is the browser's. */
 export const languageChoice = remembered<'auto' | Language>('language', 'auto', oneOf(['auto', ...LANGUAGES]));
+
+/** A part's texts in the other languages, each in a file of its own that is loaded when it is wanted. */
+type Translations<S extends Source> = Readonly<
+  Record<Exclude<Language, 'en'>, () => Promise<Readonly<Record<keyof S, string>>>>
+>;
 
 const current = signal<{ language: Language; words: Words }>({ language: 'en', words: en });
 
@@ -72,28 +93,48 @@ export async function load(wanted: Language, isStill = (): boolean => true): Pro
   if (isStill()) current.value = { language: wanted, words };
 }
 
-/** A text in the reader's language. Numbers in its slots are written as the reader writes them. */
-export function t<K extends Word>(word: K, ...[values]: Arguments<K>): string {
-  const text = current.value.words[word];
-  if (values === undefined) return text;
-  const known = values as Readonly<Record<string, string | number>>;
-  return text.replace(/\{(\w+)\}/g, (slot, name: string) => {
-    const value = known[name];
-    return value === undefined ? slot : typeof value === 'number' ? count(value) : value;
+/** The texts that every part may say. */
+export const { t, many } = sayer<typeof en>(() => current.value.words);
+
+/**
+ * The texts of a part that is loaded later, in its own files: English comes with the part, another language as soon as
+ * it is shown.
+ */
+export function speech<const S extends Source>(own: S, translations: Translations<S>): Speech<S> {
+  const words = signal<{ language: Language; words: Readonly<Record<keyof S, string>> }>({
+    language: 'en',
+    words: own,
   });
+  effect(() => {
+    const wanted = language.value;
+    if (wanted === words.peek().language) return;
+    const loading = wanted === 'en' ? Promise.resolve(own) : translations[wanted]();
+    loading.then(
+      (loaded) => {
+        if (wanted === language.peek()) words.value = { language: wanted, words: loaded };
+      },
+      // Words that cannot be loaded leave the part as it is: it stays usable.
+      () => undefined,
+    );
+  });
+  return sayer<S>(() => words.value.words);
 }
 
-/** A text for a number of things, in the form that the language has for that number. */
-export function many<K extends Counted>(word: K, n: number, ...[values]: MoreValues<K>): string {
-  const form = pluralRules.value.select(n) === 'one' ? 'one' : 'other';
-  const say = t as (word: Word, values: Readonly<Record<string, string | number>>) => string;
-  return say(`${word}.${form}`, { n, ...values });
+function sayer<S extends Source>(words: () => Readonly<Record<keyof S, string>>): Speech<S> {
+  const say = (word: keyof S, values?: Readonly<Record<string, string | number>>): string => {
+    const text: string = words()[word];
+    if (values === undefined) return text;
+    return text.replace(/\{(\w+)\}/g, (slot, name: string) => {
+      const value = values[name];
+      return value === undefined ? slot : typeof value === 'number' ? count(value) : value;
+    });
+  };
+  return {
+    t: (word, ...[values]) => say(word, values),
+    many: (word, n, ...[values]) =>
+      say(`${word}.${pluralRules.value.select(n) === 'one' ? 'one' : 'other'}`, { n, ...values }),
+  };
 }
-
-type Others<K extends Counted> = Exclude<Slots<(typeof en)[`${K}.other`]>, 'n'>;
-type MoreValues<K extends Counted> = [Others<K>] extends [never]
-  ? []
-  : [values: Readonly<Record<Others<K>, string | number>>];
 
 const pluralRules = computed(() => new Intl.PluralRules(locale.value));
 const counts = computed(() => new Intl.NumberFormat(locale.value, { maximumFractionDigits: 1 }));

@@ -1,0 +1,36 @@
+import type { Word } from '../words';
+
+/**
+ * The pages beside the live map: which there are, and who sees them. What they show is loaded when somebody opens one.
+ * A page without permissions is for everybody; else one of them is enough.
+ */
+export interface PageRow {
+  readonly section: Section;
+  readonly needs: readonly string[];
+}
+
+/** What the bar offers; a section opens with the first of its pages that its reader may see. */
+export const SECTIONS = ['live', 'history', 'connect', 'administration'] as const;
+export type Section = (typeof SECTIONS)[number];
+
+export const PAGES = {
+  live: { section: 'live', needs: [] },
+} as const satisfies Readonly<Record<string, PageRow>>;
+
+export type PageName = keyof typeof PAGES;
+export const PAGE_NAMES = Object.keys(PAGES) as readonly PageName[];
+
+export const SECTION_WORD = {
+  live: 'page.live',
+  history: 'page.history',
+  connect: 'page.connect',
+  administration: 'page.administration',
+} as const satisfies Record<Section, Word>;
+
+/** The pages that somebody with these permissions sees. */
+export function pagesFor(permissions: readonly string[]): readonly PageName[] {
+  return PAGE_NAMES.filter((name) => {
+    const { needs }: PageRow = PAGES[name];
+    return needs.length === 0 || needs.some((one) => permissions.includes(one));
+  });
+}
