@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "python"
 
 import sslyze
 from certificates import Authority
-from harness import PATIENCE, Server, free_port, wait_for
+from harness import PATIENCE, Server, free_port, trusting, wait_for
 from sslyze.mozilla_tls_profile.tls_config_checker import (
     MozillaTlsConfiguration,
     TlsConfigurationEnum,
@@ -37,7 +37,7 @@ class TlsServer(Server):
         self.cert_file = self.authority.folder / "server.pem"
         self.key_file = self.authority.folder / "server.key"
         self.authority.sign(self.cert_file, self.key_file)
-        super().__init__(tls=True, heartbeat_secs=30)
+        super().__init__(tls=True, heartbeat_secs=30, more='[log]\nlevel = "info,anita_server=debug"')
 
     def start(self):
         # In place of the self-signed certificate.
@@ -47,7 +47,7 @@ class TlsServer(Server):
         super().start()
 
     def pin(self):
-        self.tls = ssl.create_default_context(cafile=self.authority.certificate)
+        self.tls = trusting(cafile=self.authority.certificate)
 
     def close(self):
         super().close()
