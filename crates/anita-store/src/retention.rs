@@ -17,7 +17,8 @@ pub struct KindLimits {
 /// A step of thinning out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thinning {
-    /// Fixes older than this, by the device's time …
+    /// Fixes older than this, by the device's time … Where it was less before, a stretch that both borders meet may keep
+    /// one fix more: what is thinned out is not looked at again.
     pub after: Duration,
     /// … are thinned out to one a device in each such stretch; counted from the Unix epoch.
     pub every: Duration,

@@ -167,6 +167,7 @@ proptest! {
             let memory = MemoryStore::new(usize::MAX, usize::MAX, usize::MAX);
             let names = (SiteName::main(), SourceName::parse("hall").unwrap());
             let devices: Vec<DeviceId> = ["a", "b", "c"].map(id).to_vec();
+            let mut thinned_after = Duration::MAX;
             for step in steps {
                 match step {
                     Step::Fixes(points) => {
@@ -203,7 +204,9 @@ proptest! {
                         let age_max = Some(Duration::from_micros(age_us));
                         let fixes = KindLimits { age_max, bytes_max: None };
                         let every = Duration::from_millis(100);
-                        let thinning = vec![Thinning { after: Duration::from_micros(age_us / 2), every }];
+                        // As time goes on, more and more is old: what was thinned out is never young again.
+                        thinned_after = thinned_after.min(Duration::from_micros(age_us / 2));
+                        let thinning = vec![Thinning { after: thinned_after, every }];
                         let retention = Retention { fixes, thinning, ..Retention::default() };
                         let now = Timestamp::from_micros(1_000_000).unwrap();
                         // Every time anew: borders that moved a little need not be exact.
