@@ -3,6 +3,7 @@
 
 mod fuzz;
 mod simulation;
+mod soak;
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +25,7 @@ const TAIL_LINES: usize = 60;
 /// What to run, and how much of it.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// The parts to run: fuzz, simulation, autobahn, reproduce; all of them when none is named
+    /// The parts to run: fuzz, simulation, autobahn, reproduce, soak; all of them when none is named
     parts: Vec<String>,
     /// How long each fuzz target runs
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
@@ -35,6 +36,9 @@ pub(crate) struct Options {
     /// How many seeds each simulation runs
     #[arg(long, default_value_t = 10_000, value_name = "COUNT")]
     seeds: u64,
+    /// How long the soak takes
+    #[arg(long, default_value_t = 10, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=1440))]
+    minutes: u64,
 }
 
 /// One part.
@@ -46,11 +50,12 @@ struct Part {
     run: fn(&mut Bench, &Options) -> Result<Report, Fault>,
 }
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     Part { name: "fuzz", minutes_max: 90, run: fuzz::run },
     Part { name: "simulation", minutes_max: 600, run: simulation::run },
     Part { name: "autobahn", minutes_max: 120, run: autobahn },
     Part { name: "reproduce", minutes_max: 120, run: reproduce },
+    Part { name: "soak", minutes_max: 60, run: soak::run },
 ];
 
 /// Runs the parts.
@@ -95,7 +100,8 @@ fn choose(options: &Options) -> Result<Vec<Part>, Fault> {
 
 fn run_part(root: &Path, part: Part, options: &Options, interrupt: &Interrupt) -> Report {
     let log = root.join(LOGS).join(format!("{}.log", part.name));
-    let asked = Duration::from_secs(options.seconds.saturating_mul(fuzz::target_count(root)));
+    let of_fuzz = options.seconds.saturating_mul(fuzz::target_count(root));
+    let asked = Duration::from_secs(of_fuzz.saturating_add(options.minutes.saturating_mul(60)));
     let written = fs::write(&log, "").map_err(|error| Fault::io("write", &log, error));
     let report = written.and_then(|()| {
         let mut bench = Bench {
@@ -141,7 +147,7 @@ mod tests {
 
     fn options(parts: &[&str]) -> Options {
         let parts = parts.iter().map(|part| (*part).to_owned()).collect();
-        Options { parts, seconds: 60, targets: Vec::new(), seeds: 10_000 }
+        Options { parts, seconds: 60, targets: Vec::new(), seeds: 10_000, minutes: 10 }
     }
 
     #[test]
@@ -149,9 +155,9 @@ mod tests {
         let names = |parts: &[&str]| -> Vec<&str> {
             choose(&options(parts)).unwrap().iter().map(|part| part.name).collect()
         };
-        assert_eq!(names(&[]), ["fuzz", "simulation", "autobahn", "reproduce"]);
+        assert_eq!(names(&[]), ["fuzz", "simulation", "autobahn", "reproduce", "soak"]);
         assert_eq!(names(&["autobahn", "fuzz"]), ["fuzz", "autobahn"]);
         let fault = choose(&options(&["fuz"])).unwrap_err().to_string();
-        assert_eq!(fault, "there is no part fuz; there are fuzz, simulation, autobahn, reproduce");
+        assert_eq!(fault, "there is no part fuz; there are fuzz, simulation, autobahn, reproduce, soak");
     }
 }

@@ -5,11 +5,11 @@ mod checks;
 pub(crate) mod counts;
 pub(crate) mod needs;
 mod postgres;
-mod programs;
+pub(crate) mod programs;
 pub(crate) mod services;
 mod suite;
 mod supply;
-mod venv;
+pub(crate) mod venv;
 
 use std::fs;
 use std::path::Path;

@@ -47,12 +47,12 @@ def program() -> str:
     return str(pathlib.Path(path).resolve())
 
 
-async def until(predicate: Callable[[], Any], what: Callable[[], str] | str) -> Any:
+async def until(predicate: Callable[[], Any], what: Callable[[], str] | str, patience_s: float = PATIENCE_S) -> Any:
     """The first true value of the predicate."""
-    ends_at = time.monotonic() + PATIENCE_S
+    ends_at = time.monotonic() + patience_s
     while not (value := predicate()):
         if time.monotonic() >= ends_at:
-            raise AssertionError(f"not within {PATIENCE_S:.0f} s: {what if isinstance(what, str) else what()}")
+            raise AssertionError(f"not within {patience_s:.0f} s: {what if isinstance(what, str) else what()}")
         await asyncio.sleep(0.01)
     return value
 
