@@ -5,8 +5,12 @@
 //   token authorization_code urn:anita:es    one for somebody who signs in and consents, in the browser's way
 //   rotate                                   a new key signs from now on; those before it are still published
 //   forget                                   only the newest keys are published
+//   redirect http://127.0.0.1:8080/back      the clients `board` (with a secret) and `public-board` may be sent back there
+//   scopes viewer                            what access tokens may have from now on, beside `openid`
+//   end alice                                the refresh tokens of somebody are not taken any more
 //
-// `urn:anita` has its tokens signed with RS256, `urn:anita:es` with ES256.
+// `urn:anita` has its tokens signed with RS256, `urn:anita:es` with ES256; those of `urn:anita:short` are valid for 8
+// seconds. Whoever signs in as `nobody` has no roles.
 
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -17,6 +21,9 @@ import Provider from 'oidc-provider';
 const CALLBACK = 'http://127.0.0.1/callback';
 const SECRET = 'a secret of the client, not of the issuer';
 
+let redirects = [CALLBACK];
+let scopes = 'viewer operator';
+const ended = new Set();
 let generation = 0;
 let keys = [];
 
@@ -46,7 +53,23 @@ function provider(issuer) {
         response_types: [],
       },
       { client_id: 'page', client_secret: SECRET, grant_types: ['authorization_code'], redirect_uris: [CALLBACK] },
+      {
+        client_id: 'board',
+        client_secret: SECRET,
+        grant_types: ['authorization_code', 'refresh_token'],
+        redirect_uris: redirects,
+      },
+      {
+        client_id: 'public-board',
+        token_endpoint_auth_method: 'none',
+        grant_types: ['authorization_code'],
+        redirect_uris: redirects,
+      },
     ],
+    // What somebody may do is in the ID token, too.
+    claims: { openid: ['sub', 'roles'] },
+    conformIdTokenClaims: false,
+    issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
     cookies: { keys: ['a key of cookies'] },
     features: {
       clientCredentials: { enabled: true },
@@ -55,15 +78,18 @@ function provider(issuer) {
         enabled: true,
         useGrantedResource: () => true,
         getResourceServerInfo: (_context, resource) => ({
-          scope: 'viewer operator',
+          scope: scopes,
           audience: 'anita',
           accessTokenFormat: 'jwt',
-          accessTokenTTL: 600,
+          accessTokenTTL: resource.endsWith(':short') ? 8 : 600,
           jwt: { sign: { alg: resource.endsWith(':es') ? 'ES256' : 'RS256' } },
         }),
       },
     },
-    findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    findAccount: (context, id) => {
+      if (context.oidc.route === 'token' && ended.has(id)) return undefined;
+      return { accountId: id, claims: () => ({ sub: id, roles: id === 'nobody' ? [] : ['viewer'] }) };
+    },
   });
   return made.callback();
 }
@@ -144,6 +170,20 @@ server.listen(0, '127.0.0.1', () => {
       rotate();
       begin();
       return { generation };
+    },
+    redirect: (uri) => {
+      redirects = [...redirects, uri];
+      begin();
+      return { redirects };
+    },
+    scopes: (...words) => {
+      scopes = words.join(' ');
+      begin();
+      return { scopes };
+    },
+    end: (id) => {
+      ended.add(id);
+      return { ended: [...ended] };
     },
     forget: () => {
       keys = keys.slice(0, 2);

@@ -81,3 +81,10 @@ def rsa_key(folder, name):
     subprocess.run(make, check=True, capture_output=True)
     subprocess.run(["openssl", "pkey", "-in", str(private), "-pubout", "-out", str(public)], check=True, capture_output=True)
     return private, public
+
+
+def rsa_jwk(public, name):
+    """The public half of an RSA key as a JWK (RFC 7518 §6.3.1)."""
+    command = ["openssl", "rsa", "-pubin", "-in", str(public), "-noout", "-modulus"]
+    modulus = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip().removeprefix("Modulus=")
+    return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": name, "n": b64(bytes.fromhex(modulus)), "e": "AQAB"}

@@ -189,7 +189,7 @@ url = "sqlite:anita.db"
             response = connection.getresponse()
             response.body = response.read().decode()
             kind = response.headers.get("Content-Type", "")
-            response.json = json.loads(response.body) if "json" in kind and response.body else None
+            response.json = json.loads(response.body) if "json" in kind and "ndjson" not in kind and response.body else None
             return response
         finally:
             connection.close()

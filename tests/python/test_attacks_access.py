@@ -3,6 +3,7 @@
 import json
 import unittest
 from datetime import datetime, timedelta, timezone
+from urllib.parse import quote
 
 from attacks import attack
 from harness import Server, program, wait_for
@@ -91,6 +92,69 @@ class AccessTest(unittest.TestCase):
             answer = self.server.http("GET", path, token=token)
             self.assertIn(answer.status, (200, 400), path)
             self.assertNotIn("hidden", answer.body, path)
+
+    @attack("exports of several devices, hidden ones among them by id, by pattern or by asking for all, in every format", "what may be seen and nothing else; a hidden one is refused exactly as one that is not there")
+    def test_an_export_of_several_devices_holds_what_may_be_seen(self):
+        token = self.server.token("viewer", "narrow-exports", devices=["seen-*"])
+        for format in ["csv", "ndjson", "geojson"]:
+
+            def export(devices, format=format, token=token):
+                path = f"/api/v1/history?format={format}" + (f"&devices={devices}" if devices else "")
+                return self.server.http("GET", path, token=token)
+
+            for devices in ["", "*", "seen-1,hidden-*", "%7Bhidden,seen%7D-*", "%5Bhs%5D*", "seen-1&devices=*-1"]:
+                answer = export(devices)
+                self.assertEqual(answer.status, 200, (format, devices, answer.body))
+                self.assertIn("seen-1", answer.body)
+                self.assertNotIn("hidden", answer.body, (format, devices))
+            for mixed in ["ID", "seen-1,ID", "ID,seen-2", "seen-1&devices=ID"]:
+                answers = [export(mixed.replace("ID", id)) for id in ["hidden-1", "absent-1"]]
+                shown = [(it.status, it.body.replace("hidden-1", "ID").replace("absent-1", "ID")) for it in answers]
+                self.assertEqual(shown[0], shown[1], (format, mixed))
+            # With the right to, they are there.
+            self.assertIn("hidden-1", export("hidden-*", token=self.server.token("viewer", "wide-exports")).body)
+
+    @attack("who was in an area, page by page, from a hidden device's name on, and by areas that hold hidden devices alone", "hidden devices are on no page, in no cursor and make no page shorter")
+    def test_visits_tell_of_no_hidden_device(self):
+        narrow = self.server.token("viewer", "narrow-visits", devices=["seen-*"])
+        wide = self.server.token("viewer", "wide-visits")
+        # Alone in a corner of the site: an area that only a hidden device was in.
+        self.report({"device_id": "hidden-alone", "location": {"x": 500, "y": 500, "z": 0}})
+        now = datetime.now(timezone.utc)
+        period = "&".join(f"{name}={(now + timedelta(minutes=by)).strftime('%Y-%m-%dT%H:%M:%SZ')}" for name, by in [("start_time", -60), ("end_time", 60)])
+
+        def visits(token, x=0, after="", limit=1000):
+            box = quote(json.dumps({"box": {"min_x": x - 10, "min_y": x - 10, "max_x": x + 10, "max_y": x + 10}}))
+            path = f"/api/v1/visits?{period}&area={box}&limit={limit}" + (f"&after={quote(after)}" if after else "")
+            return self.server.http("GET", path, token=token)
+
+        def devices(answer):
+            return {it["device_id"] for it in answer.json["visits"]}
+
+        self.assertLessEqual({"hidden-1", "hidden-2", "seen-1", "seen-2"}, devices(visits(wide)), "they were there")
+        self.assertEqual(devices(visits(wide, x=500)), {"hidden-alone"})
+        allowed = devices(visits(narrow))
+        self.assertTrue({"seen-1", "seen-2"} <= allowed and all(it.startswith("seen-") for it in allowed), allowed)
+        alone, empty = visits(narrow, x=500), visits(narrow, x=900)
+        self.assertEqual((alone.status, alone.json["visits"], alone.json.get("next")), (200, [], None))
+        self.assertEqual(alone.body, empty.body, "an area of hidden devices is an empty one")
+        # Page by page: cursors name nobody hidden, and an end is an end.
+        seen, after = [], ""
+        for _page in range(20):
+            page = visits(narrow, after=after, limit=1)
+            self.assertEqual(page.status, 200, page.body)
+            self.assertNotIn("hidden", page.body)
+            seen += [it["device_id"] for it in page.json["visits"]]
+            after = page.json.get("next", "")
+            if not after:
+                break
+        self.assertEqual(set(seen), allowed)
+        # Cursors that somebody else got, and such that are made up.
+        others = visits(wide, limit=1).json["next"]
+        for cursor in [others, "hidden-1", "hidden-2", "absent-1"]:
+            page = visits(narrow, after=cursor)
+            self.assertIn(page.status, (200, 400), page.body)
+            self.assertNotIn("hidden", page.body.replace(cursor, ""))
 
     @attack("guessing rooms: those outside the token, and such that nobody is in", "the same `forbidden` or `not_found`, whether or not the room is there")
     def test_a_closed_room_and_none_cannot_be_told_apart(self):

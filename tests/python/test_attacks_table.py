@@ -9,6 +9,7 @@ import attacks
 import test_attacks_access  # noqa: F401
 import test_attacks_bytes  # noqa: F401
 import test_attacks_pages  # noqa: F401
+import test_attacks_sign_in  # noqa: F401
 import test_attacks_tokens  # noqa: F401
 
 

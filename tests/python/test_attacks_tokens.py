@@ -2,13 +2,14 @@
 
 import hashlib
 import http.server
+import json
 import secrets
 import shutil
 import threading
 import time
 import unittest
 
-from attacks import attack, b64, claims, rsa_key, signed_hs256, signed_rs256
+from attacks import attack, b64, claims, rsa_jwk, rsa_key, signed_hs256, signed_rs256
 from harness import Server, need, program
 
 
@@ -138,6 +139,11 @@ class ForgedTest(unittest.TestCase):
     def test_what_is_not_valid_yet_is_refused(self):
         self.refused(signed_hs256(self.secret, claims(nbf=int(time.time()) + 60)))
 
+    @attack("a token that was issued in the future, so that no `issued_before` reaches it", "`invalid_token`, close 4501: five seconds are allowed")
+    def test_what_was_issued_in_the_future_is_refused(self):
+        for ahead in [30, 86_400 * 365 * 50]:
+            self.refused(signed_hs256(self.secret, claims(iat=int(time.time()) + ahead)))
+
     @attack("a token for another audience, of another issuer, or of nobody", "`invalid_token`, close 4501")
     def test_a_token_for_somebody_else_is_refused(self):
         for changes in [
@@ -247,6 +253,116 @@ class ConfusedTest(unittest.TestCase):
         for header in [{}, {"kid": "1"}, {"x5c": [b64(public.read_bytes())]}]:
             with self.server.client("/ws", signed_rs256(mine, claims(), **header)) as client:
                 self.assertEqual(client.closed().code, 4501)
+
+
+class Keys:
+    """A host that publishes keys (RFC 7517), and remembers what it was asked for."""
+
+    def __init__(self, keys):
+        self.asked = asked = []
+        body = json.dumps({"keys": keys}).encode()
+
+        class Host(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Host)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/jwks"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class PublishedTest(unittest.TestCase):
+    """Against a server that takes the tokens of an issuer with several published keys."""
+
+    ISSUER = "https://id.example"
+
+    @classmethod
+    def setUpClass(cls):
+        program()
+        need(shutil.which("openssl"), "openssl is not installed")
+        cls.server = Server(prepare=cls.with_published_keys)
+        cls.addClassCleanup(cls.server.close)
+
+    @classmethod
+    def with_published_keys(cls, folder, config):
+        cls.keys = {name: rsa_key(folder, name) for name in ["a", "b", "evil"]}
+        jwk = {name: rsa_jwk(public, name) for name, (_private, public) in cls.keys.items()}
+        cls.issuer = Keys([jwk["a"], jwk["b"]])
+        # The attacker's key, by the name of a good one.
+        cls.evil = Keys([{**jwk["evil"], "kid": "a"}, jwk["evil"]])
+        cls.jwk = jwk
+        for host in [cls.issuer, cls.evil]:
+            cls.addClassCleanup(host.close)
+        return config + f"""
+[[auth.issuers]]
+issuer = "{cls.ISSUER}"
+audience = "anita"
+jwks_url = "{cls.issuer.url}"
+"""
+
+    def signed(self, key, issuer=ISSUER, **header):
+        return signed_rs256(self.keys[key][0], claims(iss=issuer, sub=f"{key}-{len(header)}"), **header)
+
+    # A key that is not known may have been published a moment ago: then it is asked for at the issuer, once in a while, and
+    # whoever comes meanwhile is told to come back.
+    LATER = [(1013, "unavailable"), (503, "unavailable")]
+
+    def refused(self, token, later=()):
+        with self.server.client("/ws", token) as client:
+            closed = client.closed()
+        self.assertIn((closed.code, closed.error["code"]), [(4501, "invalid_token"), *later], token[:80])
+        answer = self.server.http("GET", "/api/v1/devices", token=token)
+        self.assertIn((answer.status, answer.json["code"]), [(401, "invalid_token"), *later], token[:80])
+
+    def test_tokens_of_each_published_key_are_accepted(self):
+        for key in ["a", "b"]:
+            with self.server.client("/ws", self.signed(key, kid=key)) as client:
+                client.expect("system.connection")
+
+    @attack("at an issuer with several published keys: `jku`, `x5u`, `jwk` or `kid` that point to the attacker's keys, which have a good key's name", "`invalid_token`, close 4501; nothing is fetched there")
+    def test_no_header_leads_away_from_the_keys_of_the_issuer(self):
+        away = [
+            {"jku": self.evil.url},
+            {"x5u": self.evil.url},
+            {"jwk": {**self.jwk["evil"], "kid": "a"}},
+            {"jku": f"{self.issuer.url}@{self.evil.url.removeprefix('http://')}"},
+        ]
+        for header in away:
+            self.refused(self.signed("evil", kid="a", **header))
+            self.refused(self.signed("evil", kid="evil", **header), self.LATER)
+            self.refused(self.signed("evil", **header))
+            # A good token stays good, and its header still leads nowhere.
+            with self.server.client("/ws", self.signed("b", kid="b", **header)) as client:
+                client.expect("system.connection")
+        for kid in [self.evil.url, "../evil", "a' OR '1'='1", "", "A", "a "]:
+            self.refused(self.signed("evil", kid=kid), self.LATER)
+        self.assertEqual(self.evil.asked, [])
+        self.assertEqual({path for path in self.issuer.asked}, {"/jwks"})
+
+    @attack("one published key's name on a token of another one, no name where there are several keys, and a published key as the secret of HS256", "`invalid_token`, close 4501")
+    def test_a_token_is_checked_by_the_key_that_it_names_and_no_other(self):
+        self.refused(self.signed("b", kid="a"))
+        self.refused(self.signed("a", kid="b"))
+        self.refused(self.signed("a"))
+        public = self.keys["a"][1].read_bytes()
+        for secret in [public, public.rstrip(b"\n"), self.jwk["a"]["n"].encode(), json.dumps(self.jwk["a"]).encode()]:
+            self.refused(signed_hs256(secret, claims(iss=self.ISSUER), kid="a"))
+        # The key of one issuer under the name of another one, which has a secret.
+        self.refused(self.signed("a", issuer="anita", kid="a"))
+        secret = (self.server.folder / "jwt.secret").read_bytes().rstrip(b"\n")
+        self.refused(signed_hs256(secret, claims(iss=self.ISSUER), kid="a"))
 
 
 class BorrowedTest(unittest.TestCase):

@@ -23,4 +23,4 @@ pub use permission::{Permission, Permissions, Roles, UnknownPermission};
 pub use principal::Principal;
 pub use revocations::{REVOCATIONS_MAX, Revocations, TooManyRevocations};
 pub use token::{LEEWAY, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, TokenError};
-pub use verifier::{IssuerRules, Verifier};
+pub use verifier::{IdTokenRules, IssuerRules, Verifier};

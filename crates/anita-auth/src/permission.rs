@@ -57,6 +57,8 @@ permissions! {
     SourcesRead = "sources.read";
     /// Read the configuration, without its secrets.
     ConfigurationRead = "configuration.read";
+    /// Make, change and remove floor plans.
+    PlansWrite = "plans.write";
 }
 
 /// A word that names no permission.

@@ -4,10 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anita_model::{Identity, Now, Revocation, RevocationId, Revoked};
+use anita_model::{Identity, Now, Revocation, RevocationId, Revoked, Timestamp};
+
+use crate::LEEWAY;
 
 /// The most revocations at once.
 pub const REVOCATIONS_MAX: usize = 100_000;
+
+/// The most that are forgotten at once: the next are due at the next look.
+const FORGOTTEN_AT_ONCE: usize = 1_000;
 
 /// What a revocation is found by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,6 +46,11 @@ pub struct Revocations {
     by_due: BTreeSet<(Duration, RevocationId)>,
 }
 
+/// When a token that runs out as its revocation says is accepted no more by itself.
+fn end(revocation: &Revocation) -> Option<Timestamp> {
+    revocation.until.map(|until| until.plus(LEEWAY))
+}
+
 /// A revocation, and when it is looked at whether it can be forgotten, by the uptime; never when it holds for ever.
 #[derive(Debug)]
 struct InForce {
@@ -49,11 +59,15 @@ struct InForce {
 }
 
 impl Revocations {
-    /// Adds one, known since a moment; the same id again changes nothing.
+    /// Adds one that is known from this uptime on; the same id again changes nothing.
+    ///
+    /// It is forgotten no earlier than when as much time has gone by as there was between its making and its end. Of one that
+    /// comes from a store it is not known how long ago it was made: the wall clock may have been set at any time since, so
+    /// the time is counted anew.
     ///
     /// # Errors
     /// [`TooManyRevocations`].
-    pub fn add(&mut self, revocation: Revocation, since: Now) -> Result<(), TooManyRevocations> {
+    pub fn add(&mut self, revocation: Revocation, uptime: Duration) -> Result<(), TooManyRevocations> {
         if self.all.contains_key(&revocation.id) {
             return Ok(());
         }
@@ -61,7 +75,7 @@ impl Revocations {
             return Err(TooManyRevocations);
         }
         self.by_key.entry(Key::of(&revocation.revoked)).or_default().push(revocation.id.clone());
-        let due = revocation.until.map(|until| since.uptime.saturating_add(until.since(since.wall)));
+        let due = end(&revocation).map(|end| uptime.saturating_add(end.since(revocation.made_at)));
         self.by_due.extend(due.map(|due| (due, revocation.id.clone())));
         self.all.insert(revocation.id.clone(), InForce { revocation, due });
         Ok(())
@@ -83,24 +97,43 @@ impl Revocations {
         Some(revocation)
     }
 
-    /// Forgets those whose tokens have run out by both clocks: a wall clock that jumps ahead forgets none early, whose
-    /// token would be good again when the clock comes back.
-    pub fn forget(&mut self, now: Now) {
+    /// Forgets those whose tokens have run out by both clocks, and says which: a wall clock that jumps ahead, or is ahead at
+    /// the start, forgets none early whose token would be good again when the clock comes back.
+    pub fn forget(&mut self, now: Now) -> Vec<RevocationId> {
+        let mut forgotten = Vec::new();
         while let Some((due, id)) = self.by_due.first().cloned()
             && due <= now.uptime
+            && forgotten.len() < FORGOTTEN_AT_ONCE
         {
-            let Some(it) = self.all.get_mut(&id) else { return };
-            match it.revocation.until.filter(|until| *until > now.wall) {
+            let Some(it) = self.all.get_mut(&id) else { break };
+            match end(&it.revocation).filter(|end| *end > now.wall) {
                 // The wall clock went back meanwhile.
-                Some(until) => {
-                    let later = now.uptime.saturating_add(until.since(now.wall));
+                Some(end) => {
+                    let later = now.uptime.saturating_add(end.since(now.wall));
                     it.due = Some(later);
                     self.by_due.remove(&(due, id.clone()));
                     self.by_due.insert((later, id));
                 }
-                None => drop(self.remove(&id)),
+                None => forgotten.extend(self.remove(&id).map(|it| it.id)),
             }
         }
+        forgotten
+    }
+
+    /// Makes room for one more where there is none: those go that are over by the wall clock alone, the longest over first.
+    /// Says which.
+    pub fn make_room(&mut self, wall: Timestamp) -> Vec<RevocationId> {
+        if self.all.len() < REVOCATIONS_MAX {
+            return Vec::new();
+        }
+        let ends = self.all.values().filter_map(|it| Some((end(&it.revocation)?, &it.revocation.id)));
+        let over: BTreeSet<_> = ends.filter(|(end, _id)| *end <= wall).collect();
+        let ids: Vec<RevocationId> =
+            over.into_iter().take(FORGOTTEN_AT_ONCE).map(|(_end, id)| id.clone()).collect();
+        for id in &ids {
+            self.remove(id);
+        }
+        ids
     }
 
     /// Whether it has to be looked at what can be forgotten.
@@ -138,7 +171,7 @@ impl Revocations {
 
 #[cfg(test)]
 mod tests {
-    use anita_model::{Timestamp, UserId};
+    use anita_model::UserId;
 
     use super::*;
 
@@ -184,7 +217,7 @@ mod tests {
         ];
         for (revoked, expected) in table {
             let mut revocations = Revocations::default();
-            revocations.add(revocation("r", revoked.clone(), None), now(0, 0.0)).unwrap();
+            revocations.add(revocation("r", revoked.clone(), None), Duration::ZERO).unwrap();
             assert_eq!(revocations.find(&alice()).is_some(), expected, "{revoked:?}");
         }
     }
@@ -192,7 +225,7 @@ mod tests {
     #[test]
     fn what_is_taken_away_or_over_is_accepted_again() {
         let mut revocations = Revocations::default();
-        let began = now(0, 0.0);
+        let began = Duration::ZERO;
         revocations.add(revocation("by-hand", Revoked::Token("t1".into()), None), began).unwrap();
         revocations.add(revocation("by-time", Revoked::Token("t1".into()), Some(50.0)), began).unwrap();
         assert_eq!(
@@ -200,10 +233,10 @@ mod tests {
             "by-hand"
         );
         assert_eq!(revocations.find(&alice()).unwrap().id.as_str(), "by-time");
-        assert!(!revocations.has_over(now(49, 49.0)) && revocations.has_over(now(50, 50.0)));
-        revocations.forget(now(49, 49.0));
+        assert!(!revocations.has_over(now(54, 54.0)) && revocations.has_over(now(55, 55.0)));
+        assert_eq!(revocations.forget(now(54, 54.0)), [], "its token is good for the leeway more");
         assert_eq!(revocations.len(), 1);
-        revocations.forget(now(50, 50.0));
+        assert_eq!(revocations.forget(now(55, 55.0)), [RevocationId::parse("by-time").unwrap()]);
         assert!(revocations.is_empty() && revocations.find(&alice()).is_none());
         assert!(revocations.by_key.is_empty() && revocations.by_due.is_empty(), "nothing is left behind");
     }
@@ -213,26 +246,69 @@ mod tests {
         let two_days = 172_800.0;
         let mut revocations = Revocations::default();
         let revoked = || Revoked::Token("t1".into());
-        revocations.add(revocation("r", revoked(), Some(3_600.0)), now(100, 0.0)).unwrap();
+        revocations.add(revocation("r", revoked(), Some(3_600.0)), Duration::from_secs(100)).unwrap();
         // Two days ahead, and back.
         revocations.forget(now(200, two_days));
         assert!(revocations.find(&alice()).is_some(), "a jump ahead makes no revoked token good");
         revocations.forget(now(300, 200.0));
         assert!(revocations.find(&alice()).is_some());
         // An hour back: by the wall clock the token is good for an hour more.
-        revocations.forget(now(3_701, 1.0));
+        revocations.forget(now(3_706, 1.0));
         assert!(
             revocations.find(&alice()).is_some(),
             "its time is over by the uptime, and not by the wall clock"
         );
-        assert!(!revocations.has_over(now(3_702, 2.0)), "it is not looked at again and again");
-        revocations.forget(now(7_300, 3_600.0));
+        assert!(!revocations.has_over(now(3_707, 2.0)), "it is not looked at again and again");
+        revocations.forget(now(7_310, 3_605.0));
         assert!(revocations.is_empty() && revocations.by_due.is_empty());
         // One that was taken back in between leaves nothing.
-        revocations.add(revocation("r", revoked(), Some(two_days)), now(100, 0.0)).unwrap();
-        revocations.forget(now(172_901, 1.0));
+        revocations.add(revocation("r", revoked(), Some(two_days)), Duration::from_secs(100)).unwrap();
+        revocations.forget(now(172_906, 1.0));
         assert!(revocations.remove(&RevocationId::parse("r").unwrap()).is_some());
         assert!(revocations.by_due.is_empty() && revocations.by_key.is_empty());
+    }
+
+    #[test]
+    fn what_comes_from_a_store_is_forgotten_by_the_uptime_also_when_the_clock_is_ahead_at_the_start() {
+        let mut revocations = Revocations::default();
+        // Made at 0 for an hour; the server starts again with a clock that is a year ahead.
+        let year = 31_536_000.0;
+        revocations.add(revocation("r", Revoked::Token("t1".into()), Some(3_600.0)), Duration::ZERO).unwrap();
+        assert_eq!(revocations.forget(now(3_600, year)), []);
+        assert!(revocations.find(&alice()).is_some(), "the clock may come back");
+        assert_eq!(revocations.forget(now(3_605, year)).len(), 1);
+    }
+
+    #[test]
+    fn many_that_are_over_go_a_part_at_a_time() {
+        let mut revocations = Revocations::default();
+        for number in 0..=FORGOTTEN_AT_ONCE {
+            let revoked = Revoked::Token(number.to_string().into());
+            revocations.add(revocation(&number.to_string(), revoked, Some(1.0)), Duration::ZERO).unwrap();
+        }
+        assert_eq!(revocations.forget(now(6, 6.0)).len(), FORGOTTEN_AT_ONCE);
+        assert_eq!(revocations.forget(now(6, 6.0)).len(), 1);
+        assert!(revocations.is_empty() && revocations.by_due.is_empty());
+    }
+
+    #[test]
+    fn where_there_is_no_room_what_is_over_by_the_wall_clock_makes_some() {
+        let mut revocations = Revocations::default();
+        for number in 0..REVOCATIONS_MAX {
+            let until = match number {
+                7 => Some(20.0),
+                8 => Some(10.0),
+                9 => Some(1_000.0),
+                _ => None,
+            };
+            let revoked = Revoked::Token(number.to_string().into());
+            revocations.add(revocation(&number.to_string(), revoked, until), Duration::ZERO).unwrap();
+        }
+        assert_eq!(revocations.make_room(at(14.9)), []);
+        let ids = revocations.make_room(at(100.0));
+        assert_eq!(ids.iter().map(RevocationId::as_str).collect::<Vec<_>>(), ["8", "7"]);
+        assert_eq!(revocations.len(), REVOCATIONS_MAX - 2);
+        assert_eq!(revocations.make_room(at(5_000.0)), [], "there is room: nothing goes before its time");
     }
 
     #[test]
@@ -240,11 +316,11 @@ mod tests {
         let mut revocations = Revocations::default();
         for number in 0..REVOCATIONS_MAX {
             let revoked = Revoked::Token(number.to_string().into());
-            revocations.add(revocation(&number.to_string(), revoked, None), now(0, 0.0)).unwrap();
+            revocations.add(revocation(&number.to_string(), revoked, None), Duration::ZERO).unwrap();
         }
         let one_more = revocation("more", Revoked::Token("more".into()), None);
-        assert_eq!(revocations.add(one_more, now(0, 0.0)), Err(TooManyRevocations));
+        assert_eq!(revocations.add(one_more, Duration::ZERO), Err(TooManyRevocations));
         let known = revocation("7", Revoked::Token("7".into()), None);
-        assert_eq!(revocations.add(known, now(0, 0.0)), Ok(()));
+        assert_eq!(revocations.add(known, Duration::ZERO), Ok(()));
     }
 }

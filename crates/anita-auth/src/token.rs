@@ -59,6 +59,12 @@ pub enum TokenError {
     /// `aud` names others.
     #[error("the token is for another audience")]
     Audience,
+    /// `nonce` is not that of the sign-in (`OpenID` Connect Core §3.1.3.7): the token was made for another one.
+    #[error("the token was made for another sign-in")]
+    Nonce,
+    /// It is for several audiences, or for one, by somebody else's wish (`azp`, `OpenID` Connect Core §3.1.3.7).
+    #[error("the token was made for another client")]
+    AuthorizedParty,
     /// `sub` is missing, empty or too long.
     #[error("the token has no usable subject")]
     Subject,
@@ -68,6 +74,11 @@ pub enum TokenError {
     /// `nbf` is ahead.
     #[error("the token is not valid yet")]
     NotYet,
+    /// `iat` is ahead: revocations of what was issued before some moment would not concern it.
+    #[error(
+        "the token says that it was issued in the future; set the clock of its issuer, or of this server, right"
+    )]
+    IssuedAhead,
     /// `exp` is past.
     #[error("the token has run out")]
     Expired,

@@ -42,6 +42,17 @@ impl IssuerRules {
     }
 }
 
+/// What an ID token has to say beside what every token has to (`OpenID` Connect Core 1.0 §3.1.3.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdTokenRules<'a> {
+    /// Whose it has to be.
+    pub issuer: &'a str,
+    /// Whom it has to be for.
+    pub client_id: &'a str,
+    /// What `nonce` has to be. `None` for one that comes with a refresh token, which has none (§12.2).
+    pub nonce: Option<&'a str>,
+}
+
 /// An issuer and its keys at this moment.
 #[derive(Debug, Clone)]
 struct Issuer {
@@ -98,26 +109,74 @@ impl Verifier {
         Unchecked::read(token).ok()?.issued_at()
     }
 
-    /// Checks a token: size, issuer, algorithm, key, signature, `typ`, `aud`, `sub`, `jti`, `nbf`, `exp`, what it allows —
+    /// Checks a token: size, issuer, algorithm, key, signature, `typ`, `aud`, `sub`, `jti`, `nbf`, `iat`, `exp`, what it allows —
     /// in this order.
     ///
     /// # Errors
     /// The [`TokenError`] of the first check that fails.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, TokenError> {
         let unchecked = Unchecked::read(token)?;
-        let issuer = self.issuers.iter().find(|it| it.rules.issuer == unchecked.issuer);
-        let issuer = issuer.ok_or(TokenError::Issuer)?;
+        let issuer = self.issuer(&unchecked.issuer)?;
+        let claims = issuer.claims(token, &unchecked)?;
+        issuer.rules.check_type(unchecked.header.typ.as_deref())?;
+        issuer.rules.principal(&claims, &self.roles, now)
+    }
+
+    /// Checks an ID token: as [`Verifier::verify`] does, but it has to be for the client instead of the audience of access
+    /// tokens, for this sign-in, and may be of any `typ`. What it allows is read as in an access token.
+    ///
+    /// # Errors
+    /// The [`TokenError`] of the first check that fails.
+    pub fn verify_id_token(
+        &self,
+        token: &str,
+        demanded: &IdTokenRules<'_>,
+        now: Timestamp,
+    ) -> Result<Principal, TokenError> {
+        let unchecked = Unchecked::read(token)?;
+        if unchecked.issuer != demanded.issuer {
+            return Err(TokenError::Issuer);
+        }
+        let issuer = self.issuer(&unchecked.issuer)?;
+        let claims = issuer.claims(token, &unchecked)?;
+        demanded.check(&claims)?;
+        let rules = IssuerRules { audience: demanded.client_id.to_owned(), ..(*issuer.rules).clone() };
+        rules.principal(&claims, &self.roles, now)
+    }
+
+    fn issuer(&self, name: &str) -> Result<&Issuer, TokenError> {
+        self.issuers.iter().find(|it| it.rules.issuer == name).ok_or(TokenError::Issuer)
+    }
+}
+
+impl Issuer {
+    /// What a token claims, if one of the keys signed it.
+    fn claims(&self, token: &str, unchecked: &Unchecked) -> Result<Claims, TokenError> {
         // Several only where the operator named several: while a secret takes the place of another.
         let mut claims = Err(TokenError::Algorithm);
-        for key in issuer.keys.candidates(&unchecked.header)? {
+        for key in self.keys.candidates(&unchecked.header)? {
             claims = signed_claims(token, key);
             if claims != Err(TokenError::Signature) {
                 break;
             }
         }
-        let rules = &issuer.rules;
-        rules.check_type(unchecked.header.typ.as_deref())?;
-        rules.principal(&claims?, &self.roles, now)
+        claims
+    }
+}
+
+impl IdTokenRules<'_> {
+    fn check(&self, claims: &Claims) -> Result<(), TokenError> {
+        let nonce = text(claims, "nonce")?;
+        if self.nonce.is_some_and(|demanded| nonce != Some(demanded)) {
+            return Err(TokenError::Nonce);
+        }
+        let is_for_several =
+            claims.get("aud").and_then(Value::as_array).is_some_and(|audiences| audiences.len() > 1);
+        match text(claims, "azp")? {
+            Some(party) if party == self.client_id => Ok(()),
+            None if !is_for_several => Ok(()),
+            Some(_) | None => Err(TokenError::AuthorizedParty),
+        }
     }
 }
 
@@ -152,6 +211,11 @@ impl IssuerRules {
         if moment(claims, "nbf")?.is_some_and(|not_before| not_before > now.plus(LEEWAY)) {
             return Err(TokenError::NotYet);
         }
+        // RFC 7519 asks nothing of it (§4.1.6), but a revocation by age would never reach such a token.
+        let issued_at = moment(claims, "iat")?;
+        if issued_at.is_some_and(|issued_at| issued_at > now.plus(LEEWAY)) {
+            return Err(TokenError::IssuedAhead);
+        }
         let expires_at = moment(claims, "exp")?.ok_or(TokenError::Malformed)?;
         if expires_at.plus(LEEWAY) <= now {
             return Err(TokenError::Expired);
@@ -161,7 +225,7 @@ impl IssuerRules {
             identity: Arc::new(Identity {
                 user: UserId { issuer: self.issuer.as_str().into(), subject: subject.into() },
                 token_id: token_id.map(Into::into),
-                issued_at: moment(claims, "iat")?,
+                issued_at,
             }),
             roles: rights.roles,
             permissions: rights.permissions,

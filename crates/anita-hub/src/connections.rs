@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use anita_auth::Principal;
 use anita_model::{Identity, Now, RoomName, Timestamp};
 use anita_wire::CloseCode;
 use bytes::Bytes;
@@ -82,6 +83,7 @@ pub struct Peer {
     /// The rooms it is in: only these are looked through when it goes.
     pub(crate) rooms: Mutex<BTreeSet<RoomName>>,
     identity: RwLock<Option<Arc<Identity>>>,
+    roles: RwLock<Arc<[String]>>,
     mail: Mutex<Mail>,
 }
 
@@ -89,6 +91,8 @@ pub struct Peer {
 struct Mail {
     frames: VecDeque<Bytes>,
     bytes: usize,
+    /// What it may do from now on, where the session of its page was renewed.
+    renewed: Option<Box<Principal>>,
     closing: Option<CloseCode>,
     /// When to come back after that at the earliest, milliseconds; 0 where nothing is said.
     retry_after_ms: u32,
@@ -105,8 +109,14 @@ impl Peer {
         self.identity.read().as_ref().map(|identity| identity.user.subject.to_string())
     }
 
-    /// Says who is at the other end.
-    pub fn set_identity(&self, identity: &Arc<Identity>) {
+    /// The roles of whoever is at the other end, as the token names them; none before it has come.
+    pub fn roles(&self) -> Arc<[String]> {
+        Arc::clone(&self.roles.read())
+    }
+
+    /// Says who is at the other end, and with which roles.
+    pub fn set_identity(&self, identity: &Arc<Identity>, roles: &[String]) {
+        *self.roles.write() = roles.into();
         *self.identity.write() = Some(Arc::clone(identity));
     }
 
@@ -121,6 +131,17 @@ impl Peer {
         }
         drop(mail);
         self.bell.notify_one();
+    }
+
+    /// The session of its page was renewed: this is whom it stands for now. The newest counts.
+    pub fn renew(&self, principal: Principal) {
+        self.mail.lock().renewed = Some(Box::new(principal));
+        self.bell.notify_one();
+    }
+
+    /// Whom it stands for from now on, if that was said since it was asked last.
+    pub fn take_renewed(&self) -> Option<Principal> {
+        self.mail.lock().renewed.take().map(|principal| *principal)
     }
 
     /// Asks it to end.
@@ -230,6 +251,7 @@ impl Connections {
                 queued_bytes: AtomicUsize::new(0),
                 rooms: Mutex::default(),
                 identity: RwLock::new(None),
+                roles: RwLock::new([].into()),
                 mail: Mutex::default(),
             })
         };

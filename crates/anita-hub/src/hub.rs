@@ -2,6 +2,7 @@
 
 mod audit;
 mod identities;
+mod plans;
 mod reports;
 mod store;
 

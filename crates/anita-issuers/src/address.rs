@@ -52,6 +52,57 @@ impl KeyAddress {
     pub fn discovery(issuer: &str) -> Result<Self, InvalidAddress> {
         checked(&format!("{}{WELL_KNOWN}", issuer.trim_end_matches('/'))).map(Self::Discovery)
     }
+
+    pub(crate) fn url(&self) -> &Url {
+        match self {
+            Self::Jwks(url) | Self::Discovery(url) => url,
+        }
+    }
+}
+
+/// Where people reach the server, so that an issuer can send them back: it is never taken from a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// `https://host[:port]`.
+    pub origin: String,
+    /// What comes before the paths of the server; empty, or `/path` without a slash at its end.
+    pub path: String,
+}
+
+impl PublicUrl {
+    /// From how it is written.
+    ///
+    /// # Errors
+    /// Why people can't be sent there.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = checked(text).map_err(|fault| match fault {
+            InvalidAddress::HasPassword => "holds a name or a password".to_owned(),
+            InvalidAddress::NotAUrl { .. } | InvalidAddress::NotSecure { .. } => fault.to_string(),
+        })?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("has a query or a fragment; write https://host[:port][/path]".to_owned());
+        }
+        let path = url.path().trim_end_matches('/').to_owned();
+        if path.contains("//") {
+            return Err("has an empty part in its path".to_owned());
+        }
+        Ok(Self { origin: url.origin().ascii_serialization(), path })
+    }
+
+    /// Whether browsers reach it by TLS.
+    pub fn is_secure(&self) -> bool {
+        self.origin.starts_with("https://")
+    }
+
+    /// `host[:port]`, as it is in `Host`.
+    pub fn host(&self) -> &str {
+        self.origin.split_once("://").map_or("", |(_scheme, host)| host)
+    }
+
+    /// A path of the server, as people reach it.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{}{path}", self.origin, self.path)
+    }
 }
 
 /// An address that nobody on the way can speak for: HTTPS, or this machine.
@@ -93,6 +144,30 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(KeyAddress::jwks(text).is_ok(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn people_are_sent_back_to_an_address_without_anything_else_in_it() {
+        let parsed = |text: &str| PublicUrl::parse(text).ok().map(|url| url.at("/x"));
+        assert_eq!(parsed("https://hub.example").as_deref(), Some("https://hub.example/x"));
+        assert_eq!(parsed("https://hub.example:443/").as_deref(), Some("https://hub.example/x"));
+        assert_eq!(
+            parsed("https://Hub.example:8443/a/b/").as_deref(),
+            Some("https://hub.example:8443/a/b/x")
+        );
+        assert_eq!(parsed("http://127.0.0.1:8080").as_deref(), Some("http://127.0.0.1:8080/x"));
+        let bad = [
+            "http://hub.example",
+            "https://hub.example/?a",
+            "https://hub.example/#a",
+            "https://u:p@hub.example",
+        ];
+        for text in [&bad[..], &["hub.example", "https://hub.example/a//b", "ftp://hub.example", ""]].concat()
+        {
+            assert_eq!(parsed(text), None, "{text}");
+        }
+        let url = PublicUrl::parse("https://hub.example:8443/a").unwrap();
+        assert_eq!((url.host(), url.is_secure()), ("hub.example:8443", true));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anita_auth::{InvalidKeySet, KeySet};
 use http::{HeaderMap, StatusCode, header};
 use reqwest::redirect::{self, Attempt};
-use reqwest::{Client, Url};
+use reqwest::{Client, Response, Url};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use crate::address::{InvalidAddress, KeyAddress, checked};
 
 /// How long one look may take in all.
-const FETCH_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const FETCH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The largest answer, bytes.
 pub const JWKS_BYTES_MAX: usize = 256 * 1024;
@@ -126,13 +126,18 @@ async fn discover(client: &Client, issuer: &str, url: Url) -> Result<Url, FetchF
     Ok(checked(&configuration.jwks_uri)?)
 }
 
-async fn get(client: &Client, url: Url) -> Result<(Vec<u8>, Option<Duration>), FetchFault> {
+pub(crate) async fn get(client: &Client, url: Url) -> Result<(Vec<u8>, Option<Duration>), FetchFault> {
     let request = client.get(url).header(header::ACCEPT, "application/json");
     let mut response = request.send().await.map_err(FetchFault::Http)?;
     if response.status() != StatusCode::OK {
         return Err(FetchFault::Status { status: response.status() });
     }
     let max_age = max_age(response.headers());
+    Ok((body(&mut response).await?, max_age))
+}
+
+/// The body of an answer, if it is not too long.
+pub(crate) async fn body(response: &mut Response) -> Result<Vec<u8>, FetchFault> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(FetchFault::Http)? {
         if body.len() + chunk.len() > JWKS_BYTES_MAX {
@@ -140,7 +145,7 @@ async fn get(client: &Client, url: Url) -> Result<(Vec<u8>, Option<Duration>), F
         }
         body.extend_from_slice(&chunk);
     }
-    Ok((body, max_age))
+    Ok(body)
 }
 
 /// `max-age` of `Cache-Control` (RFC 9111 §5.2.2.1).

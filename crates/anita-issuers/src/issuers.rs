@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anita_auth::{
-    Authority, IssuerReport, IssuerRules, Judgement, KeySet, KeysState, Principal, Roles, TokenError,
-    Verifier,
+    Authority, IdTokenRules, IssuerReport, IssuerRules, Judgement, KeySet, KeysAwaited, KeysState, Principal,
+    Roles, TokenError, Verifier,
 };
 use anita_metrics::{IssuerLabels, Metrics};
 use anita_model::Timestamp;
@@ -193,6 +193,47 @@ impl Issuers {
         }
     }
 
+    /// Whose ID token it is, as [`Authority::judge`] says it of other tokens, and after waiting for a key that is not known
+    /// yet.
+    ///
+    /// # Errors
+    /// Why it is not accepted.
+    pub(crate) async fn verify_id_token(
+        &self,
+        token: &str,
+        demanded: &IdTokenRules<'_>,
+        now: Timestamp,
+    ) -> Result<Principal, TokenError> {
+        let verifier = self.current.load();
+        let given = verifier.verify_id_token(token, demanded, now);
+        if given != Err(TokenError::UnknownKey) {
+            return given;
+        }
+        self.ask_for_key(&verifier, token)?.await?;
+        self.current.load().verify_id_token(token, demanded, now)
+    }
+
+    /// Asks an issuer for the key of a token that it has not published until now.
+    ///
+    /// # Errors
+    /// Why that has no sense: [`TokenError::UnknownKey`] when it will not be published, either.
+    fn ask_for_key(&self, verifier: &Verifier, token: &str) -> Result<KeysAwaited, TokenError> {
+        let issuer = verifier.misses_key_of(token);
+        let published = self.published.iter().find(|it| Some(it.issuer.as_str()) == issuer);
+        let published = published.ok_or(TokenError::UnknownKey)?;
+        if !published.may_have_published_since(Verifier::claimed_issue_time(token)) {
+            return Err(TokenError::UnknownKey);
+        }
+        let asked_in = published.want();
+        if asked_in >= KEYS_WAIT_MAX {
+            return Err(TokenError::KeysUnavailable { retry_after: asked_in });
+        }
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place =
+            place.map_err(|_none| TokenError::KeysUnavailable { retry_after: NO_PLACE_RETRY_AFTER })?;
+        Ok(published.awaited(self.current.clone(), token.to_owned(), place))
+    }
+
     fn refuse_files(&self, issuer: &str, fault: &KeyFault) {
         self.metrics.identity.count_key_fault(&IssuerLabels { issuer: issuer.to_owned() });
         self.ear.tell(issuer, Err(fault));
@@ -212,20 +253,9 @@ impl Authority for Issuers {
         if given != Err(TokenError::UnknownKey) {
             return Judgement::Given(given);
         }
-        let issuer = verifier.misses_key_of(token);
-        let published = self.published.iter().find(|it| Some(it.issuer.as_str()) == issuer);
-        let Some(published) = published else { return Judgement::Given(given) };
-        if !published.may_have_published_since(Verifier::claimed_issue_time(token)) {
-            return Judgement::Given(given);
-        }
-        let unavailable = |retry_after| Judgement::Given(Err(TokenError::KeysUnavailable { retry_after }));
-        let asked_in = published.want();
-        if asked_in >= KEYS_WAIT_MAX {
-            return unavailable(asked_in);
-        }
-        match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => Judgement::Awaited(published.awaited(self.current.clone(), token.to_owned(), place)),
-            Err(_reason) => unavailable(NO_PLACE_RETRY_AFTER),
+        match self.ask_for_key(&verifier, token) {
+            Ok(keys) => Judgement::Awaited(keys),
+            Err(error) => Judgement::Given(Err(error)),
         }
     }
 

@@ -13,12 +13,12 @@ pub struct IssuerLabels {
     pub issuer: String,
 }
 
-/// Which issuer, and how asking for its keys ended.
+/// Which issuer, and how asking it for something ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct FetchLabels {
     /// `iss` of its tokens, from the configuration.
     pub issuer: String,
-    /// `done` or `failed`.
+    /// `done`, `failed`, or what went wrong: from a closed list.
     pub outcome: &'static str,
 }
 
@@ -48,6 +48,12 @@ pub struct IdentityMetrics {
     pub ticket_outcomes: Family<OutcomeLabels, Counter>,
     /// Sessions of pages.
     pub page_sessions: Gauge,
+    /// Browsers that were sent to an issuer and have not come back yet.
+    pub sign_ins: Gauge,
+    /// Sign-ins at issuers by what became of them: `done`, or the code of what went wrong.
+    pub sign_in_outcomes: Family<FetchLabels, Counter>,
+    /// Renewals of sessions by what became of them: `done`, `failed` (tried again) or `refused`.
+    pub renewals: Family<FetchLabels, Counter>,
 }
 
 impl IdentityMetrics {
@@ -64,6 +70,16 @@ impl IdentityMetrics {
     /// Counts what became of a ticket.
     pub fn count_ticket(&self, outcome: &'static str) {
         self.ticket_outcomes.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Counts what became of a sign-in at an issuer.
+    pub fn count_sign_in(&self, issuer: &str, outcome: &'static str) {
+        self.sign_in_outcomes.get_or_create(&FetchLabels { issuer: issuer.to_owned(), outcome }).inc();
+    }
+
+    /// Counts what became of the renewal of a session.
+    pub fn count_renewal(&self, issuer: &str, outcome: &'static str) {
+        self.renewals.get_or_create(&FetchLabels { issuer: issuer.to_owned(), outcome }).inc();
     }
 
     pub(crate) fn register(&self, it: &mut Registry) {
@@ -92,5 +108,12 @@ impl IdentityMetrics {
         it.register("tickets", "Tickets that were not used yet", self.tickets.clone());
         it.register("ticket_outcomes", "What became of tickets", self.ticket_outcomes.clone());
         it.register("page_sessions", "Sessions of pages", self.page_sessions.clone());
+        it.register(
+            "sign_ins",
+            "Browsers that were sent to an issuer and have not come back yet",
+            self.sign_ins.clone(),
+        );
+        it.register("sign_in_outcomes", "What became of sign-ins at issuers", self.sign_in_outcomes.clone());
+        it.register("session_renewals", "What became of renewals of sessions", self.renewals.clone());
     }
 }

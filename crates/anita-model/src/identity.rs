@@ -31,6 +31,13 @@ pub struct Identity {
     pub issued_at: Option<Timestamp>,
 }
 
+impl Identity {
+    /// A text for the audit trail with the id of the token, by which it can be revoked.
+    pub fn noted(&self, what: &str) -> String {
+        self.token_id.as_ref().map_or_else(|| what.to_owned(), |id| format!("{what}, jti {id}"))
+    }
+}
+
 /// What a revocation is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revoked {

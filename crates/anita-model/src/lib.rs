@@ -12,6 +12,6 @@ mod time;
 
 pub use fix::{DeviceKind, DeviceStatus, Fix, NoPosition, Report, Sighting};
 pub use identity::{Identity, Revocation, Revoked, UserId};
-pub use name::{DeviceId, InvalidName, RevocationId, RoomName, SiteName, SourceName};
+pub use name::{DeviceId, InvalidName, PlanId, RevocationId, RoomName, SiteName, SourceName};
 pub use position::{InvalidPosition, POSITION_ABS_MAX_M, Position};
 pub use time::{InvalidTimestamp, Now, Timestamp};

@@ -40,6 +40,11 @@ fn is_plain(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-' | ':' | '/')
 }
 
+/// Letters, digits, `_` and `-`: what stays one part of an address, whatever reads it.
+fn is_slug(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '_' | '-')
+}
+
 /// Anything printable: gateways choose the ids of their tags, not we.
 fn is_printable(character: char) -> bool {
     !character.is_control() && !character.is_whitespace() || character == ' '
@@ -135,6 +140,11 @@ name! {
 name! {
     /// The id of a revocation.
     RevocationId, "a revocation id", 64, is_plain, "letters, digits and . _ - : / only"
+}
+
+name! {
+    /// The id of a floor plan; it is part of an address.
+    PlanId, "a plan id", 64, is_slug, "letters, digits, _ and - only"
 }
 
 impl RoomName {

@@ -16,6 +16,7 @@ mod messages;
 mod names;
 mod partitions;
 mod plan;
+mod plans;
 mod rows;
 mod schema;
 mod settings;

@@ -9,7 +9,11 @@ use crate::fault::boxed;
 use crate::partitions::AGE_DAYS_MAX;
 
 /// The steps, the first one makes version 1.
-const STEPS: [&str; 2] = [include_str!("schema/001_initial.sql"), include_str!("schema/002_trail.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("schema/001_initial.sql"),
+    include_str!("schema/002_trail.sql"),
+    include_str!("schema/003_plans.sql"),
+];
 
 /// What makes it possible to say which version there is.
 const BEFORE: &str = "

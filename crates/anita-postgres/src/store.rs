@@ -7,11 +7,11 @@ use anita_model::{Fix, Timestamp};
 use anita_sqlite::Spool;
 use anita_store::{
     AuditPage, AuditQuery, BoxFuture, Condition, EventPage, EventQuery, HistoryPage, HistoryQuery,
-    NewestQuery, OpenError, Record, Remembered, Retention, Store, StoreError, Tidied, Usage, Window,
-    WindowQuery,
+    NewestQuery, OpenError, PlanStore, Record, Remembered, Retention, Store, StoreError, Tidied, Usage,
+    Window, WindowQuery,
 };
 use deadpool_postgres::{
-    Client, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Client, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Transaction,
 };
 use tokio::task::JoinHandle;
 use tokio_postgres::NoTls;
@@ -77,6 +77,31 @@ impl PostgresStore {
         let link = Link::open(way, spool).await?;
         let task = tokio::spawn(Arc::clone(&link).tend());
         Ok(Self { link, readers, tidier, task })
+    }
+
+    /// A question of another part to the readers.
+    pub(crate) async fn ask<T>(
+        &self,
+        answer: impl AsyncFnOnce(&Client) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let client = self.client(&self.readers).await?;
+        let result = in_time(self.read_limit(), answer(&client)).await;
+        given(client, result)
+    }
+
+    /// Work of another part in one transaction, beside the flow of records.
+    pub(crate) async fn write_aside(
+        &self,
+        write: impl AsyncFnOnce(&Transaction<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut client = self.client(&self.readers).await?;
+        let result = in_time(self.read_limit(), async {
+            let transaction = client.transaction().await.map_err(store_error)?;
+            write(&transaction).await?;
+            transaction.commit().await.map_err(store_error)
+        });
+        let result = result.await;
+        given(client, result)
     }
 
     async fn client(&self, pool: &Pool) -> Result<Client, StoreError> {
@@ -188,6 +213,10 @@ impl Store for PostgresStore {
 
     fn usage(&self) -> BoxFuture<'_, Result<Usage, StoreError>> {
         ask!(self, client => usage::usage(client))
+    }
+
+    fn plans(&self) -> &dyn PlanStore {
+        self
     }
 
     fn condition(&self) -> Condition {

@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 use crate::day::{Day, Moment};
 use crate::fault::store_error;
 use crate::partitions::{self, LOCK_WAIT, REST, Shared};
-use crate::{trail, usage};
+use crate::usage;
 
 /// So many rows are deleted at a time.
 const ROWS_MAX: i64 = 5_000;
@@ -37,7 +37,6 @@ pub(crate) async fn tidy(
         let sql = "DELETE FROM room WHERE name <> 'uwb' AND ordinal <= \
                    (SELECT ordinal FROM room ORDER BY ordinal DESC LIMIT 1 OFFSET $1)";
         execute(client, sql, &[&(ROOMS_MAX.cast_signed() as i64)]).await?;
-        trail::forget_revocations(&*client, now).await?;
     }
     Ok(tidied)
 }

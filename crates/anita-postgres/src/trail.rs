@@ -1,6 +1,6 @@
 //! The audit trail, and the tokens that are not accepted any more.
 
-use anita_model::{Revocation, RevocationId, Revoked, Timestamp};
+use anita_model::{Revocation, RevocationId, Revoked};
 use anita_store::{
     AuditEntry, AuditHash, AuditHead, AuditLink, AuditPage, AuditQuery, AuditRecord, Order, StoreError,
 };
@@ -187,13 +187,4 @@ fn revocation(row: &Row) -> Result<Revocation, StoreError> {
         made_by: get::<&str>(row, 7)?.into(),
         reason: get::<&str>(row, 8)?.into(),
     })
-}
-
-/// Forgets revocations whose tokens have run out.
-pub(crate) async fn forget_revocations<C: GenericClient>(
-    client: &C,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    client.execute("DELETE FROM revocation WHERE until <= $1", &[&Moment(now)]).await.map_err(store_error)?;
-    Ok(())
 }

@@ -5,6 +5,7 @@ use deadpool_postgres::GenericClient;
 
 use crate::fault::store_error;
 use crate::partitions::REST;
+use crate::plans;
 
 /// About what a fix takes with its place in the index, bytes: for tables in which room becomes free and is used again.
 const FIX_BYTES: u64 = 150;
@@ -71,6 +72,7 @@ pub(crate) async fn usage<C: GenericClient>(client: &C) -> Result<Usage, StoreEr
         fixes,
         events: kept(client, "event").await?,
         audit: kept(client, "audit").await?,
+        plans: plans::amount(client).await?,
         disk_bytes: u64::try_from(disk_bytes).unwrap_or(0),
     })
 }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::caller::Wire;
-use crate::client_certificate::Presented;
+use crate::client_certificate::{Presented, refused};
 use crate::descriptors::{self, Relief, Reserve};
 use crate::guests::{ConnectionPlace, Reason};
 use crate::history::Cut;
@@ -108,12 +108,7 @@ impl Door {
         certificates: Option<Certificates>,
     ) -> Result<Self, ServeError> {
         let listen = listener.local_addr().map_err(ServeError::Listener)?;
-        let is_plain_possible = match server.settings.plaintext {
-            Plaintext::Never => false,
-            Plaintext::Loopback => listen.ip().is_loopback(),
-            Plaintext::TrustedProxy => true,
-        };
-        if certificates.is_none() && !is_plain_possible {
+        if certificates.is_none() && !server.settings.plaintext.allows(listen.ip()) {
             return Err(ServeError::NoWayIn { listen });
         }
         descriptors::prepare(server.settings.guests.connections_max);
@@ -422,7 +417,9 @@ async fn secure(
         server.guests.count_tls_handshake(counted, server.clock.now().uptime)?;
         let secured = certificates.acceptor().accept(stream).await.map_err(|error| {
             tracing::debug!(%error, %address, "a TLS handshake failed");
-            Reason::Tls
+            let Some(why) = refused::reason(&error) else { return Reason::Tls };
+            server.refused_certificate(address, &why);
+            Reason::ClientCertificate
         })?;
         return Ok((Stream::Tls(Box::new(secured)), address));
     }

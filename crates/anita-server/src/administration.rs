@@ -15,6 +15,8 @@ use std::time::Duration;
 use anita_auth::{Grant, Roles};
 use anita_model::Timestamp;
 
+use crate::sign_in::SignInDesk;
+
 /// How long a token that was made here is valid at most, unless the configuration says otherwise: 30 days.
 pub const MINTED_TTL_MAX: Duration = Duration::from_secs(30 * 86_400);
 
@@ -56,6 +58,8 @@ pub struct Desk {
     pub roles: Roles,
     /// Makes tokens; `None` where the server has no key of its own to sign with.
     pub mint: Option<Box<dyn Mint>>,
+    /// How people sign in at issuers; `None` where they can't.
+    pub sign_in: Option<SignInDesk>,
     /// How long such a token is valid at most.
     pub minted_ttl_max: Duration,
     /// The configuration.
@@ -67,6 +71,7 @@ impl Default for Desk {
         Self {
             roles: Roles::default(),
             mint: None,
+            sign_in: None,
             minted_ttl_max: MINTED_TTL_MAX,
             configuration: Vec::new(),
         }

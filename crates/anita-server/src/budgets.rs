@@ -60,7 +60,10 @@ impl RequestBudgets {
         subject.asked_at = uptime;
         // Another token of the same subject may have other rights.
         subject.all.set_rate(per_second);
-        subject.all.take(uptime).map_err(|wait| TooMany { class: None, wait })?;
+        // Who revokes does it because something goes wrong: no flood of the same user's takes the place of that.
+        if class != RequestClass::Revoke {
+            subject.all.take(uptime).map_err(|wait| TooMany { class: None, wait })?;
+        }
         let taken = subject.classes.take(class, &settings.class_rates, uptime);
         taken.map_err(|wait| TooMany { class: Some(class), wait })
     }
@@ -85,7 +88,8 @@ pub(crate) fn class_of(method: &Method, path: &str) -> RequestClass {
     let below = path.strip_prefix("/api/v1/").unwrap_or_default();
     match below.split('/').next().unwrap_or_default() {
         "locations" => RequestClass::Report,
-        "session" | "tickets" | "tokens" | "revocations" if !is_read => RequestClass::Auth,
+        "revocations" => RequestClass::Revoke,
+        "session" | "tickets" | "tokens" if !is_read => RequestClass::Auth,
         "history" | "density" | "snapshot" | "visits" | "events" | "audit" => RequestClass::Past,
         _ if is_read => RequestClass::Read,
         _ => RequestClass::Change,
@@ -118,6 +122,33 @@ mod tests {
         assert!(take("anita") && !take("partner"));
     }
 
+    #[test]
+    fn sign_ins_and_any_other_flood_of_a_user_leave_room_for_revoking() {
+        let principal = Principal {
+            identity: std::sync::Arc::new(anita_model::Identity {
+                user: user(1),
+                token_id: None,
+                issued_at: None,
+            }),
+            roles: Vec::new(),
+            permissions: anita_auth::Permissions::NONE,
+            devices: anita_auth::Patterns::all(),
+            rooms: anita_auth::Patterns::all(),
+            expires_at: anita_model::Timestamp::UNIX_EPOCH,
+        };
+        let (budgets, settings) = (RequestBudgets::default(), SessionSettings::default());
+        let take = |class| budgets.take(&principal, class, &settings, Duration::ZERO).is_ok();
+        for _request in 0..10_000 {
+            take(RequestClass::Auth);
+            take(RequestClass::Read);
+        }
+        assert_eq!(
+            (0..100).filter(|_| take(RequestClass::Revoke)).count(),
+            20,
+            "and it has a rate of its own"
+        );
+    }
+
     fn user(number: usize) -> UserId {
         UserId { issuer: "anita".into(), subject: number.to_string().into() }
     }
@@ -148,6 +179,9 @@ mod tests {
             (Method::POST, "/api/v1/locations", RequestClass::Report),
             (Method::POST, "/api/v1/session", RequestClass::Auth),
             (Method::POST, "/api/v1/tokens", RequestClass::Auth),
+            (Method::POST, "/api/v1/revocations", RequestClass::Revoke),
+            (Method::GET, "/api/v1/revocations", RequestClass::Revoke),
+            (Method::DELETE, "/api/v1/revocations/r", RequestClass::Revoke),
             (Method::GET, "/api/v1/tokens", RequestClass::Read),
             (Method::GET, "/api/v1/density", RequestClass::Past),
             (Method::GET, "/api/v1/session", RequestClass::Read),

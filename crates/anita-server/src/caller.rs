@@ -55,14 +55,19 @@ impl Wire {
     }
 }
 
-/// The value of our cookie, if the request has it.
+/// The session of the page, if the request has one.
 pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
+    cookie_of(headers, COOKIE)
+}
+
+/// The value of a cookie, if the request has it.
+pub(crate) fn cookie_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 /// The token of an `Authorization: Bearer` header.
@@ -205,10 +210,12 @@ pub(crate) async fn verified(token: &str, parts: &Parts, server: &Server) -> Res
         Judgement::Given(given) => given,
         Judgement::Awaited(keys) => keys.await.and_then(|()| verifier.verify(token, server.clock.now().wall)),
     };
-    let accepted = judged.and_then(|principal| {
-        if server.context.hub.is_revoked(&principal) { Err(TokenError::Revoked) } else { Ok(principal) }
-    });
-    accepted.map_err(|error| token_problem(error, parts, server))
+    let principal = judged.map_err(|error| token_problem(error, &error.to_string(), parts, server))?;
+    if server.context.hub.is_revoked(&principal) {
+        let object = principal.identity.noted(&TokenError::Revoked.to_string());
+        return Err(token_problem(TokenError::Revoked, &object, parts, server));
+    }
+    Ok(principal)
 }
 
 /// What the accept loop said of the connection.
@@ -220,8 +227,8 @@ pub(crate) fn wire_of(parts: &Parts) -> Result<Wire, Problem> {
 }
 
 /// A token that is not accepted, as a problem; it leaves an entry in the audit trail.
-fn token_problem(error: TokenError, parts: &Parts, server: &Server) -> Problem {
+fn token_problem(error: TokenError, object: &str, parts: &Parts, server: &Server) -> Problem {
     let address = wire_of(parts).ok().and_then(|wire| wire.client_address(server, &parts.headers));
-    audit(server, address, None, ["authenticate", &error.to_string(), "refused"]);
+    audit(server, address, None, ["authenticate", object, "refused"]);
     Problem(anita_session::token_refusal(error))
 }

@@ -3,6 +3,8 @@
 //! rustls has verified the chain, the dates and the revocation list when a request comes here; what is decided here is
 //! whether the names in the certificate mean somebody, and who that is.
 
+pub(crate) mod refused;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,9 @@ use crate::tls::fingerprint_of;
 
 /// Who says that a subject is who it is, where a certificate does.
 pub const CERTIFICATE_ISSUER: &str = "certificate";
+
+/// How long the fingerprint is that stands for a certificate as its id: SHA-256.
+pub(crate) const FINGERPRINT_BYTES: usize = 32;
 
 /// The longest name that is looked at, bytes.
 const NAME_BYTES_MAX: usize = 256;

@@ -3,9 +3,12 @@
 //! The wall clock of a machine may jump: somebody sets it, or the machine's time service corrects it. What is handed out
 //! runs on by the time since the start, which does not jump, and follows the wall clock as long as that moves little. A
 //! jump is doubted for a minute: one that is taken back meanwhile was nothing, one that stays is believed.
+//!
+//! A machine that was suspended is another matter: the time really went by. It is added to the time since the start, so that
+//! tokens, sessions and silences are as old as they are.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anita_metrics::Metrics;
@@ -19,6 +22,9 @@ const STEP_MAX_US: i64 = 60_000_000;
 /// After how long a jump is believed.
 const BELIEVED_AFTER: Duration = Duration::from_secs(60);
 
+/// A shorter sleep of the machine is none: the two clocks that tell it are read one after the other.
+const SLEEP_MIN: Duration = Duration::from_secs(1);
+
 /// The present by the wall clock and since the start.
 #[derive(Debug, Clone)]
 pub struct Clock {
@@ -30,20 +36,28 @@ pub struct Clock {
 struct Shared {
     /// The wall clock at the start, as it is believed now, microseconds.
     began_us: AtomicI64,
+    /// How long the machine slept since the start, microseconds.
+    slept_us: AtomicU64,
+    /// How long it had slept before.
+    slept_before: Duration,
     doubt: Mutex<Doubt>,
 }
 
 impl Clock {
     /// A clock whose uptime begins now.
     pub fn start() -> Self {
-        let shared =
-            Shared { began_us: AtomicI64::new(Timestamp::now().as_micros()), doubt: Mutex::default() };
+        let shared = Shared {
+            began_us: AtomicI64::new(Timestamp::now().as_micros()),
+            slept_us: AtomicU64::new(0),
+            slept_before: slept_since_boot(),
+            doubt: Mutex::default(),
+        };
         Self { started: Instant::now(), shared: Arc::new(shared) }
     }
 
     /// The present.
     pub fn now(&self) -> Now {
-        let uptime = self.started.elapsed();
+        let uptime = self.uptime();
         let began_us = self.shared.began_us.load(Ordering::Relaxed);
         let wall_us = began_us.saturating_add(micros(uptime));
         Now { wall: Timestamp::from_micros(wall_us).unwrap_or(Timestamp::UNIX_EPOCH), uptime }
@@ -52,12 +66,37 @@ impl Clock {
     /// The moment of an uptime, for timers; far ahead for one that can't be.
     pub fn instant_of(&self, uptime: Duration) -> Instant {
         const FAR_AHEAD: Duration = Duration::from_secs(86_400);
-        self.started.checked_add(uptime).unwrap_or_else(|| Instant::now() + FAR_AHEAD)
+        // Timers do not run while the machine sleeps.
+        let awake = uptime.saturating_sub(self.slept());
+        self.started.checked_add(awake).unwrap_or_else(|| Instant::now() + FAR_AHEAD)
+    }
+
+    fn slept(&self) -> Duration {
+        Duration::from_micros(self.shared.slept_us.load(Ordering::Relaxed))
+    }
+
+    fn uptime(&self) -> Duration {
+        self.started.elapsed().saturating_add(self.slept())
+    }
+
+    /// Takes into account how long the machine slept since the start.
+    fn sleep(&self, slept: Duration) {
+        let more = slept.saturating_sub(self.slept());
+        if more < SLEEP_MIN {
+            return;
+        }
+        let slept_us = u64::try_from(slept.as_micros()).unwrap_or(u64::MAX);
+        self.shared.slept_us.store(slept_us, Ordering::Relaxed);
+        tracing::warn!(
+            slept_secs = more.as_secs(),
+            "the machine was suspended; what ran out meanwhile has run out"
+        );
     }
 
     /// Compares with the wall clock of the machine, once a second.
     pub(crate) fn follow(&self, metrics: &Metrics) {
-        let uptime = self.started.elapsed();
+        self.sleep(slept_since_boot().saturating_sub(self.shared.slept_before));
+        let uptime = self.uptime();
         let began_us = Timestamp::now().as_micros().saturating_sub(micros(uptime));
         let believed_us = self.shared.began_us.load(Ordering::Relaxed);
         let ahead_us = began_us.saturating_sub(believed_us);
@@ -86,6 +125,22 @@ impl Clock {
         }
         metrics.clock_doubt_seconds.set(if is_followed { 0.0 } else { ahead_secs });
     }
+}
+
+/// How long the machine was suspended since it was booted, where the system tells: Linux has a clock that counts it and one
+/// that does not.
+fn slept_since_boot() -> Duration {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::time::{ClockId, clock_gettime};
+        let awake = clock_gettime(ClockId::Monotonic);
+        let all = clock_gettime(ClockId::Boottime);
+        Duration::try_from(all)
+            .unwrap_or_default()
+            .saturating_sub(Duration::try_from(awake).unwrap_or_default())
+    }
+    #[cfg(not(target_os = "linux"))]
+    Duration::ZERO
 }
 
 fn micros(duration: Duration) -> i64 {
@@ -173,6 +228,21 @@ mod tests {
         assert_eq!(doubt.judge(2 * HOUR, at(119)), Judged::Doubted);
         assert_eq!(doubt.judge(2 * HOUR, at(120)), Judged::Believed);
         assert_eq!(doubt.judge(0, at(121)), Judged::Followed);
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_was_suspended_is_older_by_that() {
+        let clock = Clock::start();
+        let began = clock.now();
+        clock.sleep(Duration::from_millis(900));
+        assert!(clock.now().uptime < Duration::from_millis(900), "that is how exact it is");
+        clock.sleep(at(7_200));
+        clock.sleep(at(7_200));
+        let after = clock.now();
+        assert!((at(7_200)..at(7_260)).contains(&after.uptime), "once: {after:?}");
+        assert!((at(7_200)..at(7_260)).contains(&after.wall.since(began.wall)), "by both clocks: {after:?}");
+        let wait = clock.instant_of(after.uptime + at(100)).saturating_duration_since(Instant::now());
+        assert!(wait <= at(100) && wait > at(40), "timers go on from now: {wait:?}");
     }
 
     #[tokio::test]

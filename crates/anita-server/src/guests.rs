@@ -15,6 +15,12 @@ use parking_lot::Mutex;
 use rates::Rates;
 use tally::{Full, Place, Tally};
 
+/// How many browsers may be sent to issuers, or come back from there, in a second.
+const SIGN_INS_PER_SECOND: u32 = 200;
+
+/// The same for one address.
+const SIGN_INS_PER_SECOND_PER_ADDRESS: u32 = 20;
+
 /// How many may be inside, and how many may come in a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuestLimits {
@@ -81,6 +87,8 @@ pub(crate) enum Reason {
     Silent,
     /// A TLS handshake that failed: no TLS, no common version, no certificate where one is required.
     Tls,
+    /// A TLS handshake that failed by the certificate of the client, or for want of one.
+    ClientCertificate,
     /// A page of a foreign origin.
     Origin,
     /// A `Host` that is not the server's.
@@ -111,6 +119,7 @@ impl Reason {
             Self::ProxyHeader => "proxy_header",
             Self::Silent => "silent",
             Self::Tls => "tls",
+            Self::ClientCertificate => "client_certificate",
             Self::Origin => "origin",
             Self::Host => "host",
             Self::Draining => "draining",
@@ -153,6 +162,7 @@ pub(crate) struct Guests {
     users: Arc<Tally<UserId>>,
     tls_handshakes: Mutex<Rates>,
     handshakes: Mutex<Rates>,
+    sign_ins: Mutex<Rates>,
 }
 
 /// A TCP connection's place, free again when this is dropped.
@@ -183,6 +193,7 @@ impl Guests {
             users: Tally::new(usize::MAX, limits.sockets_per_user_max),
             tls_handshakes: Mutex::new(Rates::new(None, limits.tls_handshakes_per_second_per_address)),
             handshakes: Mutex::new(Rates::new(Some(limits.handshakes_per_second), of_addresses)),
+            sign_ins: Mutex::new(Rates::new(Some(SIGN_INS_PER_SECOND), SIGN_INS_PER_SECOND_PER_ADDRESS)),
         }
     }
 
@@ -223,6 +234,14 @@ impl Guests {
         let counted = self.handshakes.lock().take(Some(address.into()), uptime);
         counted
             .map_err(|(full, wait)| (Reason::of(full, Reason::Handshakes, Reason::HandshakesOfAddress), wait))
+    }
+
+    /// Counts a browser that is sent to an issuer, or comes back.
+    ///
+    /// # Errors
+    /// When there were too many, of its address or in all.
+    pub(crate) fn count_sign_in(&self, address: IpAddr, uptime: Duration) -> Result<(), ()> {
+        self.sign_ins.lock().take(Some(address.into()), uptime).map_err(|_too_many| ())
     }
 
     /// Lets a WebSocket in. From now on it, and not its connection, counts as unauthenticated.

@@ -146,7 +146,12 @@ pub(crate) async fn density(
     let asked = Asked::new(query.as_deref());
     let device = asked.text("device_id")?.map(DeviceId::parse).transpose();
     let device = device.map_err(|invalid| Problem::saying(ErrorCode::NotFound, format!("{invalid}.")))?;
-    let question = DensityQuestion { range: range_of(&asked)?, buckets: asked.count("buckets")?, device };
+    let question = DensityQuestion {
+        range: range_of(&asked)?,
+        buckets: asked.count("buckets")?,
+        device,
+        devices: asked.list("devices"),
+    };
     let (hub, principal) = (Arc::clone(&server.context.hub), caller.principal.clone());
     answer(&server, &caller, async move { past::density(&hub, &principal, question).await }).await
 }
@@ -209,12 +214,24 @@ pub(crate) async fn audit(
 ) -> Result<Response, Problem> {
     caller.require(Permission::AuditRead)?;
     caller.require_all("read audit trail", "The audit trail names every device and room")?;
-    let question = trail_of(&Asked::new(query.as_deref()), "subject")?;
+    let asked = Asked::new(query.as_deref());
+    let question = trail_of(&asked, "subject")?;
+    let only = |name: &str| Ok::<_, Problem>(asked.text(name)?.map(str::to_owned));
+    let (action, outcome) = (only("action")?, only("outcome")?);
     if question.after.is_none() {
         caller.audit("read audit trail", question.of.as_deref().unwrap_or_default(), "done");
     }
     let hub = Arc::clone(&server.context.hub);
-    answer(&server, &caller, async move { past::audit(&hub, question).await }).await
+    let wanted = |wanted: Option<&str>, is: &str| wanted.is_none_or(|wanted| wanted == is);
+    answer(&server, &caller, async move {
+        let mut trail = past::audit(&hub, question).await?;
+        // After reading: `limit` bounds what is looked at, however few are found.
+        trail
+            .entries
+            .retain(|it| wanted(action.as_deref(), &it.action) && wanted(outcome.as_deref(), &it.outcome));
+        Ok(trail)
+    })
+    .await
 }
 
 // --- what they ask
@@ -328,9 +345,11 @@ async fn export(
         }
     }
     let range = range_of(asked)?;
+    let spacing = asked.duration("every_secs")?.unwrap_or_default();
     let place =
         server.past.exports.enter(&caller.principal.identity.user).map_err(|full| full.problem("exports"))?;
     let walk = Walk::new(Arc::clone(&server.context.hub), caller.principal.clone(), selection, range);
+    let walk = walk.thinned(spacing);
     let coding = if accepts_gzip(headers) { Coding::Gzip } else { Coding::Plain };
     let draining = server.draining.clone();
     let export = Export { walk, format, coding, limits: Limits::default(), cut, draining };

@@ -21,6 +21,7 @@ mod memory;
 mod openapi;
 mod origin;
 mod page_session;
+mod plans;
 mod problem;
 mod proxied;
 mod public;
@@ -29,6 +30,7 @@ mod revocations;
 mod seldom;
 mod server;
 mod shards;
+mod sign_in;
 mod stream;
 mod tend;
 mod tickets;
@@ -42,9 +44,11 @@ pub use clock::Clock;
 pub use drain::DrainSettings;
 pub use guests::GuestLimits;
 pub use page_session::PageSessions;
+pub use plans::PLAN_BYTES_MAX;
 pub use server::{
     Bounds, Plaintext, Proxies, ProxyProtocol, Server, ServerSettings, SiteMap, SourceFault, SourceReport,
     SourceReports, ZoneShape,
 };
+pub use sign_in::SignInDesk;
 pub use tls::{Certificates, ClientAuthority, ClientCertificates, TlsError, fingerprint_of};
 pub use watchdog::{OnWell, Watchdog, WatchdogSettings};

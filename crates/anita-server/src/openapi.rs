@@ -3,6 +3,7 @@
 //!
 //! A new operation is one row in [`ROUTES`] and one `.route(…)` in `rest.rs`; a test compares the two lists.
 
+mod access;
 mod document;
 mod model;
 mod parameter;
@@ -16,6 +17,7 @@ use anita_wire::ErrorCode;
 use anita_wire::message::{Device, DeviceList, LocationHistory, LocationsReported};
 use anita_wire::request::Authenticate;
 
+pub(crate) use self::access::Access;
 pub(crate) use self::document::document;
 use self::model::{Model, locations_body, read, written};
 use self::parameter::{self as is, Parameter};
@@ -26,41 +28,18 @@ use crate::administration::front::FrontPage;
 use crate::administration::rooms::ShownRooms;
 use crate::administration::sources::ShownSources;
 use crate::administration::tokens::{MintRequest, ShownTokens, TokenMade};
+use crate::plans::{PlanRequest, ShownPlan, ShownPlans};
 use crate::public::Readiness;
 use crate::rest::ShownSession;
 use crate::revocations::{RevocationMade, Revoke, ShownRevocations};
 use crate::server::SiteMap;
 use crate::tickets::IssuedTicket;
 
-/// Who may use an operation.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Access {
-    /// Everybody.
-    Public,
-    /// Who has a token or a session.
-    Token,
-    /// Who has a permission.
-    Needs(Permission),
-    /// Who is on the machine itself or at a configured address; others need the permission.
-    NearbyOr(Permission),
-}
-
-impl Access {
-    /// The same for people.
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::Public => "no token",
-            Self::Token => "a token",
-            Self::Needs(permission) | Self::NearbyOr(permission) => permission.as_str(),
-        }
-    }
-}
-
 /// What a request's body is.
 #[derive(Debug, Clone, Copy)]
 struct Body {
-    /// As `application/json`.
-    json: Model,
+    /// As `application/json`, where it can be that.
+    json: Option<Model>,
     /// Other forms that are taken.
     media: &'static [&'static str],
     is_required: bool,
@@ -86,6 +65,9 @@ pub(crate) struct Route {
     /// Refusals beside those that go with the access, the query, the body and the `{id}`.
     refusals: &'static [ErrorCode],
 }
+
+/// What pictures of floor plans are.
+const PICTURES: &[&str] = &["image/png", "image/svg+xml", "image/jpeg", "image/webp"];
 
 /// What exports are.
 const EXPORTS: &[&str] = &["text/csv", "application/x-ndjson", "application/geo+json"];
@@ -117,7 +99,7 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/api/v1/session",
         summary: "Turns a token (Authorization header, or {\"token\": …}) into a session cookie for a page of this origin.",
         access: Access::Public,
-        body: Some(Body { json: read::<Authenticate>(), media: &[], is_required: false }),
+        body: Some(Body { json: Some(read::<Authenticate>()), media: &[], is_required: false }),
         answer: Some(written::<ShownSession>()),
         refusals: &[
             ErrorCode::InvalidToken,
@@ -144,6 +126,22 @@ pub(crate) const ROUTES: &[Route] = &[
         ..BASE
     },
     Route {
+        path: "/api/v1/sign-in/{id}",
+        summary: "Sends a browser to an issuer to sign in there; /api/v1/page lists the ways. It comes back to the page: signed in, or with sign_in_error in its address.",
+        access: Access::Public,
+        query: &[is::RETURN, is::MOVED],
+        status: 303,
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/sign-in/{id}/callback",
+        summary: "Where an issuer sends a browser back to: state, code, iss and error as the issuer says them. Answers with the page, whatever happened.",
+        access: Access::Public,
+        query: &[is::OF_ISSUER],
+        status: 303,
+        ..BASE
+    },
+    Route {
         method: "post",
         path: "/api/v1/tickets",
         summary: "A ticket that opens one socket, once, within seconds, from the same origin: ?ticket=… or the subprotocol anita.ticket.….",
@@ -165,7 +163,7 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/api/v1/revocations",
         summary: "Tokens that are not accepted any more: one by its id, those of a subject, or all that are old enough. What came in with them ends at once.",
         access: Access::Needs(Permission::TokensRevoke),
-        body: Some(Body { json: read::<Revoke>(), media: &[], is_required: true }),
+        body: Some(Body { json: Some(read::<Revoke>()), media: &[], is_required: true }),
         status: 201,
         answer: Some(written::<RevocationMade>()),
         refusals: &[ErrorCode::LimitReached, ErrorCode::Unavailable],
@@ -185,7 +183,11 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/api/v1/locations",
         summary: "Reports locations: one item, a list, or NDJSON. Each item is accepted or refused by itself.",
         access: Access::Needs(Permission::LocationsReport),
-        body: Some(Body { json: locations_body(), media: &["application/x-ndjson"], is_required: true }),
+        body: Some(Body {
+            json: Some(locations_body()),
+            media: &["application/x-ndjson"],
+            is_required: true,
+        }),
         answer: Some(written::<LocationsReported>()),
         refusals: &[ErrorCode::Unavailable],
         ..BASE
@@ -210,7 +212,14 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/api/v1/history/{id}",
         summary: "Where a device was, newest first, in pages; with `format` (csv, ndjson, geojson) all of it, oldest first.",
         access: Access::Needs(Permission::HistoryRead),
-        query: &[is::START_TIME, is::END_TIME, is::HISTORY_LIMIT, is::AFTER, is::PAGES_OR_FORMAT],
+        query: &[
+            is::START_TIME,
+            is::END_TIME,
+            is::HISTORY_LIMIT,
+            is::AFTER,
+            is::PAGES_OR_FORMAT,
+            is::EVERY_SECS,
+        ],
         answer: Some(written::<LocationHistory>()),
         media: EXPORTS,
         refusals: PAST,
@@ -220,7 +229,15 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/api/v1/history",
         summary: "Where all devices, or those of `devices` (ids and patterns, by comma), were: device by device, oldest first, as csv, ndjson or geojson.",
         access: Access::Needs(Permission::HistoryRead),
-        query: &[is::FORMAT, is::DEVICES, is::START_TIME, is::END_TIME, is::NO_LIMIT, is::NO_AFTER],
+        query: &[
+            is::FORMAT,
+            is::DEVICES,
+            is::START_TIME,
+            is::END_TIME,
+            is::EVERY_SECS,
+            is::NO_LIMIT,
+            is::NO_AFTER,
+        ],
         media: EXPORTS,
         refusals: PAST_OF_ONE,
         ..BASE
@@ -238,7 +255,7 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/api/v1/density",
         summary: "How many fixes there are in each part of a time; estimated from a sample, and `is_estimate`, where there are too many to count.",
         access: Access::Needs(Permission::HistoryRead),
-        query: &[is::DENSITY_START_TIME, is::DENSITY_END_TIME, is::BUCKETS, is::DEVICE_ID],
+        query: &[is::DENSITY_START_TIME, is::DENSITY_END_TIME, is::BUCKETS, is::DEVICE_ID, is::DEVICES],
         answer: Some(written::<Density>()),
         refusals: PAST_OF_ONE,
         ..BASE
@@ -284,7 +301,15 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/api/v1/audit",
         summary: "Who did or tried what, newest first.",
         access: Access::Needs(Permission::AuditRead),
-        query: &[is::SUBJECT, is::START_TIME, is::END_TIME, is::TRAIL_LIMIT, is::AFTER],
+        query: &[
+            is::SUBJECT,
+            is::ACTION,
+            is::OUTCOME,
+            is::START_TIME,
+            is::END_TIME,
+            is::TRAIL_LIMIT,
+            is::AFTER,
+        ],
         answer: Some(written::<AuditTrail>()),
         refusals: PAST,
         ..BASE
@@ -294,6 +319,60 @@ pub(crate) const ROUTES: &[Route] = &[
         summary: "The floor plan: bounds and zones, metres.",
         access: Access::Needs(Permission::DevicesRead),
         answer: Some(written::<SiteMap>()),
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/plans",
+        summary: "The floor plans: of each its picture, and where in the site it lies. With an ETag.",
+        access: Access::Needs(Permission::DevicesRead),
+        answer: Some(written::<ShownPlans>()),
+        refusals: &[ErrorCode::Unavailable],
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/plans/{id}",
+        summary: "One floor plan.",
+        access: Access::Needs(Permission::DevicesRead),
+        answer: Some(written::<ShownPlan>()),
+        refusals: &[ErrorCode::Unavailable],
+        ..BASE
+    },
+    Route {
+        method: "put",
+        path: "/api/v1/plans/{id}",
+        summary: "Makes a floor plan, or changes all of it but its picture: what is absent is so afterwards.",
+        access: Access::Needs(Permission::PlansWrite),
+        body: Some(Body { json: Some(read::<PlanRequest>()), media: &[], is_required: true }),
+        answer: Some(written::<ShownPlan>()),
+        refusals: &[ErrorCode::OutOfRange, ErrorCode::LimitReached, ErrorCode::Unavailable],
+        ..BASE
+    },
+    Route {
+        method: "delete",
+        path: "/api/v1/plans/{id}",
+        summary: "Removes a floor plan with its picture.",
+        access: Access::Needs(Permission::PlansWrite),
+        status: 204,
+        refusals: &[ErrorCode::Unavailable],
+        ..BASE
+    },
+    Route {
+        path: "/api/v1/plans/{id}/picture",
+        summary: "The picture of a floor plan. What is asked for by its `revision` may be kept for ever.",
+        access: Access::Needs(Permission::DevicesRead),
+        query: &[is::REVISION],
+        media: PICTURES,
+        refusals: &[ErrorCode::Unavailable],
+        ..BASE
+    },
+    Route {
+        method: "put",
+        path: "/api/v1/plans/{id}/picture",
+        summary: "The picture of a floor plan from now on, judged by its content; where it lies stays if its proportions do.",
+        access: Access::Needs(Permission::PlansWrite),
+        body: Some(Body { json: None, media: PICTURES, is_required: true }),
+        answer: Some(written::<ShownPlan>()),
+        refusals: &[ErrorCode::Unavailable],
         ..BASE
     },
     Route {
@@ -317,6 +396,7 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/api/v1/connections/{id}",
         summary: "Ends a connection; its client is told to stay away.",
         access: Access::Needs(Permission::ConnectionsManage),
+        query: &[is::CLOSE_REASON],
         status: 204,
         ..BASE
     },
@@ -331,7 +411,7 @@ pub(crate) const ROUTES: &[Route] = &[
     },
     Route {
         path: "/api/v1/sources",
-        summary: "How the sources are: state, counts, and the last fault with its remedy.",
+        summary: "How the sources are: state, counts, and the last fault with its remedy. Two answers give rates.",
         access: Access::Needs(Permission::SourcesRead),
         answer: Some(written::<ShownSources>()),
         ..BASE
@@ -350,7 +430,7 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/api/v1/tokens",
         summary: "Makes a token for somebody, where the server has a secret of its own. It never allows more than you may do yourself.",
         access: Access::Needs(Permission::TokensMint),
-        body: Some(Body { json: read::<MintRequest>(), media: &[], is_required: true }),
+        body: Some(Body { json: Some(read::<MintRequest>()), media: &[], is_required: true }),
         status: 201,
         answer: Some(written::<TokenMade>()),
         refusals: &[

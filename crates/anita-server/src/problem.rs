@@ -1,5 +1,6 @@
 //! Refusals of HTTP requests: problem+json (RFC 9457), with the same codes as the socket's `error`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use anita_wire::{ErrorCode, Refusal};
@@ -8,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::budgets::TooMany;
 
@@ -30,9 +32,22 @@ pub(crate) struct ProblemBody {
     /// When to try again, milliseconds.
     retry_after_ms: Option<u64>,
     /// What to do about it.
-    remedy: &'static str,
+    remedy: Cow<'static, str>,
     /// What a program may want to know: `path`, `permission`, `limit`, ….
     details: Option<serde_json::Value>,
+}
+
+/// Where a remedy of its own is among the details, until it is written.
+const REMEDY: &str = "remedy";
+
+/// Takes the remedy of its own out of the details.
+fn take_remedy(refusal: &mut Refusal) -> Option<String> {
+    let fields = refusal.details.as_mut()?.as_object_mut()?;
+    let remedy = fields.remove(REMEDY)?.as_str().map(ToOwned::to_owned);
+    if fields.is_empty() {
+        refusal.details = None;
+    }
+    remedy
 }
 
 /// A refused HTTP request.
@@ -43,6 +58,16 @@ impl Problem {
     /// With a sentence of its own.
     pub(crate) fn saying(code: ErrorCode, message: impl Into<String>) -> Self {
         Self(Refusal::saying(code, message))
+    }
+
+    /// With a remedy that fits better than that of the code.
+    #[must_use]
+    pub(crate) fn with_remedy(mut self, remedy: &str) -> Self {
+        let details = self.0.details.get_or_insert_with(|| json!({}));
+        if let Some(fields) = details.as_object_mut() {
+            fields.insert(REMEDY.to_owned(), json!(remedy));
+        }
+        self
     }
 
     /// Too many, or too much to do: come back after a while.
@@ -78,7 +103,8 @@ impl From<ErrorCode> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self(refusal) = self;
+        let Self(mut refusal) = self;
+        let own_remedy = take_remedy(&mut refusal);
         let status =
             StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = ProblemBody {
@@ -89,7 +115,7 @@ impl IntoResponse for Problem {
             code: refusal.code,
             retryable: refusal.code.is_retryable(),
             retry_after_ms: refusal.retry_after_ms,
-            remedy: refusal.code.remedy(),
+            remedy: own_remedy.map_or_else(|| refusal.code.remedy().into(), Cow::Owned),
             details: refusal.details,
         };
         let mut response = (status, Json(body)).into_response();

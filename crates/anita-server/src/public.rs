@@ -167,6 +167,7 @@ fn refresh_identity(server: &Server) {
         }
     }
     metrics.identity.page_sessions.set(number(server.pages.count()));
+    metrics.identity.sign_ins.set(number(server.sign_in_attempts.count(server.clock.now().uptime)));
     server.tickets.refresh_gauge(metrics, server.clock.now().uptime);
 }
 

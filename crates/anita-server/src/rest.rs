@@ -26,10 +26,10 @@ use crate::administration::{configuration, connections, front, rooms, sources, t
 use crate::caller::{Caller, Wire, bearer, verified};
 use crate::guests::Reason;
 use crate::origin::{self, Origin};
-use crate::page_session::COOKIE;
+use crate::page_session::{COOKIE, set_cookie};
 use crate::problem::Problem;
 use crate::server::Server;
-use crate::{assets, endpoint, history, openapi, public, revocations, tickets};
+use crate::{assets, endpoint, history, openapi, plans, public, revocations, sign_in, tickets};
 
 /// Every route.
 pub(crate) fn router(server: Arc<Server>) -> Router {
@@ -38,6 +38,8 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/ws", any(endpoint::upgrade))
         .route("/ws/{*path}", any(endpoint::upgrade))
         .route("/api/v1/session", post(begin_session).get(show_session).delete(end_session))
+        .route("/api/v1/sign-in/{id}", get(sign_in::begin))
+        .route("/api/v1/sign-in/{id}/callback", get(sign_in::callback))
         .route("/api/v1/tickets", post(tickets::issue))
         .route("/api/v1/revocations", get(revocations::list).post(revocations::make))
         .route("/api/v1/revocations/{id}", delete(revocations::take_back))
@@ -53,6 +55,9 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/api/v1/events", get(history::events))
         .route("/api/v1/audit", get(history::audit))
         .route("/api/v1/site", get(show_site))
+        .route("/api/v1/plans", get(plans::list))
+        .route("/api/v1/plans/{id}", get(plans::show).put(plans::save).delete(plans::remove))
+        .route("/api/v1/plans/{id}/picture", get(plans::show_picture).put(plans::save_picture))
         .route("/api/v1/connections", get(connections::list))
         .route("/api/v1/connections/{id}", get(connections::show).delete(connections::close))
         .route("/api/v1/rooms", get(rooms::list))
@@ -162,15 +167,15 @@ async fn begin_session(State(server): State<Arc<Server>>, request: Request) -> R
     let now = server.clock.now();
     let principal = verified(&token, &parts, &server).await?;
     server.count_request(&principal, RequestClass::Auth).map_err(Problem::from)?;
-    let max_age_secs = principal.expires_at.plus(LEEWAY).since(now.wall).as_secs();
+    let max_age = principal.expires_at.plus(LEEWAY).since(now.wall);
     let shown = ShownSession::from(&principal);
     let begun = server.pages.begin(principal.clone(), now);
     let id = begun.ok_or_else(|| Problem::from(ErrorCode::Unavailable))?;
     let address = wire.client_address(&server, &parts.headers);
-    crate::caller::audit(&server, address, Some(&principal), ["sign in", "page", "begun"]);
+    let object = principal.identity.noted("page");
+    crate::caller::audit(&server, address, Some(&principal), ["sign in", &object, "begun"]);
     let secure = if wire.is_secure(&server) { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_secs}{secure}");
-    Ok(([(header::SET_COOKIE, cookie)], Json(shown)).into_response())
+    Ok(([(header::SET_COOKIE, set_cookie(&id, max_age, secure))], Json(shown)).into_response())
 }
 
 /// Who is signed in.

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::caller::Caller;
+use crate::client_certificate::{CERTIFICATE_ISSUER, FINGERPRINT_BYTES};
 use crate::problem::Problem;
 use crate::rest::query_payload;
 use crate::server::Server;
@@ -31,16 +32,19 @@ const REASON_BYTES_MAX: usize = 256;
 /// How long the id of a revocation is, random bytes.
 const ID_BYTES: usize = 12;
 
+/// So many pairs of hex digits with colons between them are meant as a fingerprint, MD5's at the least, and as no other id.
+const FINGERPRINT_LIKE_PAIRS_MIN: usize = 16;
+
 /// Which tokens are not to be accepted any more: one by its id, those of a subject, or all that are old enough.
 #[derive(Debug, Deserialize, JsonSchema)]
 // A field that is mistyped would revoke more than was meant.
 #[serde(deny_unknown_fields)]
 pub(crate) struct Revoke {
-    /// One token, by its id.
+    /// One token, by its id; a certificate, by its SHA-256 fingerprint as `AB:CD:…`.
     jti: Option<String>,
     /// The tokens of a subject: all of them, now and later, unless `issued_before` says which.
     subject: Option<String>,
-    /// Only those of this issuer, as in `iss`; of all when absent.
+    /// Only those of this issuer, as in `iss`, one whose tokens are taken here; of all when absent.
     issuer: Option<String>,
     /// Only those that were issued before this; without `jti` and `subject` those of everybody. A token that does not say
     /// when it was issued counts as old.
@@ -139,6 +143,43 @@ fn checked(path: &str, text: Option<String>, bytes_max: usize) -> Result<Option<
     }
 }
 
+/// Refuses an issuer whose tokens nobody could show here: a name that is mistyped would revoke nothing, and look as if it had.
+fn check_issuer(issuer: Option<&str>, server: &Server) -> Result<(), Problem> {
+    let Some(issuer) = issuer else { return Ok(()) };
+    let mut known: Vec<String> =
+        server.context.verifier.reports().into_iter().map(|report| report.issuer).collect();
+    if known.is_empty() {
+        // A verifier of an application's own does not say whom it believes.
+        return Ok(());
+    }
+    if !server.settings.certificate_rules.is_empty() {
+        known.push(CERTIFICATE_ISSUER.to_owned());
+    }
+    if known.iter().any(|it| it == issuer) {
+        return Ok(());
+    }
+    let known = known.iter().map(|it| format!("{it:?}")).collect::<Vec<_>>().join(", ");
+    let message =
+        format!("no tokens of this issuer are taken here; write it as `iss` of the token has it: {known}");
+    Err(field("issuer", &message))
+}
+
+/// Refuses what is meant as the fingerprint of a certificate, and is written otherwise: it would be nobody's.
+fn check_fingerprint(jti: Option<&str>, issuer: Option<&str>) -> Result<(), Problem> {
+    let Some(jti) = jti else { return Ok(()) };
+    let pairs: Vec<&str> = jti.split(':').collect();
+    let is_hex = |pair: &&str| pair.len() == 2 && pair.bytes().all(|it| it.is_ascii_hexdigit());
+    let looks_like_one = pairs.len() >= FINGERPRINT_LIKE_PAIRS_MIN && pairs.iter().all(is_hex);
+    let is_one =
+        pairs.len() == FINGERPRINT_BYTES && pairs.iter().all(is_hex) && jti == jti.to_ascii_uppercase();
+    if is_one || !(looks_like_one || issuer == Some(CERTIFICATE_ISSUER)) {
+        return Ok(());
+    }
+    let message = "is no fingerprint of a certificate; write its SHA-256 as AB:CD:…, 32 pairs in capitals, as \
+                   `openssl x509 -noout -fingerprint -sha256 -in FILE` prints it";
+    Err(field("jti", message))
+}
+
 impl Revoke {
     fn revocation(self, caller: &Caller, server: &Server) -> Result<Revocation, Problem> {
         let now = server.clock.now().wall;
@@ -154,6 +195,8 @@ impl Revoke {
         let jti = checked("jti", self.jti, SUBJECT_BYTES_MAX)?;
         let subject = checked("subject", self.subject, SUBJECT_BYTES_MAX)?;
         let issuer = checked("issuer", self.issuer, SUBJECT_BYTES_MAX)?;
+        check_issuer(issuer.as_deref(), server)?;
+        check_fingerprint(jti.as_deref(), issuer.as_deref())?;
         let reason = checked("reason", self.reason.filter(|it| !it.is_empty()), REASON_BYTES_MAX)?;
         let revoked = match (jti, subject, issued_before) {
             (Some(_), Some(_), _) => return Err(field("jti", "goes without subject")),

@@ -9,6 +9,7 @@ use anita_auth::Principal;
 use anita_forwarded::{Forwarded, Networks};
 use anita_model::Timestamp;
 use anita_session::{Context, RequestClass};
+use parking_lot::Mutex;
 use rand::Rng;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -17,13 +18,16 @@ use tokio_util::task::TaskTracker;
 use crate::administration::Desk;
 use crate::administration::minted::Minted;
 use crate::budgets::{RequestBudgets, TooMany};
-use crate::client_certificate::CertificateRule;
+use crate::client_certificate::{CertificateRule, refused};
 use crate::clock::Clock;
 use crate::drain::{DrainSettings, Turn, Turns};
 use crate::guard::Vitals;
 use crate::guests::{GuestLimits, Guests, Reason};
 use crate::history::Gates;
 use crate::page_session::PageSessions;
+use crate::plans::{PLAN_BYTES_MAX, Shelf};
+use crate::seldom::Seldom;
+use crate::sign_in::Attempts;
 use crate::tickets::Tickets;
 use crate::watchdog::{OnWell, Watchdog, WatchdogSettings, Watched};
 
@@ -39,6 +43,17 @@ pub enum Plaintext {
     Loopback,
     /// The proxies of [`Proxies::trusted`], which speak TLS with the clients.
     TrustedProxy,
+}
+
+impl Plaintext {
+    /// Whether somebody can come without TLS to a listener at this address.
+    pub fn allows(&self, listen: IpAddr) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Loopback => listen.is_loopback(),
+            Self::TrustedProxy => true,
+        }
+    }
 }
 
 /// Who speaks for clients, and how.
@@ -83,6 +98,8 @@ pub struct ServerSettings {
     pub ticket_ttl: Duration,
     /// The largest body of a request, bytes.
     pub body_bytes_max: usize,
+    /// The largest picture of a floor plan, bytes.
+    pub plan_bytes_max: usize,
     /// Whether many sockets are written to in one system call, where the system can (`io_uring`).
     pub uses_ring: bool,
     /// Whether messages are compressed for clients that ask for it (RFC 7692).
@@ -127,6 +144,7 @@ impl Default for ServerSettings {
             certificate_rules: Vec::new(),
             ticket_ttl: Duration::from_secs(30),
             body_bytes_max: 1024 * 1024,
+            plan_bytes_max: PLAN_BYTES_MAX,
             uses_ring: true,
             compression: false,
             queued_bytes_max: 512 * 1024 * 1024,
@@ -230,11 +248,15 @@ pub struct Server {
     pub(crate) settings: ServerSettings,
     pub(crate) clock: Clock,
     pub(crate) pages: PageSessions,
+    /// Who was sent to an issuer, and has not come back yet.
+    pub(crate) sign_in_attempts: Attempts,
     /// What opens a socket once.
     pub(crate) tickets: Tickets,
     /// How much is asked of the past at a time.
     pub(crate) past: Gates,
     pub(crate) site: SiteMap,
+    /// What is needed to tell and to change floor plans.
+    pub(crate) plans: Shelf,
     pub(crate) sources: Box<dyn SourceReports>,
     /// What those who look after the server are shown and may do.
     pub(crate) desk: Desk,
@@ -258,6 +280,7 @@ pub struct Server {
     pub(crate) guests: Guests,
     /// What each subject may still ask by REST.
     budgets: RequestBudgets,
+    pub(crate) certificates_refused: Mutex<Seldom>,
 }
 
 impl Server {
@@ -277,9 +300,11 @@ impl Server {
             settings,
             clock,
             pages: PageSessions::default(),
+            sign_in_attempts: Attempts::default(),
             tickets: Tickets::default(),
             past: Gates::default(),
             site,
+            plans: Shelf::default(),
             sources,
             desk,
             minted: Minted::default(),
@@ -292,6 +317,7 @@ impl Server {
             stopped: CancellationToken::new(),
             is_ready: AtomicBool::new(true),
             budgets: RequestBudgets::default(),
+            certificates_refused: refused::seldom(),
         })
     }
 

@@ -23,7 +23,7 @@ impl Server {
     pub async fn tend(self: Arc<Self>) {
         let every = self.settings.watchdog.every();
         let beating = beat(self.watched.add("runtime"), every);
-        tokio::join!(beating, self.look());
+        tokio::join!(beating, self.look(), self.renew_pages());
     }
 
     async fn look(&self) {

@@ -15,8 +15,8 @@ use anita_server::{
 use anita_session::{Context, Extensions, SessionSettings};
 use anita_store::{
     AuditPage, AuditQuery, BoxFuture, EventPage, EventQuery, HistoryPage, HistoryQuery, MemoryStore,
-    NewestQuery, Record, Remembered, Retention, Store, StoreError, Tidied, Usage, Window, WindowQuery,
-    WriterSettings,
+    NewestQuery, PlanStore, Record, Remembered, Retention, Store, StoreError, Tidied, Usage, Window,
+    WindowQuery, WriterSettings,
 };
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -80,6 +80,10 @@ impl Store for Broke {
 
     fn usage(&self) -> BoxFuture<'_, Result<Usage, StoreError>> {
         self.0.usage()
+    }
+
+    fn plans(&self) -> &dyn PlanStore {
+        self.0.plans()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -1,5 +1,7 @@
 //! Who is at the other end: the first token, the hello, and what changes with another one.
 
+use std::sync::Arc;
+
 use anita_auth::{LEEWAY, Permission, Principal, TokenError};
 use anita_hub::Endpoint;
 use anita_model::{Now, RoomName};
@@ -87,6 +89,12 @@ impl Session {
         self.refuse_and_close(&refusal, None, CloseCode::BadToken);
     }
 
+    /// That a token that was revoked came, and which.
+    pub(crate) fn audit_revoked(&self, principal: &Principal) {
+        let object = principal.identity.noted(&TokenError::Revoked.to_string());
+        self.audit("authenticate", &object, "refused");
+    }
+
     pub(crate) fn audit_token(&self, error: TokenError) {
         self.audit("authenticate", &error.to_string(), "refused");
     }
@@ -144,10 +152,10 @@ impl Session {
     /// From now on this principal is at the other end. What it may not do any more ends; everything does if its token
     /// was revoked.
     pub(crate) fn become_principal(&mut self, principal: Principal, id: Option<&RequestId>, now: Now) {
-        self.peer().set_identity(&principal.identity);
+        self.peer().set_identity(&principal.identity, &principal.roles);
         // After saying who it is: a revocation at this moment finds the connection, or is found here.
         if self.context.hub.is_revoked(&principal) {
-            self.audit_token(TokenError::Revoked);
+            self.audit_revoked(&principal);
             self.refuse_and_close(&token_refusal(TokenError::Revoked), id, CloseCode::LoggedOut);
             return;
         }
@@ -163,15 +171,16 @@ impl Session {
         self.refuse_answers(&principal);
         let lost: Vec<RoomName> =
             self.rooms.keys().filter(|room| !principal.may_join(room)).cloned().collect();
+        let identity = Arc::clone(&principal.identity);
         let roles = principal.roles.join(" ");
         let rights =
             |it: &Principal| (it.permissions, it.roles.clone(), it.devices.clone(), it.rooms.clone());
         let has_other_rights = self.principal().is_ok_and(|before| rights(before) != rights(&principal));
         self.phase = Phase::Live(Box::new(principal));
         if is_first {
-            self.audit("sign in", self.client_id(), "begun");
+            self.audit("sign in", &identity.noted(self.client_id()), "begun");
         } else if has_other_rights {
-            self.audit("change rights", &roles, "begun");
+            self.audit("change rights", &identity.noted(&roles), "begun");
         }
         for room in lost {
             self.leave(&room, now);
@@ -203,9 +212,12 @@ pub fn token_refusal(error: TokenError) -> Refusal {
         | TokenError::Type
         | TokenError::Issuer
         | TokenError::Audience
+        | TokenError::Nonce
+        | TokenError::AuthorizedParty
         | TokenError::Subject
         | TokenError::TokenId
         | TokenError::NotYet
+        | TokenError::IssuedAhead
         | TokenError::Revoked
         | TokenError::Patterns => ErrorCode::InvalidToken,
     };

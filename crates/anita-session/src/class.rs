@@ -18,14 +18,24 @@ pub enum RequestClass {
     Change,
     /// A token is verified.
     Auth,
+    /// Tokens are revoked: of no other class, nor of all requests together, so that nothing else takes its place.
+    Revoke,
     /// An application's own.
     Domain,
 }
 
 impl RequestClass {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Report, Self::Read, Self::Past, Self::Say, Self::Change, Self::Auth, Self::Domain];
+    pub const ALL: [Self; 8] = [
+        Self::Report,
+        Self::Read,
+        Self::Past,
+        Self::Say,
+        Self::Change,
+        Self::Auth,
+        Self::Revoke,
+        Self::Domain,
+    ];
 
     /// The word for it: of the configuration, of refusals and of the metrics.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +46,7 @@ impl RequestClass {
             Self::Say => "say",
             Self::Change => "change",
             Self::Auth => "auth",
+            Self::Revoke => "revoke",
             Self::Domain => "domain",
         }
     }
@@ -75,6 +86,8 @@ pub struct ClassRates {
     pub change: Rate,
     /// Of [`RequestClass::Auth`].
     pub auth: Rate,
+    /// Of [`RequestClass::Revoke`].
+    pub revoke: Rate,
     /// Of [`RequestClass::Domain`]; free by default.
     pub domain: Rate,
 }
@@ -88,6 +101,7 @@ impl Default for ClassRates {
             say: Rate::of(200),
             change: Rate::of(500),
             auth: Rate { per_second: 5, burst: 10 },
+            revoke: Rate::of(20),
             domain: Rate::FREE,
         }
     }
@@ -103,6 +117,7 @@ impl ClassRates {
             RequestClass::Say => self.say,
             RequestClass::Change => self.change,
             RequestClass::Auth => self.auth,
+            RequestClass::Revoke => self.revoke,
             RequestClass::Domain => self.domain,
         }
     }

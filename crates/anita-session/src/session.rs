@@ -393,6 +393,9 @@ impl Session {
             self.end_as_asked(code);
             return;
         }
+        if let Some(fresh) = self.peer().take_renewed() {
+            self.on_renewed(fresh, now);
+        }
         self.catch_up(now);
         self.unpark(now);
         if self.closing.is_some() {

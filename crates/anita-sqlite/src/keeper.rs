@@ -25,6 +25,7 @@ use crate::checkpoint::Checkpointer;
 use crate::codec;
 use crate::fault::Fault;
 use crate::names::Names;
+use crate::plans::Change;
 use crate::point::Key;
 use crate::recent::Tables;
 use crate::schema;
@@ -65,6 +66,8 @@ pub(crate) struct Faults {
 pub(crate) enum Request {
     /// Keep records.
     Commit(Arc<Vec<Record>>, Answer<()>),
+    /// Change the floor plans.
+    Plan(Change, Answer<()>),
     /// Delete a little.
     Tidy(Retention, Timestamp, Answer<Tidied>),
     /// End.
@@ -164,6 +167,9 @@ impl Keeper {
                 // Whoever asked may be gone, and needs no answer then.
                 Ok(Request::Commit(records, answer)) => {
                     answer.send(self.commit(&records)).ok();
+                }
+                Ok(Request::Plan(change, answer)) => {
+                    answer.send(self.change_plan(&change)).ok();
                 }
                 Ok(Request::Tidy(retention, now, answer)) => {
                     answer.send(self.tidy(&retention, now)).ok();

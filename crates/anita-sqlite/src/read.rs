@@ -16,6 +16,7 @@ use crate::blocks::Block;
 use crate::codec::{self, Damaged};
 use crate::fault::Fault;
 use crate::keeper::Shared;
+use crate::plans;
 use crate::point::{KEY_MAX, KEY_MIN, Key, Point};
 use crate::recent::Range;
 use crate::registry;
@@ -210,7 +211,13 @@ pub(crate) fn usage(db: &Connection, shared: &Shared) -> Result<Usage, Fault> {
     let mut fixes = amount("fixes")?;
     fixes.count += unpacked;
     fixes.bytes += unpacked * UNPACKED_BYTES;
-    Ok(Usage { fixes, events: amount("events")?, audit: amount("audit")?, disk_bytes: disk_bytes(shared) })
+    Ok(Usage {
+        fixes,
+        events: amount("events")?,
+        audit: amount("audit")?,
+        plans: plans::amount(&transaction)?,
+        disk_bytes: disk_bytes(shared),
+    })
 }
 
 /// What is not in blocks.

@@ -11,13 +11,14 @@ pub(crate) const STORE: &[&str] = &[
     include_str!("schema/001_devices.sql"),
     include_str!("schema/002_history.sql"),
     include_str!("schema/003_trail.sql"),
+    include_str!("schema/004_plans.sql"),
 ];
 
 /// The same for a spool.
 pub(crate) const SPOOL: &[&str] = &[include_str!("schema/spool_001.sql")];
 
 /// How long another connection may hold the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The size of a page, bytes.
 pub(crate) const PAGE_BYTES: u32 = 8_192;

@@ -1,5 +1,7 @@
 //! The spool: what is to be kept waits here while the real store is away.
 
+mod audit;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::fault::Fault;
 use crate::records;
 use crate::schema;
+
+pub use audit::SpooledAudit;
 
 /// After how many pages of the log it is copied into the file.
 const LOG_PAGES: u32 = 1_000;

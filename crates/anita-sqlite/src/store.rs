@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use anita_model::{Fix, Timestamp};
 use anita_store::{
     AuditPage, AuditQuery, BoxFuture, EventPage, EventQuery, HistoryPage, HistoryQuery, NewestQuery,
-    OpenError, Record, Remembered, Retention, Store, StoreError, Tidied, Usage, Window, WindowQuery,
+    OpenError, PlanStore, Record, Remembered, Retention, Store, StoreError, Tidied, Usage, Window,
+    WindowQuery,
 };
 
 use rusqlite::Connection;
@@ -84,7 +85,7 @@ impl SqliteStore {
     }
 
     /// Hands a request to the writing thread.
-    fn order<T: Send + 'static>(
+    pub(crate) fn order<T: Send + 'static>(
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request,
     ) -> BoxFuture<'static, Result<T, StoreError>> {
@@ -108,7 +109,7 @@ impl SqliteStore {
     }
 
     /// Asks a reader.
-    fn ask<T: Send + 'static>(
+    pub(crate) fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Connection, &Shared) -> Result<T, Fault> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, StoreError>> {
@@ -163,6 +164,10 @@ impl Store for SqliteStore {
 
     fn usage(&self) -> BoxFuture<'_, Result<Usage, StoreError>> {
         self.ask(read::usage)
+    }
+
+    fn plans(&self) -> &dyn PlanStore {
+        self
     }
 
     fn is_gone(&self) -> bool {

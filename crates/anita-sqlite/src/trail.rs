@@ -144,9 +144,3 @@ fn revocation(row: &Row<'_>) -> Result<Revocation, Fault> {
         reason: row.get::<_, String>(8)?.into(),
     })
 }
-
-/// Forgets revocations whose tokens have run out.
-pub(crate) fn forget_revocations(db: &Connection, now: Timestamp) -> Result<(), Fault> {
-    db.prepare_cached("DELETE FROM revocation WHERE until_us <= ?1")?.execute([now.as_micros()])?;
-    Ok(())
-}

@@ -110,7 +110,7 @@ async fn a_copy_made_while_fixes_come_in_is_the_store_at_one_moment() {
     is_done.store(true, Ordering::Relaxed);
     let after = writing.await.unwrap();
     assert!((before..=after).contains(&checked.fixes), "{before} {checked:?} {after}");
-    assert_eq!((checked.schema_version, checked.devices, checked.faults.len()), (3, 1, 0));
+    assert_eq!((checked.schema_version, checked.devices, checked.faults.len()), (4, 1, 0));
     let (done, all) = *told.last().unwrap();
     assert!(done == all && all > 0);
     assert_eq!(names(to.parent().unwrap()), ["copy.db"], "nothing is left beside it");

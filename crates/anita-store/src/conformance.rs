@@ -17,6 +17,7 @@ mod events;
 mod history;
 pub(crate) mod make;
 mod moments;
+mod plans;
 mod random;
 mod registry;
 mod retention;
@@ -29,6 +30,7 @@ pub use commits::*;
 pub use events::*;
 pub use history::*;
 pub use moments::*;
+pub use plans::*;
 pub use random::*;
 pub use registry::*;
 pub use retention::*;
@@ -118,7 +120,7 @@ macro_rules! store_conformance {
             the_last_entry_of_the_chain_stays_whatever_its_age
             hashes_come_back_in_every_bit
             revocations_are_kept_until_they_are_taken_back
-            revocations_go_when_their_tokens_have_run_out
+            no_clock_of_tidying_forgets_a_revocation
             the_same_commit_twice_is_harmless
             a_commit_is_kept_whole_or_not_at_all
             the_order_inside_a_commit_counts
@@ -135,6 +137,10 @@ macro_rules! store_conformance {
             events_and_audit_go_by_size
             without_limits_nothing_goes
             usage_counts_what_is_kept
+            plans_come_back_whole
+            a_changed_plan_keeps_its_picture_until_that_is_replaced
+            a_removed_plan_is_gone_with_its_picture
+            a_large_picture_is_kept_counted_and_never_tidied
             random_work_agrees_with_memory
         }
     };

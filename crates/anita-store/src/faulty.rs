@@ -8,6 +8,7 @@ use anita_model::{Fix, Timestamp};
 use parking_lot::Mutex;
 
 use crate::memory::MemoryStore;
+use crate::plan::PlanStore;
 use crate::port::{BoxFuture, Cause, Store, StoreError};
 use crate::query::{
     AuditPage, AuditQuery, EventPage, EventQuery, HistoryPage, HistoryQuery, NewestQuery, Window, WindowQuery,
@@ -106,6 +107,9 @@ impl Store for FaultyStore {
     }
     fn usage(&self) -> BoxFuture<'_, Result<Usage, StoreError>> {
         self.inner.usage()
+    }
+    fn plans(&self) -> &dyn PlanStore {
+        self.inner.plans()
     }
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.inner.close()

@@ -10,6 +10,7 @@ pub mod conformance;
 #[cfg(any(test, feature = "conformance"))]
 pub mod faulty;
 mod memory;
+mod plan;
 mod port;
 mod query;
 mod record;
@@ -19,6 +20,10 @@ mod writer;
 
 pub use audit::{AuditEntry, AuditHash, AuditHead, AuditLink, AuditRecord};
 pub use memory::MemoryStore;
+pub use plan::{
+    Calibration, InvalidCalibration, METRES_PER_PIXEL_MAX, METRES_PER_PIXEL_MIN, PIXEL_ABS_MAX, Pair,
+    Picture, PictureBytes, PictureChange, PictureKind, Plan, PlanStore, Point, Similarity,
+};
 pub use port::{BoxFuture, Cause, Condition, OpenError, Store, StoreError};
 pub use query::{
     AuditPage, AuditQuery, Cursor, EventPage, EventQuery, Extent, HistoryPage, HistoryQuery, InvalidCursor,

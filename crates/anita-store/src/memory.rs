@@ -1,5 +1,7 @@
 //! The store in memory: nothing of it survives the process. Plain on purpose: it is what the others are compared with.
 
+mod plans;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -7,6 +9,8 @@ use anita_model::{DeviceId, Fix, Revocation, RevocationId, RoomName, Timestamp};
 use parking_lot::Mutex;
 
 use crate::audit::{AuditEntry, AuditHead, AuditRecord};
+use crate::memory::plans::Plans;
+use crate::plan::PlanStore;
 use crate::port::{BoxFuture, Store, StoreError};
 use crate::query::{
     AuditPage, AuditQuery, Cursor, EventPage, EventQuery, HistoryPage, HistoryQuery, NewestQuery, Order,
@@ -28,6 +32,7 @@ pub struct MemoryStore {
     fixes_max: usize,
     events_max: usize,
     kept: Mutex<Kept>,
+    plans: Plans,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +55,7 @@ struct Kept {
 impl MemoryStore {
     /// An empty store that keeps at most so many fixes of a device and of all, and so many events and audit entries.
     pub fn new(fixes_per_device_max: usize, fixes_max: usize, events_max: usize) -> Self {
-        Self { fixes_per_device_max, fixes_max, events_max, kept: Mutex::default() }
+        Self { fixes_per_device_max, fixes_max, events_max, kept: Mutex::default(), plans: Plans::default() }
     }
 
     /// Keeps records at once.
@@ -277,7 +282,6 @@ impl Kept {
         {
             tidied.audit_removed += u64::from(self.pop_audit().is_some());
         }
-        self.revocations.retain(|_id, revocation| revocation.until.is_none_or(|until| until > now));
         tidied
     }
 }
@@ -358,9 +362,14 @@ impl Store for MemoryStore {
             fixes: Amount { count: kept.fixes as u64, bytes: kept.fixes as u64 * FIX_BYTES },
             events: Amount { count: kept.events.len() as u64, bytes: kept.event_bytes },
             audit: Amount { count: kept.audit.len() as u64, bytes: kept.audit_bytes },
+            plans: self.plans.amount(),
             disk_bytes: 0,
         };
         Box::pin(std::future::ready(Ok(usage)))
+    }
+
+    fn plans(&self) -> &dyn PlanStore {
+        &self.plans
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

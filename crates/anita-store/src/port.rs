@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anita_model::{Fix, Timestamp};
 
+use crate::plan::PlanStore;
 use crate::query::{
     AuditPage, AuditQuery, EventPage, EventQuery, HistoryPage, HistoryQuery, NewestQuery, Window, WindowQuery,
 };
@@ -129,7 +130,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn audit(&self, query: AuditQuery) -> BoxFuture<'_, Result<AuditPage, StoreError>>;
 
     /// Deletes and thins out some of what is too old or too much: a small piece of that work, so that what is to be kept
-    /// does not wait for it. Call it again at once while it says that there is more. `now` is the wall clock.
+    /// does not wait for it. Call it again at once while it says that there is more. `now` is the wall clock. Revocations
+    /// stay, whatever it says: whoever knows that their tokens have run out takes them back.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -140,6 +142,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`StoreError`].
     fn usage(&self) -> BoxFuture<'_, Result<Usage, StoreError>>;
+
+    /// Its floor plans.
+    fn plans(&self) -> &dyn PlanStore;
 
     /// How it is.
     fn condition(&self) -> Condition {

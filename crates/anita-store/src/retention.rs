@@ -70,6 +70,8 @@ pub struct Usage {
     pub events: Amount,
     /// The audit trail.
     pub audit: Amount,
+    /// Floor plans, by the bytes of their pictures.
+    pub plans: Amount,
     /// What all of it takes on the disk, bytes, with what is free inside; 0 in memory.
     pub disk_bytes: u64,
 }

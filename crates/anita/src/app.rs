@@ -82,6 +82,26 @@ pub enum StartError {
     Signals(#[source] std::io::Error),
 }
 
+impl StartError {
+    /// Whether the configuration has to be changed, or what it names: another start would not help.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Issuers(_)
+            | Self::Tls(_)
+            | Self::Source(_)
+            | Self::Serve(ServeError::Tls(_) | ServeError::NoWayIn { .. }) => true,
+            Self::Serve(ServeError::Listener(_) | ServeError::Thread(_))
+            | Self::Listen { .. }
+            | Self::Store(_)
+            | Self::Hub(_)
+            | Self::Gone { .. }
+            | Self::Watchdog(_)
+            | Self::Panicked(_)
+            | Self::Signals(_) => false,
+        }
+    }
+}
+
 /// A server that is not started yet.
 #[derive(Debug)]
 pub struct App {
@@ -140,7 +160,6 @@ impl App {
         for source in std::mem::take(&mut config.sources) {
             sources.push(SourceSlot(source.build()?));
         }
-        let desk = desk(&mut config);
         let clock = Clock::start();
         let now = clock.now();
         let retention = config.storage.retention.clone();
@@ -148,6 +167,7 @@ impl App {
         let keeping = store::open(&config.storage, config.audit_file.as_ref()).await?;
         let metrics = Arc::new(Metrics::default());
         let issuers = Issuers::new(config.issuers.clone(), config.roles.clone(), Arc::clone(&metrics))?;
+        let desk = desk(&mut config, &issuers)?;
         let hub = Hub::open(config.hub, keeping, metrics, now).await?;
         // Whoever was silent for too long while no server ran is so from the first question on.
         hub.sweep(now);

@@ -17,6 +17,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anita::StartError;
 use anita::config::ConfigError;
 use clap::{Parser, Subcommand};
 
@@ -54,6 +55,9 @@ enum Command {
     /// Makes a token with the secret of a configuration, and prints nothing else.
     Token(token::Arguments),
     /// Checks a configuration, and prints every value and where it came from.
+    ///
+    /// It looks at what `serve` would refuse: certificates, keys, folders, secrets. Run it as the user of the server. What it
+    /// can't know is whether the address is taken, and whether a database, a broker or an issuer answers.
     CheckConfig(check_config::Arguments),
     /// Prints messages as they come, one JSON a line.
     Tail(client::TailArguments),
@@ -96,11 +100,9 @@ pub(crate) fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("anita: {}", anita_sources::chain(failure.as_ref()));
-            if failure.downcast_ref::<ConfigError>().is_some() {
-                ExitCode::from(EXIT_CONFIG)
-            } else {
-                ExitCode::FAILURE
-            }
+            let is_configuration = failure.is::<ConfigError>()
+                || failure.downcast_ref::<StartError>().is_some_and(StartError::is_configuration);
+            if is_configuration { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -3,12 +3,16 @@
 
 mod audit;
 mod auth;
+mod check;
+mod environment;
 mod living;
 mod load;
 mod raw;
 mod server;
 mod shown;
+mod sign_in;
 mod storage;
+mod zeros;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,6 +32,7 @@ use living::class_rates;
 pub use load::{Origin, Written};
 pub use raw::{LogFormat, RawConfig, RawPlaintext};
 pub use server::{OwnCertificate, Tls};
+pub use sign_in::SignIn;
 pub use storage::{Backend, Storage};
 
 /// A year: the longest that a token which the server makes may be valid, seconds.
@@ -80,6 +85,15 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
+    /// Certificates and keys of TLS.
+    #[error("{key}: certificates and keys can't be used")]
+    Tls {
+        /// The section.
+        key: String,
+        /// Why.
+        #[source]
+        source: anita_server::TlsError,
+    },
     /// A key file that holds no usable key.
     #[error("{key}: {path}")]
     Key {
@@ -108,6 +122,8 @@ pub struct Config {
     pub hub: HubSettings,
     /// Whose tokens are believed, and by which keys.
     pub issuers: Vec<IssuerSettings>,
+    /// How people sign in at issuers, if they can.
+    pub sign_in: Option<SignIn>,
     /// Makes tokens of the first issuer, where its key is a secret of ours.
     pub minter: Option<Minter>,
     /// How long a token that the server makes by REST is valid at most.
@@ -141,6 +157,7 @@ impl Config {
     /// [`ConfigError`].
     pub fn from_written(written: &Written) -> Result<Self, ConfigError> {
         let raw = &written.raw;
+        zeros::check(raw)?;
         let folder = written.path.parent().unwrap_or(Path::new("."));
         let roles = raw::roles(&raw.roles).map_err(|(key, message)| ConfigError::Value { key, message })?;
         let auth = auth::auth(raw, &roles, &written.secrets, folder)?;
@@ -156,6 +173,7 @@ impl Config {
                 audit: audit::limits(raw)?,
                 shards: threads(raw),
             },
+            sign_in: sign_in::sign_in(raw, &auth.issuers, &written.secrets, folder)?,
             issuers: auth.issuers,
             minter: auth.minter,
             minted_ttl_max: secs(
@@ -211,8 +229,8 @@ fn session(raw: &RawConfig) -> Result<SessionSettings, ConfigError> {
         auth_deadline: secs("auth.deadline_secs", raw.auth.deadline_secs, 1.0, 300.0)?,
         heartbeat_interval: secs("heartbeat.interval_secs", raw.heartbeat.interval_secs, 1.0, 300.0)?,
         message_bytes_max: limits.message_bytes_max,
-        viewer_requests_per_second: limits.viewer_requests_per_second.max(1),
-        publisher_requests_per_second: limits.publisher_requests_per_second.max(1),
+        viewer_requests_per_second: limits.viewer_requests_per_second,
+        publisher_requests_per_second: limits.publisher_requests_per_second,
         class_rates: class_rates(raw),
         rate_refusals_max: limits.rate_refusals_max,
     })
@@ -276,7 +294,7 @@ fn nearness(raw: &RawConfig) -> Result<Option<Nearness>, ConfigError> {
 fn rooms(raw: &RawConfig) -> Result<RoomLimits, ConfigError> {
     let rooms = &raw.rooms;
     Ok(RoomLimits {
-        rooms_max: rooms.rooms_max.max(1),
+        rooms_max: rooms.rooms_max,
         rooms_per_connection_max: rooms.rooms_per_connection_max,
         members_max: rooms.members_max,
         ring_messages_max: rooms.ring_messages_max,

@@ -1,14 +1,15 @@
 //! What the edge is given for those who look after the server: the configuration, and the key that tokens are made with.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anita_auth::{Grant, Minter};
-use anita_issuers::{KeyFiles, KeySource, Secret};
+use anita_issuers::{Issuers, KeyFiles, KeySource, Secret, TrustFault, Way};
 use anita_model::Timestamp;
-use anita_server::{Desk, Mint, MintFault};
+use anita_server::{Desk, Mint, MintFault, SignInDesk};
 
-use crate::config::Config;
+use crate::config::{Config, SignIn};
 
 /// Makes tokens of the first issuer with its secret, as it is at that moment: a secret that was rotated counts at once.
 #[derive(Debug)]
@@ -40,7 +41,10 @@ impl Mint for OwnSecret {
 }
 
 /// Takes out of a configuration what the edge is given.
-pub(crate) fn desk(config: &mut Config) -> Desk {
+///
+/// # Errors
+/// When certificates of an issuer at which people sign in can't be checked.
+pub(crate) fn desk(config: &mut Config, issuers: &Arc<Issuers>) -> Result<Desk, TrustFault> {
     let own = config.issuers.first().and_then(|issuer| {
         let place = match &issuer.source {
             KeySource::Given(KeyFiles::SecretFile { file, .. }, _keys) => Place::File(file.clone()),
@@ -51,10 +55,15 @@ pub(crate) fn desk(config: &mut Config) -> Desk {
         let rules = &issuer.rules;
         Some(OwnSecret { place, issuer: rules.issuer.clone(), audience: rules.audience.clone() })
     });
-    Desk {
+    let sign_in = config.sign_in.take().map(|SignIn { public_url, ways }| {
+        let ways = ways.into_iter().map(|way| Way::new(way, Arc::clone(issuers)));
+        Ok::<_, TrustFault>(SignInDesk { public_url, ways: ways.collect::<Result<_, _>>()? })
+    });
+    Ok(Desk {
+        sign_in: sign_in.transpose()?,
         roles: config.roles.clone(),
         mint: own.map(|own| Box::new(own) as Box<dyn Mint>),
         minted_ttl_max: config.minted_ttl_max,
         configuration: std::mem::take(&mut config.explained),
-    }
+    })
 }

@@ -62,6 +62,8 @@ fn every_claim_is_checked() {
         (json!({ "exp": 1e300 }), TokenError::Malformed),
         (json!({ "exp": secs - 5 }), TokenError::Expired),
         (json!({ "nbf": secs + 6 }), TokenError::NotYet),
+        (json!({ "iat": secs + 6 }), TokenError::IssuedAhead),
+        (json!({ "iat": 1e11 }), TokenError::IssuedAhead),
         (json!({ "roles": 7 }), TokenError::Malformed),
         (json!({ "roles": ["viewer", 7] }), TokenError::Malformed),
         (json!({ "devices": { "tag": true } }), TokenError::Malformed),
@@ -75,7 +77,7 @@ fn every_claim_is_checked() {
     for (changes, error) in cases {
         assert_eq!(verifier().verify(&token(&Header::default(), &changes), now()), Err(error), "{changes}");
     }
-    for changes in [json!({ "exp": secs - 4 }), json!({ "nbf": secs + 5 })] {
+    for changes in [json!({ "exp": secs - 4 }), json!({ "nbf": secs + 5 }), json!({ "iat": secs + 5 })] {
         assert!(
             verifier().verify(&token(&Header::default(), &changes), now()).is_ok(),
             "within the leeway: {changes}"
@@ -364,4 +366,39 @@ proptest! {
     fn no_text_is_a_token_or_a_panic(text in ".*") {
         prop_assert!(verifier().verify(&text, now()).is_err());
     }
+}
+
+#[test]
+fn an_id_token_is_for_its_client_and_its_sign_in_and_for_nothing_else() {
+    let demanded = IdTokenRules { issuer: "anita", client_id: "board", nonce: Some("n1") };
+    let good = json!({ "aud": "board", "nonce": "n1" });
+    let judged = |changes: &Value, demanded: &IdTokenRules<'_>| {
+        let mut claims = good.clone();
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        verifier().verify_id_token(&token(&Header::default(), &claims), demanded, now())
+    };
+    let principal = judged(&json!({}), &demanded).unwrap();
+    assert!(principal.subject() == "alice" && principal.may(Permission::DevicesRead));
+    let secs = now().as_secs();
+    let table = [
+        (json!({ "nonce": "n2" }), Some(TokenError::Nonce)),
+        (json!({ "nonce": null }), Some(TokenError::Nonce)),
+        (json!({ "nonce": 7 }), Some(TokenError::Malformed)),
+        (json!({ "aud": "anita" }), Some(TokenError::Audience)),
+        (json!({ "aud": ["board", "other"] }), Some(TokenError::AuthorizedParty)),
+        (json!({ "aud": ["board", "other"], "azp": "other" }), Some(TokenError::AuthorizedParty)),
+        (json!({ "aud": ["board", "other"], "azp": "board" }), None),
+        (json!({ "azp": "other" }), Some(TokenError::AuthorizedParty)),
+        (json!({ "exp": secs - 5 }), Some(TokenError::Expired)),
+        (json!({ "iss": "mallory" }), Some(TokenError::Issuer)),
+    ];
+    for (changes, error) in table {
+        assert_eq!(judged(&changes, &demanded).err(), error, "{changes}");
+    }
+    let renewed = IdTokenRules { nonce: None, ..demanded };
+    assert!(judged(&json!({ "nonce": null }), &renewed).is_ok());
+    let of_another = IdTokenRules { issuer: "other", ..demanded };
+    assert_eq!(judged(&json!({}), &of_another), Err(TokenError::Issuer));
+    let id_token = token(&Header::default(), &good);
+    assert_eq!(verifier().verify(&id_token, now()), Err(TokenError::Audience), "it opens nothing by itself");
 }

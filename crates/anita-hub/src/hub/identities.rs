@@ -10,11 +10,11 @@ use anita_wire::{CloseCode, ErrorCode, Refusal};
 
 use super::{Hub, Kept};
 
-/// The revocations that a store remembers, without those that are over: a store has them until it is tidied.
+/// The revocations that a store remembers: also those that are over by the wall clock, which may be wrong at a start.
 pub(super) fn restored(remembered: Vec<Revocation>, now: Now) -> Revocations {
     let mut revocations = Revocations::default();
-    for revocation in remembered.into_iter().filter(|it| it.until.is_none_or(|until| until > now.wall)) {
-        if let Err(error) = revocations.add(revocation, now) {
+    for revocation in remembered {
+        if let Err(error) = revocations.add(revocation, now.uptime) {
             // No more than these were accepted.
             tracing::error!(%error, "a revocation of the store is not in force");
         }
@@ -30,14 +30,17 @@ impl Hub {
     /// The refusal for whoever wants it, when there are too many.
     pub fn revoke(&self, revocation: &Revocation) -> Result<(usize, Kept), Refusal> {
         let uptime = Duration::from_micros(self.uptime_us.load(Ordering::Relaxed));
-        let since = Now { wall: revocation.made_at, uptime };
         let mut revocations = self.revocations.write();
-        revocations.add(revocation.clone(), since).map_err(|error| {
+        let gone = revocations.make_room(revocation.made_at);
+        let added = revocations.add(revocation.clone(), uptime);
+        let mut words: Vec<Record> = gone.into_iter().map(Record::Unrevoke).collect();
+        added.map_err(|error| {
             let message = format!("There {}.", error.to_string().trim_start_matches("there "));
             Refusal::saying(ErrorCode::LimitReached, message)
         })?;
+        words.push(Record::Revoke(revocation.clone()));
         // Within the lock: the store hears what is said of one id in the same order.
-        let kept = self.kept([self.writer.entrust(vec![Record::Revoke(revocation.clone())])]);
+        let kept = self.kept([self.writer.entrust(words)]);
         drop(revocations);
         // A connection says who it is before it asks whether that is revoked: one of the two sees the other.
         let closed = self.connections.close_where(CloseCode::LoggedOut, |it| revocation.concerns(it));
@@ -66,10 +69,14 @@ impl Hub {
         self.connections.close_where(CloseCode::LoggedOut, |identity| identity.user == *user)
     }
 
-    /// Forgets revocations whose tokens have run out. The store does the same by itself, when it is tidied.
+    /// Forgets revocations whose tokens have certainly run out, here and in the store: that has no clock of its own for it.
     pub(super) fn forget_revocations(&self, now: Now) {
         if self.revocations.read().has_over(now) {
-            self.revocations.write().forget(now);
+            let mut revocations = self.revocations.write();
+            let forgotten = revocations.forget(now);
+            if !forgotten.is_empty() {
+                drop(self.writer.entrust(forgotten.into_iter().map(Record::Unrevoke).collect()));
+            }
         }
         let count = self.revocations.read().len();
         self.metrics.revocations.set(i64::try_from(count).unwrap_or(i64::MAX));
@@ -82,10 +89,12 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_is_over_takes_no_place_at_a_start() {
-        let at = |secs| Timestamp::from_secs_f64(secs).unwrap();
-        let revocation = |id: &str, until: Option<f64>| Revocation {
+    fn at(secs: f64) -> Timestamp {
+        Timestamp::from_secs_f64(secs).unwrap()
+    }
+
+    fn revocation(id: &str, until: Option<f64>) -> Revocation {
+        Revocation {
             id: RevocationId::parse(id).unwrap(),
             revoked: Revoked::Token(id.into()),
             issuer: None,
@@ -93,11 +102,14 @@ mod tests {
             until: until.map(at),
             made_by: "admin".into(),
             reason: "".into(),
-        };
-        let remembered =
-            vec![revocation("over", Some(10.0)), revocation("on", Some(10.5)), revocation("always", None)];
-        let now = Now { wall: at(10.0), uptime: Duration::ZERO };
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_at_the_start_takes_no_revocation_out_of_force() {
+        let remembered = vec![revocation("over", Some(10.0)), revocation("always", None)];
+        let now = Now { wall: at(1e9), uptime: Duration::from_secs(1) };
         let ids: Vec<String> = restored(remembered, now).iter().map(|it| it.id.to_string()).collect();
-        assert_eq!(ids, ["always", "on"]);
+        assert_eq!(ids, ["always", "over"]);
     }
 }

@@ -73,7 +73,7 @@ pub struct Past {
 
 impl Past {
     /// An answer of the store, its error as a fault.
-    fn told<T>(&self, answer: Result<T, StoreError>) -> Result<T, HubFault> {
+    pub(super) fn told<T>(&self, answer: Result<T, StoreError>) -> Result<T, HubFault> {
         answer.map_err(|cause| fault(cause, &self.metrics, self.retry_after))
     }
 
@@ -202,7 +202,13 @@ impl Hub {
     pub async fn measure_store(&self) -> Result<(), HubFault> {
         let usage = self.past().told(self.store.usage().await)?;
         let metrics = &self.metrics;
-        for (kind, amount) in [("fixes", usage.fixes), ("events", usage.events), ("audit", usage.audit)] {
+        let kinds = [
+            ("fixes", usage.fixes),
+            ("events", usage.events),
+            ("audit", usage.audit),
+            ("plans", usage.plans),
+        ];
+        for (kind, amount) in kinds {
             let labels = KindLabels { kind };
             metrics.store_records.get_or_create(&labels).set(gauge(amount.count));
             metrics.store_bytes.get_or_create(&labels).set(gauge(amount.bytes));

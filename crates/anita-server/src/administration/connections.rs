@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering;
 use anita_auth::{Permission, Principal};
 use anita_hub::{Gaze, Peer};
 use anita_wire::view::{Ages, SubscriptionStats};
-use anita_wire::{ErrorCode, Time};
+use anita_wire::{ErrorCode, Refusal, Time};
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use http::StatusCode;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::paging::Page;
 use crate::caller::Caller;
@@ -21,6 +22,9 @@ use crate::server::Server;
 
 /// The most on a page, and how many there are when nobody says.
 pub(crate) const CONNECTIONS_PER_PAGE: (usize, usize) = (1_000, 100);
+
+/// The longest reason for closing a connection, bytes.
+const REASON_BYTES_MAX: usize = 256;
 
 /// The longest `User-Agent` that is kept, bytes.
 const USER_AGENT_BYTES_MAX: usize = 160;
@@ -46,6 +50,8 @@ pub(crate) struct ShownConnection {
     client_id: String,
     /// Whose it is; `null` before a token has come.
     user_id: Option<String>,
+    /// The roles of its token, as it names them; none before it has come.
+    roles: Vec<String>,
     /// The address that it opened: `/ws` or `/ws/uwb`.
     endpoint: &'static str,
     /// From where, if that is known.
@@ -97,6 +103,7 @@ impl ShownConnection {
         Some(Self {
             client_id: peer.id.to_string(),
             user_id: peer.user(),
+            roles: peer.roles().to_vec(),
             endpoint: peer.endpoint.path(),
             address: peer.address.map(|address| address.to_string()),
             since: Time(peer.since.wall),
@@ -165,18 +172,43 @@ pub(crate) async fn show(
     shown.map(Json).ok_or_else(|| ErrorCode::NotFound.into())
 }
 
-/// `DELETE /api/v1/connections/{id}`: ends one; its client is told to stay away.
+/// Why a connection is closed, for the audit trail.
+#[derive(Debug, Deserialize)]
+struct Closing {
+    reason: Option<String>,
+}
+
+impl Closing {
+    /// What the audit trail says was closed, and why.
+    fn object(self, id: &str) -> Result<String, Problem> {
+        let Some(reason) = self.reason.filter(|it| !it.is_empty()) else { return Ok(id.to_owned()) };
+        let fault = if reason.len() > REASON_BYTES_MAX {
+            format!("reason: has more than {REASON_BYTES_MAX} bytes.")
+        } else if reason.contains(char::is_control) {
+            "reason: holds control characters.".to_owned()
+        } else {
+            return Ok(format!("{id}: {reason}"));
+        };
+        let refusal = Refusal::saying(ErrorCode::InvalidPayload, fault);
+        Err(Problem(refusal.with_details(json!({ "path": "reason" }))))
+    }
+}
+
+/// `DELETE /api/v1/connections/{id}`: ends one; its client is told to stay away. The audit trail says why.
 pub(crate) async fn close(
     State(server): State<Arc<Server>>,
     caller: Caller,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<StatusCode, Problem> {
     caller.require(Permission::ConnectionsManage)?;
+    let closing: Closing = query_payload(query.as_deref(), &[], &[])?;
+    let object = closing.object(&id)?;
     let was_there = anita_hub::WebSocketManager::new(Arc::clone(&server.context.hub)).disconnect(&id);
     if !was_there {
         return Err(ErrorCode::NotFound.into());
     }
-    caller.audit("close connection", &id, "done");
+    caller.audit("close connection", &object, "done");
     Ok(StatusCode::NO_CONTENT)
 }
 

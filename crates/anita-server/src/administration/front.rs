@@ -32,8 +32,24 @@ pub(crate) struct FrontPage {
 /// A way to sign in. There may be others later.
 #[derive(Debug, Serialize, JsonSchema)]
 struct SignIn {
-    /// `token`: a token goes to `POST /api/v1/session`.
+    /// `token`: a token goes to `POST /api/v1/session`. `oidc`: the browser goes to `address`, and comes back signed in.
     method: &'static str,
+    /// What its button says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    /// Where the browser goes, below where the server is; `?return=` is the path of the page to come back to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+}
+
+/// The ways to sign in.
+fn ways(server: &Server) -> Vec<SignIn> {
+    let ways = server.desk.sign_in.iter().flat_map(|desk| &desk.ways).map(|way| SignIn {
+        method: "oidc",
+        label: Some(way.settings().label.clone()),
+        address: Some(format!("/api/v1/sign-in/{}", way.settings().id)),
+    });
+    ways.chain([SignIn { method: "token", label: None, address: None }]).collect()
 }
 
 /// What those hear who are signed in.
@@ -81,7 +97,7 @@ pub(crate) async fn show(
     Ok(Json(FrontPage {
         version: env!("CARGO_PKG_VERSION"),
         site: server.site.name.clone(),
-        sign_in: vec![SignIn { method: "token" }],
+        sign_in: ways(&server),
         signed_in,
     }))
 }

@@ -11,6 +11,18 @@ use parking_lot::Mutex;
 /// How many are known at a time. One more is not made: what nobody can list, nobody can revoke.
 pub(crate) const MINTED_MAX: usize = 10_000;
 
+/// How many of one maker: whoever makes one more and more leaves room for others.
+pub(crate) const MINTED_PER_MAKER_MAX: usize = 2_000;
+
+/// Why there is no room for one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    /// There are as many as there may be.
+    Full,
+    /// There are as many of its maker as there may be.
+    FullOfMaker,
+}
+
 /// A token that was made here.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct MintedToken {
@@ -31,11 +43,12 @@ pub(crate) struct MintedToken {
 pub(crate) struct Minted {
     tokens: Mutex<BTreeMap<Arc<str>, MintedToken>>,
     max: usize,
+    per_maker_max: usize,
 }
 
 impl Default for Minted {
     fn default() -> Self {
-        Self { tokens: Mutex::default(), max: MINTED_MAX }
+        Self { tokens: Mutex::default(), max: MINTED_MAX, per_maker_max: MINTED_PER_MAKER_MAX }
     }
 }
 
@@ -49,24 +62,32 @@ pub(crate) struct MintedPage {
 }
 
 impl Minted {
-    /// Takes note of one, before anybody gets it. Says whether there was room; those that have run out take none, and
-    /// neither do those that are not accepted any more.
+    /// Takes note of one, before anybody gets it, if there is room; those that have run out take none, and neither do those
+    /// that are not accepted any more.
+    ///
+    /// # Errors
+    /// [`NoRoom`].
     pub(crate) fn add(
         &self,
         id: Arc<str>,
         token: MintedToken,
         now: Timestamp,
         is_revoked: impl Fn(&Principal) -> bool,
-    ) -> bool {
+    ) -> Result<(), NoRoom> {
         let mut tokens = self.tokens.lock();
-        if tokens.len() >= self.max {
+        let judged = |tokens: &BTreeMap<Arc<str>, MintedToken>| {
+            if tokens.len() >= self.max {
+                return Err(NoRoom::Full);
+            }
+            let of_maker = tokens.values().filter(|it| it.made_by == token.made_by).count();
+            if of_maker >= self.per_maker_max { Err(NoRoom::FullOfMaker) } else { Ok(()) }
+        };
+        if judged(&tokens).is_err() {
             tokens.retain(|_id, it| is_valid(it, now) && !is_revoked(&it.principal));
-        }
-        if tokens.len() >= self.max {
-            return false;
+            judged(&tokens)?;
         }
         tokens.insert(id, token);
-        true
+        Ok(())
     }
 
     /// Those after an id that are shown and have not run out.
@@ -125,7 +146,23 @@ mod tests {
 
     fn add(minted: &Minted, id: &str, token: MintedToken, at_secs: u64) -> bool {
         let now = START.plus(Duration::from_secs(at_secs));
-        minted.add(id.into(), token, now, |it| it.subject() == "revoked")
+        minted.add(id.into(), token, now, |it| it.subject() == "revoked").is_ok()
+    }
+
+    #[test]
+    fn one_maker_leaves_room_for_others() {
+        let minted = Minted { max: 5, per_maker_max: 2, ..Minted::default() };
+        let of = |maker: &str, subject: &str| MintedToken {
+            made_by: token(maker, 1).made_by,
+            ..token(subject, 100)
+        };
+        assert!(add(&minted, "a", of("greedy", "a"), 0) && add(&minted, "b", of("greedy", "revoked"), 0));
+        assert!(add(&minted, "c", of("greedy", "c"), 0), "the revoked one takes no place");
+        let refused = minted.add("d".into(), of("greedy", "d"), START, |_it| false);
+        assert_eq!(refused, Err(NoRoom::FullOfMaker));
+        assert!(add(&minted, "d", of("other", "d"), 0) && add(&minted, "e", of("other", "e"), 0));
+        assert!(add(&minted, "f", of("third", "f"), 0));
+        assert_eq!(minted.add("g".into(), of("fourth", "g"), START, |_it| false), Err(NoRoom::Full));
     }
 
     #[test]

@@ -21,6 +21,8 @@ const ALWAYS: [(&str, &str); 2] = [("http", "/api/v1/locations"), ("websocket", 
 /// How the sources are.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ShownSources {
+    /// The moment of the counts: two of these answers give rates.
+    at: Time,
     /// Those of the configuration in its order, then `http` and `websocket`, which are always there.
     sources: Vec<ShownSource>,
 }
@@ -153,5 +155,6 @@ pub(crate) async fn list(
     let metrics = server.context.hub.metrics();
     let configured = server.sources.reports().into_iter().map(|report| ShownSource::of(report, metrics));
     let always = ALWAYS.into_iter().map(|it| ShownSource::always(it, metrics));
-    Ok(Json(ShownSources { sources: configured.chain(always).collect() }))
+    let at = Time(server.clock.now().wall);
+    Ok(Json(ShownSources { at, sources: configured.chain(always).collect() }))
 }

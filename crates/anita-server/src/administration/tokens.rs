@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::minted::{MINTED_MAX, MintedToken};
+use super::minted::{MINTED_MAX, MINTED_PER_MAKER_MAX, MintedToken, NoRoom};
 use super::paging::Page;
 use super::{Desk, Mint};
 use crate::caller::Caller;
@@ -77,11 +77,46 @@ pub(crate) struct ShownTokens {
     total: usize,
     /// Tokens that were made before are not listed: the server started then. The audit trail has them.
     known_since: Time,
+    /// What can be asked for; absent where the server has no key of its own to make tokens with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offer: Option<Offer>,
     /// This page of them, in the order of their ids.
     tokens: Vec<ShownToken>,
     /// The `after` of the next page, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+}
+
+/// What may be asked for in a token.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Offer {
+    /// How long it may be valid at most, seconds.
+    ttl_secs_max: u64,
+    /// The roles that allow nothing that you may not do yourself.
+    roles: Vec<OfferedRole>,
+}
+
+/// A role, and what it allows.
+#[derive(Debug, Serialize, JsonSchema)]
+struct OfferedRole {
+    /// Its name.
+    name: String,
+    /// The names of the permissions.
+    permissions: Vec<&'static str>,
+}
+
+impl Offer {
+    /// `None` where no token can be made.
+    fn to(caller: &Principal, desk: &Desk) -> Option<Self> {
+        desk.mint.as_ref()?;
+        let roles = desk.roles.names().filter_map(|name| {
+            let allowed = desk.roles.permissions_of([name]);
+            let is_within = allowed.without(caller.permissions).iter().next().is_none();
+            let permissions = || allowed.iter().map(Permission::as_str).collect();
+            is_within.then(|| OfferedRole { name: name.to_owned(), permissions: permissions() })
+        });
+        Some(Self { ttl_secs_max: desk.minted_ttl_max.as_secs(), roles: roles.collect() })
+    }
 }
 
 /// A token that was made here; never the token itself.
@@ -290,15 +325,21 @@ pub(crate) async fn make(
         made_at: server.clock.now().wall,
     };
     let now = noted.made_at;
-    if !server.minted.add(token_id.as_str().into(), noted, now, |it| hub.is_revoked(it)) {
-        let message = format!(
-            "There are {MINTED_MAX} tokens of this server that have not run out, as many as there may be: revoke some."
-        );
-        let details = json!({ "limit": MINTED_MAX });
-        return Err(Problem(Refusal::saying(ErrorCode::LimitReached, message).with_details(details)));
-    }
+    server.minted.add(token_id.as_str().into(), noted, now, |it| hub.is_revoked(it)).map_err(full)?;
     caller.audit("mint token", &wanted.object(&token_id, expires_at), "done");
     Ok((StatusCode::CREATED, Json(TokenMade { token, token_id, expires_at })))
+}
+
+/// That there are as many tokens as there may be.
+fn full(none: NoRoom) -> Problem {
+    let (whose, limit) = match none {
+        NoRoom::Full => ("of this server", MINTED_MAX),
+        NoRoom::FullOfMaker => ("that you made", MINTED_PER_MAKER_MAX),
+    };
+    let message = format!(
+        "There are {limit} tokens {whose} that have not run out, as many as there may be: revoke some."
+    );
+    Problem(Refusal::saying(ErrorCode::LimitReached, message).with_details(json!({ "limit": limit })))
 }
 
 /// A token within what its maker may do.
@@ -351,5 +392,6 @@ pub(crate) async fn list(
     let tokens: Vec<ShownToken> = shown.collect();
     let next = tokens.last().filter(|_last| found.has_more).map(|last| last.token_id.clone());
     let known_since = Time(now.wall.minus(now.uptime));
-    Ok(Json(ShownTokens { total: found.total, known_since, tokens, next }))
+    let offer = Offer::to(&caller.principal, &server.desk);
+    Ok(Json(ShownTokens { total: found.total, known_since, offer, tokens, next }))
 }

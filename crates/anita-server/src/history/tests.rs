@@ -7,8 +7,8 @@ use anita_metrics::Metrics;
 use anita_model::{DeviceKind, Fix, Identity, Now, Position, SiteName, SourceName, UserId};
 use anita_store::{
     AuditPage, AuditQuery, BoxFuture, Cursor, DeviceRecord, EventPage, EventQuery, FixKey, HistoryPage,
-    HistoryQuery, MemoryStore, NewestQuery, Record, Remembered, Retention, Store, StoreError, Tidied, Usage,
-    Window, WindowQuery, WriterSettings,
+    HistoryQuery, MemoryStore, NewestQuery, PlanStore, Record, Remembered, Retention, Store, StoreError,
+    Tidied, Usage, Window, WindowQuery, WriterSettings,
 };
 use axum::body::Body;
 use futures_util::StreamExt;
@@ -212,6 +212,9 @@ impl Store for Endless {
     }
     fn usage(&self) -> BoxFuture<'_, Result<Usage, StoreError>> {
         self.inner.usage()
+    }
+    fn plans(&self) -> &dyn PlanStore {
+        self.inner.plans()
     }
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.inner.close()

@@ -80,8 +80,10 @@ fn security(access: Access) -> Value {
 
 fn request_body(body: Body, components: &mut Map<String, Value>) -> Value {
     let mut content = Map::new();
-    let schema = body.json.reference(components);
-    content.insert("application/json".to_owned(), json!({ "schema": schema }));
+    if let Some(json) = body.json {
+        let schema = json.reference(components);
+        content.insert("application/json".to_owned(), json!({ "schema": schema }));
+    }
     for media in body.media {
         content.insert((*media).to_owned(), json!({ "schema": media_schema(media) }));
     }
@@ -92,6 +94,9 @@ fn request_body(body: Body, components: &mut Map<String, Value>) -> Value {
 fn media_schema(media: &str) -> Value {
     if media == "application/geo+json" {
         json!({ "type": "object", "required": ["type", "features"] })
+    } else if media.starts_with("image/") {
+        // Bytes: OpenAPI 3.1 says nothing of them.
+        json!({ "contentMediaType": media })
     } else {
         json!({ "type": "string" })
     }

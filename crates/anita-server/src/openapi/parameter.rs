@@ -50,6 +50,10 @@ enum Form {
     Area,
     /// Only there to be refused with a reason of its own.
     Refused,
+    /// What the server says to itself by way of a browser.
+    Own,
+    /// Whatever else somebody may say, of which the server knows only a part.
+    Whatever,
 }
 
 impl Parameter {
@@ -60,7 +64,12 @@ impl Parameter {
 
     /// Whether the document says it: what is always refused is none of its business.
     pub(super) fn is_documented(&self) -> bool {
-        !matches!(self.form, Form::Refused)
+        !matches!(self.form, Form::Refused | Form::Own | Form::Whatever)
+    }
+
+    /// Whether it stands for all that is not known.
+    pub(super) fn is_whatever(&self) -> bool {
+        matches!(self.form, Form::Whatever)
     }
 
     /// Its object in the document.
@@ -92,7 +101,9 @@ impl Parameter {
 impl Form {
     fn schema(self) -> Value {
         match self {
-            Self::Text | Self::Area | Self::Refused => json!({ "type": "string" }),
+            Self::Text | Self::Area | Self::Refused | Self::Own | Self::Whatever => {
+                json!({ "type": "string" })
+            }
             Self::Time => json!({ "type": "string", "format": "date-time" }),
             Self::Count { max, default } => {
                 json!({ "type": "integer", "minimum": 1, "maximum": max, "default": default })
@@ -183,6 +194,11 @@ pub(super) const DEVICES: Parameter = optional(
     "Which devices: ids and patterns (`*`, `?`, `[ab]`, `{a,b}`), at most 1,000 of each; all when absent.",
     Form::Texts,
 );
+pub(super) const EVERY_SECS: Parameter = optional(
+    "every_secs",
+    "With a format: fixes less than so many seconds after the one before of the same device are left out.",
+    Form::Number { min: 0.0, max: NUMBER_MAX, default: None },
+);
 pub(super) const TOLERANCE: Parameter = optional(
     "tolerance",
     "How far a fix may be from the line, metres.",
@@ -210,6 +226,18 @@ pub(super) const GAP_SECS: Parameter = optional(
     Form::Number { min: 0.0, max: GAP_MAX_SECS, default: Some(GAP_DEFAULT_SECS) },
 );
 pub(super) const ROOM: Parameter = optional("room", "Only of this room.", Form::Text);
+pub(super) const RETURN: Parameter = optional(
+    "return",
+    "The path of the page to come back to, with its query and its fragment; the page's beginning when absent.",
+    Form::Text,
+);
+pub(super) const MOVED: Parameter =
+    optional("moved", "Whether the browser was sent to the server's public address before.", Form::Own);
+pub(super) const OF_ISSUER: Parameter = optional(
+    "",
+    "What issuers say when they send a browser back; some say more than others.",
+    Form::Whatever,
+);
 pub(super) const LOGOUT_SCOPE: Parameter = optional(
     "scope",
     "What ends: everything of the user when absent, or only what was opened with the session of this page.",
@@ -234,4 +262,18 @@ pub(super) const BUCKETS: Parameter = optional(
 );
 pub(super) const DEVICE_ID: Parameter =
     optional("device_id", "Only of this device; of all that may be seen when absent.", Form::Text);
+pub(super) const REVISION: Parameter =
+    optional("revision", "Which picture, as in the list: the answer is kept if it is that one.", Form::Text);
 pub(super) const SUBJECT: Parameter = optional("subject", "Only of this subject.", Form::Text);
+pub(super) const ACTION: Parameter = optional(
+    "action",
+    "Only of this action, as `close connection`. `limit` counts the entries that are looked at, so a page can be short or empty and have a `next`.",
+    Form::Text,
+);
+pub(super) const OUTCOME: Parameter = optional(
+    "outcome",
+    "Only what ended like this: `done`, `begun`, `forbidden` or `refused`. `limit` counts the entries that are looked at.",
+    Form::Text,
+);
+pub(super) const CLOSE_REASON: Parameter =
+    optional("reason", "Why, for the audit trail; at most 256 bytes.", Form::Text);

@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::{Route, route_of};
+use super::{Parameter, Route, route_of};
 use crate::problem::Problem;
 use crate::rest::url_pairs;
 
@@ -27,6 +27,9 @@ pub(crate) async fn with_known_parameters(request: Request, next: Next) -> Respo
 }
 
 pub(super) fn check(route: &Route, query: &str) -> Result<(), Problem> {
+    if route.query.iter().any(Parameter::is_whatever) {
+        return Ok(());
+    }
     let pairs = url_pairs(query);
     for (index, (name, _value)) in pairs.iter().enumerate() {
         let known = route.query.iter().find(|parameter| parameter.name == name);

@@ -45,15 +45,30 @@ impl Session {
             return Err(Refusal::saying(ErrorCode::Conflict, message).into());
         }
         if self.context.hub.is_revoked(&fresh) {
-            self.audit_token(TokenError::Revoked);
+            self.audit_revoked(&fresh);
             return Err(token_refusal(TokenError::Revoked).into());
         }
-        let refreshed = TokenRefreshed {
-            expires_at: Time(fresh.expires_at),
-            roles: fresh.roles.clone(),
-            permissions: permission_names(&fresh),
-        };
+        let refreshed = refreshed(&fresh);
         self.become_principal(fresh, id, now);
         Ok(answer(&refreshed, id))
+    }
+
+    /// The session of the page was renewed, and what it may do may be another: the same as a fresh token, but nobody
+    /// asked. A client that has sent a token of somebody else meanwhile stays whom it is.
+    pub(crate) fn on_renewed(&mut self, fresh: Principal, now: Now) {
+        let is_same = self.principal().is_ok_and(|it| it.identity.user == fresh.identity.user);
+        if !is_same {
+            return;
+        }
+        self.say(&refreshed(&fresh));
+        self.become_principal(fresh, None, now);
+    }
+}
+
+fn refreshed(fresh: &Principal) -> TokenRefreshed {
+    TokenRefreshed {
+        expires_at: Time(fresh.expires_at),
+        roles: fresh.roles.clone(),
+        permissions: permission_names(fresh),
     }
 }

@@ -42,6 +42,8 @@ pub struct DensityQuestion {
     pub buckets: Option<usize>,
     /// Of this device only.
     pub device: Option<DeviceId>,
+    /// Of these only: ids and patterns, as in an export.
+    pub devices: Option<Vec<String>>,
 }
 
 /// The answer.
@@ -73,9 +75,11 @@ pub async fn density(
     question: DensityQuestion,
 ) -> Result<Density, Refused> {
     let buckets = Buckets::new(question.range, question.buckets)?;
-    let selection = match &question.device {
-        Some(device) => Selection::one(hub, principal, device.as_str())?,
-        None => Selection::all(),
+    let selection = match (&question.device, &question.devices) {
+        (Some(_one), Some(_some)) => return Err(field("devices", "give device_id or devices, not both")),
+        (Some(device), None) => Selection::one(hub, principal, device.as_str())?,
+        (None, Some(texts)) => Selection::parse(hub, principal, texts)?,
+        (None, None) => Selection::all(),
     };
     let devices = all_of(hub, principal, &selection);
     let past = hub.past();

@@ -91,6 +91,26 @@ async fn walked(hub: &Arc<Hub>, principal: &Principal, selection: Selection, ran
 }
 
 #[tokio::test]
+async fn a_thinned_walk_leaves_out_what_is_too_near_to_the_fix_before_of_the_same_device() {
+    // More than one page of one device; of another one, a pause between its fixes.
+    let mut fixes: Vec<Arc<Fix>> =
+        (0..4_500).map(|i| fix("b", f64::from(i) / 10.0, 0.0, 0.0, None)).collect();
+    fixes.extend([0.5, 1.0, 10.4, 10.5, 30.0].map(|secs| fix("a", secs, 0.0, 0.0, None)));
+    let hub = hub(&fixes, Vec::new()).await;
+    let mut walk = Walk::new(Arc::clone(&hub), everybody(), Selection::all(), Range::default())
+        .thinned(Duration::from_secs(10));
+    let mut told: Vec<(String, f64)> = Vec::new();
+    while let Some(fixes) = walk.step().await.unwrap() {
+        told.extend(
+            fixes.iter().map(|fix| (fix.device.to_string(), fix.taken_at.since(at(0.0)).as_secs_f64())),
+        );
+    }
+    let expected = [0.5, 10.5, 30.0].into_iter().map(|secs| ("a".to_owned(), secs));
+    let expected = expected.chain((0..45).map(|i| ("b".to_owned(), f64::from(i) * 10.0)));
+    assert_eq!(told, expected.collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn a_walk_goes_through_the_devices_of_its_principal_in_order_and_misses_nothing() {
     let mut fixes: Vec<Arc<Fix>> = (0..4_500).map(|i| fix("b", f64::from(i), 0.0, 0.0, None)).collect();
     fixes.extend([
@@ -416,6 +436,7 @@ fn density_of(device: Option<&str>, range: (f64, f64), buckets: usize) -> Densit
         range: Range::new(Some(at(range.0)), Some(at(range.1))).unwrap(),
         buckets: Some(buckets),
         device: device.map(|it| DeviceId::parse(it).unwrap()),
+        devices: None,
     }
 }
 
@@ -446,8 +467,28 @@ async fn a_density_counts_each_fix_once_and_those_of_others_never() {
         let refused = density(&hub, &everybody(), density_of(None, range, buckets)).await.unwrap_err();
         assert_eq!(refused.0.code.as_str(), code, "{range:?} {buckets}");
     }
-    let endless = DensityQuestion { range: Range::default(), buckets: None, device: None };
+    let endless = DensityQuestion { range: Range::default(), buckets: None, device: None, devices: None };
     assert_eq!(density(&hub, &everybody(), endless).await.unwrap_err().0.code.as_str(), "invalid_payload");
+}
+
+#[tokio::test]
+async fn a_density_is_of_the_devices_that_are_named_and_of_none_beside_them() {
+    let fixes = ["tag-1", "tag-2", "car-1"].map(|device| fix(device, 5.0, 0.0, 0.0, None));
+    let hub = hub(&fixes, Vec::new()).await;
+    let of = |texts: &[&str]| DensityQuestion {
+        devices: Some(texts.iter().map(|&text| text.to_owned()).collect()),
+        ..density_of(None, (0.0, 10.0), 1)
+    };
+    for (texts, count) in
+        [(&["tag-1"][..], 1), (&["tag-*"], 2), (&["tag-*", "car-1"], 3), (&["tag-1", "tag-1"], 1), (&[], 0)]
+    {
+        assert_eq!(density(&hub, &everybody(), of(texts)).await.unwrap().counts, [count], "{texts:?}");
+    }
+    assert_eq!(density(&hub, &only("car-1"), of(&["tag-*"])).await.unwrap().counts, [0]);
+    let refused = density(&hub, &only("car-1"), of(&["tag-1"])).await.unwrap_err();
+    assert_eq!(refused.0.code.as_str(), "not_found");
+    let both = DensityQuestion { device: Some(DeviceId::parse("tag-1").unwrap()), ..of(&["tag-2"]) };
+    assert!(density(&hub, &everybody(), both).await.unwrap_err().0.message.contains("not both"));
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use anita_model::{DeviceId, Fix, Timestamp};
 use anita_store::{
     AuditPage, AuditQuery, BoxFuture, Cause, EventPage, EventQuery, HistoryPage, HistoryQuery, MemoryStore,
-    NewestQuery, Order, Record, Remembered, Retention, Store, StoreError, Tidied, Usage, Window, WindowQuery,
+    NewestQuery, Order, PlanStore, Record, Remembered, Retention, Store, StoreError, Tidied, Usage, Window,
+    WindowQuery,
 };
 use parking_lot::Mutex;
 use rand::rngs::SmallRng;
@@ -210,6 +211,10 @@ impl Store for Mount {
 
     fn usage(&self) -> BoxFuture<'_, Result<Usage, StoreError>> {
         self.disk.memory.usage()
+    }
+
+    fn plans(&self) -> &dyn PlanStore {
+        self.disk.memory.plans()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

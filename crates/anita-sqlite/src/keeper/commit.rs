@@ -38,6 +38,24 @@ impl Keeper {
         Ok(result?)
     }
 
+    /// Writes what is not in the flow of records, wholly or not at all.
+    pub(crate) fn write_aside(
+        &mut self,
+        write: impl FnOnce(&Connection) -> Result<(), Fault>,
+    ) -> Result<(), StoreError> {
+        self.is_master = true;
+        let result = self.recover().and_then(|()| {
+            let transaction = self.db.unchecked_transaction()?;
+            write(&transaction)?;
+            Ok(transaction.commit()?)
+        });
+        if let Err(fault) = &result {
+            self.judge(fault);
+        }
+        self.checkpoint();
+        Ok(result?)
+    }
+
     fn write(&mut self, records: &[Record]) -> Result<(), Fault> {
         let effects = {
             let names = self.shared.names.read();

@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::keeper::Keeper;
 use crate::keeper::pack::SLICE;
 use crate::registry::{EVENT_BYTES, forget_rooms};
-use crate::trail::{AUDIT_BYTES, forget_revocations};
+use crate::trail::AUDIT_BYTES;
 
 /// How long a slice may take, about.
 const SLICE_TIME: Duration = Duration::from_millis(6);
@@ -107,7 +107,6 @@ impl Keeper {
             && self.give_back()?;
         if is_done {
             forget_rooms(&self.db)?;
-            forget_revocations(&self.db, now)?;
         }
         tidied.has_more = !is_done;
         self.tidying.has_sealed &= !is_done;

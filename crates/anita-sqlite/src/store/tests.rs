@@ -410,7 +410,7 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
     let value = |pragma: &str| db.query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(
         (value("PRAGMA page_size"), value("PRAGMA auto_vacuum"), value("PRAGMA user_version")),
-        (8_192, 2, 3)
+        (8_192, 2, 4)
     );
 }
 
@@ -482,7 +482,7 @@ async fn a_file_of_a_newer_program_is_refused_and_left_alone() {
     drop(db);
     let before = std::fs::read(&folder.path).unwrap();
     let refused = SqliteStore::open(&folder.path);
-    assert!(matches!(refused, Err(OpenError::Newer { found: 99, known: 3, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(OpenError::Newer { found: 99, known: 4, .. })), "{refused:?}");
     assert_eq!(std::fs::read(&folder.path).unwrap(), before);
 }
 

@@ -150,8 +150,8 @@ pub async fn revocations_are_kept_until_they_are_taken_back(fixture: &mut dyn Fi
     assert_eq!(done(store.load(1).await).revocations, [other, all[2].clone()]);
 }
 
-/// When their tokens have run out, and not before.
-pub async fn revocations_go_when_their_tokens_have_run_out(fixture: &mut dyn Fixture) {
+/// Only who knows that their tokens have run out takes them away: the wall clock of tidying may be wrong.
+pub async fn no_clock_of_tidying_forgets_a_revocation(fixture: &mut dyn Fixture) {
     let mut store = fixture.open().await;
     let until = |text: &str, until: Option<Timestamp>| Revocation {
         until,
@@ -159,12 +159,10 @@ pub async fn revocations_go_when_their_tokens_have_run_out(fixture: &mut dyn Fix
     };
     let all = [until("early", Some(at(10))), until("late", Some(at(20))), until("never", None)];
     keep(&store, all.iter().cloned().map(Record::Revoke).collect()).await;
-    for (now, end, left) in
-        [(9, ENDS[0], &all[..]), (10, ENDS[1], &all[1..]), (1_000_000, ENDS[0], &all[2..])]
-    {
+    for (now, end) in [(9, ENDS[0]), (1_000_000_000, ENDS[1])] {
         tidy(&store, &Retention::default(), at(now)).await;
         store = again(fixture, store, end).await;
-        assert_eq!(done(store.load(1).await).revocations, left, "at {now}");
+        assert_eq!(done(store.load(1).await).revocations, all, "at {now}");
     }
 }
 

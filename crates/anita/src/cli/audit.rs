@@ -90,22 +90,22 @@ impl Reader {
         }
     }
 
-    /// Shows all that a question finds, oldest first.
+    /// Shows all that a question finds, oldest first. Returns after which the next ones would be.
     async fn each(
         &self,
         question: AuditQuery,
         mut see: impl FnMut(AuditEntry) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<u64>, Failure> {
         let mut query = AuditQuery { order: Order::OldestFirst, limit: PAGE, ..question };
         loop {
             let page = self.page(&query).await?;
-            for (_ordinal, entry) in page.entries {
+            for (ordinal, entry) in page.entries {
+                query.after = Some(ordinal);
                 see(entry)?;
             }
             if page.next.is_none() {
-                return Ok(());
+                return Ok(query.after);
             }
-            query.after = page.next;
         }
     }
 }

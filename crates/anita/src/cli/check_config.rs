@@ -4,7 +4,7 @@ use anita::config::{Config, Written};
 use anita_issuers::{IssuerSettings, KeySource};
 use clap::Args;
 
-use super::{ConfigFile, Failure};
+use super::{ConfigFile, Failure, logging};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -21,7 +21,7 @@ fn believed(issuer: &IssuerSettings) -> String {
     format!("{:?} ({keys})", issuer.rules.issuer)
 }
 
-/// Prints every value and its origin; then says whether the whole makes sense.
+/// Prints every value and its origin; then says whether a server could start with the whole.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let written = Written::read(&arguments.file.config, std::env::vars())?;
     let explained = written.explained();
@@ -29,12 +29,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for (key, value, origin) in explained {
         println!("{key:width$} = {value}  # {origin}");
     }
+    for warning in written.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    logging::filter_of(&written.raw.log.level)?;
     let config = Config::from_written(&written)?;
+    config.check()?;
     let sources = config.sources.len();
     eprintln!(
         "{}: good; tokens of {} are believed, {sources} sources besides http and websocket",
         written.path.display(),
         config.issuers.iter().map(believed).collect::<Vec<_>>().join(", ")
     );
+    for way in config.sign_in.iter().flat_map(|sign_in| &sign_in.ways) {
+        eprintln!(
+            "people sign in at {:?} as its client {:?}; register this redirect URI there: {}",
+            way.issuer, way.client_id, way.redirect_uri
+        );
+    }
     Ok(())
 }

@@ -7,7 +7,7 @@ mod throttle;
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 
-use anita::config::LogFormat;
+use anita::config::{ConfigError, LogFormat};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, registry};
@@ -37,15 +37,19 @@ pub(super) fn begin(format: LogFormat, level: &str, lines_per_second: u32) -> Re
 }
 
 /// Which lines are told.
-fn filter_of(level: &str) -> Result<EnvFilter, String> {
+///
+/// # Errors
+/// [`ConfigError`] with what can be written.
+pub(super) fn filter_of(level: &str) -> Result<EnvFilter, ConfigError> {
+    let wrong = |message: String| ConfigError::Value { key: "log.level".to_owned(), message };
     // A word that is no level would be taken for the name of a part of the program, and all else would be silent.
     let is_level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
     let bare = level.split(',').map(str::trim).find(|word| !word.contains(['=', '[']) && !is_level(word));
     if let Some(word) = bare {
         let levels = LEVELS.join(", ");
-        return Err(format!("log.level: {word:?} is no level; write one of {levels}, or PART=LEVEL"));
+        return Err(wrong(format!("{word:?} is no level; write one of {levels}, or PART=LEVEL")));
     }
-    EnvFilter::try_new(level).map_err(|error| format!("log.level: {level:?} is no filter: {error}"))
+    EnvFilter::try_new(level).map_err(|error| wrong(format!("{level:?} is no filter: {error}")))
 }
 
 /// One line a panic, with its place. What becomes of it is said where it is caught.
@@ -69,9 +73,9 @@ mod tests {
             assert!(filter_of(good).is_ok(), "{good}");
         }
         for bad in ["lots", "", "info,verbose", "anita_server"] {
-            let said = filter_of(bad).unwrap_err();
+            let said = filter_of(bad).unwrap_err().to_string();
             assert!(said.contains("write one of off, error, warn, info, debug, trace"), "{said}");
         }
-        assert!(filter_of("anita=loud").unwrap_err().contains("is no filter"));
+        assert!(filter_of("anita=loud").unwrap_err().to_string().contains("is no filter"));
     }
 }

@@ -17,7 +17,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let written = Written::read(&arguments.file.config, std::env::vars())?;
     let log = &written.raw.log;
     let throttle = logging::begin(log.format, &log.level, log.lines_per_second)?;
+    for warning in written.warnings() {
+        tracing::warn!("{warning}");
+    }
     let config = Config::from_written(&written)?;
+    config.check()?;
     block_on(async {
         let mut signals = Signals::listen()?;
         let running = tokio::select! {

@@ -31,7 +31,9 @@ pub(super) struct Auth {
 
 /// The names of the variables that hold secrets.
 pub(super) fn secret_variables(raw: &RawConfig) -> impl Iterator<Item = &String> {
-    raw.auth.secret_env.iter().chain(raw.auth.issuers.iter().filter_map(|it| it.secret_env.as_ref()))
+    let keys =
+        raw.auth.secret_env.iter().chain(raw.auth.issuers.iter().filter_map(|it| it.secret_env.as_ref()));
+    keys.chain(super::sign_in::secret_variables(raw))
 }
 
 pub(super) fn auth(

@@ -34,6 +34,7 @@ pub(super) fn class_rates(raw: &RawConfig) -> ClassRates {
         say: Rate::of(rates.say),
         change: Rate::of(rates.change),
         auth: Rate { per_second: rates.auth, burst: rates.auth.saturating_mul(2) },
+        revoke: Rate::of(rates.revoke),
         domain: Rate::of(rates.domain),
     }
 }

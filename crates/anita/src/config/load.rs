@@ -10,14 +10,15 @@ use toml::{Table, Value};
 
 use super::ConfigError;
 use super::auth::{Secrets, secret_variables};
+use super::environment;
 use super::raw::{RawConfig, default_roles_written};
 use super::shown::shown;
 
 /// What environment variables that override the file begin with.
-const PREFIX: &str = "ANITA__";
+pub(super) const PREFIX: &str = "ANITA__";
 
 /// How alike two words have to be for the one to be suggested for the other.
-const LIKENESS_MIN: f64 = 0.7;
+pub(super) const LIKENESS_MIN: f64 = 0.7;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct Written {
     /// Secrets of the environment that it names.
     pub(super) secrets: Secrets,
     origins: BTreeMap<String, Origin>,
+    /// What is said of variables that begin like ours and set nothing.
+    pub(super) unread: Vec<String>,
 }
 
 impl Written {
@@ -97,7 +100,8 @@ impl Written {
             Some((variable.clone(), Secret::new(value.as_bytes())))
         };
         let secrets = secret_variables(&raw).filter_map(secret).collect();
-        Ok(Self { path: path.to_owned(), raw, secrets, origins })
+        let unread = environment::unread(&environment, &secret_variables(&raw).collect::<Vec<_>>());
+        Ok(Self { path: path.to_owned(), raw, secrets, origins, unread })
     }
 
     /// Every key with its value and origin, in order: what `check-config` shows. Secrets are not shown.
@@ -125,7 +129,7 @@ fn parsed(value: &str) -> Value {
 }
 
 /// Sets a value by its dotted key. `None` when a part of the way is no section.
-fn set(table: &mut Table, key: &str, value: Value) -> Option<()> {
+pub(super) fn set(table: &mut Table, key: &str, value: Value) -> Option<()> {
     match key.split_once('.') {
         Some((section, rest)) => {
             let entry = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
@@ -141,7 +145,7 @@ fn set(table: &mut Table, key: &str, value: Value) -> Option<()> {
 
 /// Calls a function for each key that is no section.
 #[expect(clippy::wildcard_enum_match_arm, reason = "a leaf is whatever holds no sections")]
-fn leaves(table: &Table, prefix: &str, call: &mut impl FnMut(String, &Value)) {
+pub(super) fn leaves(table: &Table, prefix: &str, call: &mut impl FnMut(String, &Value)) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {

@@ -8,6 +8,7 @@ mod devices;
 mod limits;
 mod log;
 mod server;
+mod sign_in;
 mod storage;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use log::RawLog;
 pub use server::RawPlaintext;
 pub(super) use server::{RawClientCertificates, RawForwarded, RawProxyProtocol};
 use server::{RawDrain, RawServer, RawWatchdog};
+pub(super) use sign_in::{RawRights, RawSignIn};
 use storage::RawStorage;
 pub(super) use storage::{RawDurability, RawRetention};
 

@@ -110,6 +110,7 @@ pub(super) fn server(raw: &RawConfig, roles: &Roles) -> Result<ServerSettings, C
         certificate_rules: certificate_rules(raw, roles)?,
         ticket_ttl: secs("auth.ticket_ttl_secs", raw.auth.ticket_ttl_secs, 1.0, 300.0)?,
         body_bytes_max: limits.body_bytes_max,
+        plan_bytes_max: plan_bytes_max(limits.plan_bytes_max)?,
         uses_ring: raw.delivery.io_uring,
         compression: raw.delivery.compression,
         queued_bytes_max: raw.delivery.queued_bytes_max,
@@ -130,6 +131,16 @@ pub(super) fn server(raw: &RawConfig, roles: &Roles) -> Result<ServerSettings, C
         memory_bytes_max: limits.memory_bytes_max,
         ..ServerSettings::default()
     })
+}
+
+/// A store takes no value without end, and a page has to show it.
+fn plan_bytes_max(bytes: usize) -> Result<usize, ConfigError> {
+    const LEAST: usize = 1_024;
+    const MOST: usize = 64 * 1_024 * 1_024;
+    if (LEAST..=MOST).contains(&bytes) {
+        return Ok(bytes);
+    }
+    Err(wrong("limits.plan_bytes_max", format!("has to be {LEAST} to {MOST}")))
 }
 
 fn plaintext(raw: &RawConfig, proxies: &Proxies) -> Result<Plaintext, ConfigError> {
@@ -194,16 +205,6 @@ fn guests(raw: &RawConfig) -> Result<GuestLimits, ConfigError> {
             limits.sockets_max
         );
         return Err(wrong("limits.connections_max", message));
-    }
-    let closed = [
-        ("sockets_max", limits.sockets_max == 0),
-        ("unauthenticated_max", limits.unauthenticated_max == 0),
-        ("handshakes_per_second", limits.handshakes_per_second == 0),
-        ("handshakes_per_second_per_address", limits.handshakes_per_second_per_address == 0),
-        ("tls_handshakes_per_second_per_address", limits.tls_handshakes_per_second_per_address == 0),
-    ];
-    if let Some((key, _is_zero)) = closed.into_iter().find(|(_key, is_zero)| *is_zero) {
-        return Err(wrong(&format!("limits.{key}"), "is 0: then nobody could come in; write 1 or more"));
     }
     Ok(GuestLimits {
         sockets_max: limits.sockets_max,

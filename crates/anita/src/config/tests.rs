@@ -168,3 +168,30 @@ fn the_environment_goes_over_the_file_and_every_value_has_its_origin() {
     );
     assert!(bad.unwrap_err().to_string().contains("did you mean `listen`?"));
 }
+
+#[test]
+fn a_limit_of_zero_that_would_let_nobody_do_anything_is_refused_with_its_place() {
+    for key in [
+        "limits.sockets_max",
+        "limits.sockets_per_address_max",
+        "limits.sockets_per_user_max",
+        "limits.connections_per_address_max",
+        "limits.unauthenticated_per_address_max",
+        "limits.viewer_requests_per_second",
+        "limits.publisher_requests_per_second",
+        "limits.body_bytes_max",
+        "devices.devices_max",
+        "rooms.rooms_max",
+        "rooms.rooms_per_connection_max",
+        "rooms.members_max",
+    ] {
+        let (section, name) = key.split_once('.').unwrap();
+        let said = config(&format!("[{section}]\n{name} = 0")).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("{key}: is 0: then ")), "{said}");
+        assert!(said.contains("or more"), "what to write: {said}");
+        config(&format!("[{section}]\n{name} = 1")).unwrap();
+    }
+    // Here it means something, and the table of limits says so.
+    let free = config("[limits]\nmemory_bytes_max = 0\n[limits.requests_per_second]\nread = 0").unwrap();
+    assert_eq!(free.server.memory_bytes_max, Some(0));
+}

@@ -6,6 +6,10 @@ use crate::files::until_stored;
 use crate::server::Home;
 use crate::verify::{broken_store, leave, verify, whole};
 
+fn seq(head: &str) -> u64 {
+    head.split(':').next().unwrap().parse().unwrap()
+}
+
 async fn home() -> Option<(Cluster, Home)> {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap()?;
     execute(&format!("{}/postgres", cluster.url()), "CREATE DATABASE anita").await;
@@ -57,6 +61,16 @@ async fn entries_and_revocations_that_wait_in_the_spool_are_known_to_the_next_se
     // What the file has was in the spool before.
     let spooled = noted(&home).unwrap();
     cluster.resume();
+    // The database has the beginning, and the spool the rest: that is no cut.
+    let said = verify(&home, &["--head", &spooled]);
+    let (head, _count) = whole(&said);
+    assert!(said.out.contains(" of them wait in storage.spool_file"), "{said:?}");
+    assert!(seq(&head) >= seq(&spooled), "{said:?}");
+    std::fs::rename(home.file("anita-spool.db"), home.file("elsewhere")).unwrap();
+    let said = verify(&home, &["--head", &spooled]);
+    broken_store(&said, "was noted");
+    assert!(said.err.contains("verify on the machine of the server"), "{said:?}");
+    std::fs::rename(home.file("elsewhere"), home.file("anita-spool.db")).unwrap();
     let server = home.start();
     let listed = server.get("/api/v1/revocations").await.to_string();
     assert!(listed.contains("mallory"), "{listed}");

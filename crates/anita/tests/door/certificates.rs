@@ -79,6 +79,18 @@ impl Authority {
     }
 }
 
+/// A certificate that signed itself, as one of an authority does: what `openssl req -x509` makes.
+fn authority_shown(name: &str) -> Held {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let serial = rcgen::SerialNumber::from(9);
+    params.serial_number = Some(serial.clone());
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().der().clone();
+    Held { certificate, key: key.serialize_der(), serial }
+}
+
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// TLS with a server whose certificate this is.
@@ -219,7 +231,19 @@ async fn whoever_has_to_show_a_certificate_does_not_come_in_without_a_good_one()
     assert!(hall.who(None, &[]).await.is_none());
     let foreign = Authority::new("the hall's authority").sign("gateway-7", 7, HOUR);
     assert!(hall.who(Some(&foreign), &[]).await.is_none(), "another authority of the same name");
+    let own = authority_shown("gateway-7");
+    assert!(hall.who(Some(&own), &[]).await.is_none(), "an authority's own");
     assert!(hall.house.running.manager().connection_count() == 0);
+    let bearer = format!("Bearer {}", token_of("root", "admin"));
+    let path = "/api/v1/audit?limit=1000";
+    let wire = hall.wire(Some(&good)).await.unwrap();
+    let trail = ask(wire, "GET", path, &[("authorization", &bearer)]).await.unwrap().body;
+    for words in ["none was shown", "client_ca_file", "CA:FALSE and extendedKeyUsage = clientAuth"] {
+        assert_eq!(trail.matches(words).count(), 1, "{words}: {trail}");
+    }
+    let reasons = hall.house.running.metrics().page();
+    let counted = reasons.lines().find(|line| line.contains("reason=\"client_certificate\"")).unwrap();
+    assert!(counted.ends_with(" 3"), "{counted}");
 
     // Revoked by the authority: read within seconds, and without a restart.
     let other = hall.authority.sign("gateway-8", 8, HOUR);

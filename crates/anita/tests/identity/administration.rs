@@ -52,6 +52,7 @@ async fn a_connection_is_shown_with_its_client_its_counts_and_its_rooms() {
 
     let shown = get(&house, &format!("/api/v1/connections/{id}"), &admin).await;
     assert_eq!((&shown["user_id"], &shown["endpoint"]), (&json!("alice"), &json!("/ws/uwb")));
+    assert_eq!(shown["roles"], json!(["viewer"]));
     assert_eq!((&shown["user_agent"], &shown["subprotocol"]), (&json!("Forklift/1.0"), &json!("anita.v1")));
     assert_eq!((&shown["rooms"], &shown["address"]), (&json!(["uwb"]), &json!("127.0.0.1")));
     assert_eq!(shown["received_bytes"], r#"{"type":"ping"}"#.len(), "{shown}");
@@ -102,8 +103,25 @@ async fn a_connection_is_shown_with_its_client_its_counts_and_its_rooms() {
         let refused = house.ask("GET", &format!("/api/v1/connections?limit={limit}"), &admin, "").await;
         assert_eq!(refused.status, 422);
     }
-    assert_eq!(house.ask("DELETE", &format!("/api/v1/connections/{id}"), &admin, "").await.status, 204);
+}
+
+#[tokio::test]
+async fn a_connection_is_closed_with_a_reason_that_the_trail_keeps() {
+    let house = House::open("").await;
+    let admin = token("admin", "admin", "admin-1");
+    let bearer = format!("Bearer {}", token("alice", "viewer", "a"));
+    let mut alice = house.connect("/ws/uwb", &[("authorization", &bearer)]).await.unwrap();
+    let id = alice.welcomed().await["client_id"].as_str().unwrap().to_owned();
+    let close = async |reason: &str| {
+        let path = format!("/api/v1/connections/{id}?reason={reason}");
+        house.ask("DELETE", &path, &admin, "").await.status
+    };
+    assert_eq!((close("a%0Ab").await, close(&"x".repeat(257)).await), (400, 400), "not said, not closed");
+    assert_eq!(close("display%20moved").await, 204);
     assert_eq!(alice.closed().await, 4509);
+    let trail = get(&house, "/api/v1/audit?action=close%20connection", &admin).await;
+    assert_eq!(trail["entries"][0]["object"], format!("{id}: display moved"));
+    assert_eq!(trail["entries"].as_array().unwrap().len(), 1);
     until("it is gone", async || {
         house.ask("GET", &format!("/api/v1/connections/{id}"), &admin, "").await.status == 404
     })

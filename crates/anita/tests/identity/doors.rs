@@ -176,6 +176,9 @@ async fn revoking_is_for_admins_and_says_what_is_wrong() {
         (r#"{"issued_before":"2999-01-01T00:00:00Z"}"#, 400),
         (r#"{"jti":"a","until":"2020-01-01T00:00:00Z"}"#, 400),
         (r#"{"jti":"a\nb"}"#, 400),
+        (r#"{"jti":"a","issuer":"nobody"}"#, 400),
+        (r#"{"subject":"alice","issuer":"certificate"}"#, 400),
+        (r#"{"jti":"ab:cd:ef:01:23:45:67:89:ab:cd:ef:01:23:45:67:89:ab:cd:ef:01"}"#, 400),
         ("not json", 400),
     ];
     for (number, (body, status)) in (0..).zip(table) {
@@ -188,6 +191,29 @@ async fn revoking_is_for_admins_and_says_what_is_wrong() {
     assert_eq!(house.ask("POST", "/api/v1/revocations", &admin, &long).await.status, 400);
     assert_eq!(house.ask("GET", "/api/v1/revocations?limit=0", &admin, "").await.status, 422);
     assert_eq!(house.ask("GET", "/api/v1/revocations", &admin, "").await.body["total"], 0);
+    house.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_revocation_that_could_match_nothing_is_refused_with_what_there_is() {
+    let house = House::open("").await;
+    let admin = token("root-said", "admin", "r");
+    let of_nobody =
+        house.ask("POST", "/api/v1/revocations", &admin, r#"{"subject":"alice","issuer":"anitta"}"#).await;
+    let detail = of_nobody.body["detail"].as_str().unwrap();
+    assert!(detail.starts_with("issuer: ") && detail.contains("\"anita\""), "those that there are: {detail}");
+    let lower = "ab:".repeat(31) + "cd";
+    let body = json!({ "jti": lower }).to_string();
+    let no_fingerprint = house.ask("POST", "/api/v1/revocations", &admin, &body).await;
+    let detail = no_fingerprint.body["detail"].as_str().unwrap();
+    assert!(detail.starts_with("jti: ") && detail.contains("in capitals"), "{detail}");
+    // What is good: it is taken, and taken back.
+    for body in [json!({ "jti": lower.to_uppercase() }), json!({ "jti": "x", "issuer": "anita" })] {
+        let made = house.ask("POST", "/api/v1/revocations", &admin, &body.to_string()).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        let path = format!("/api/v1/revocations/{}", made.body["id"].as_str().unwrap());
+        assert_eq!(house.ask("DELETE", &path, &admin, "").await.status, 204);
+    }
     house.running.stop().await.unwrap();
 }
 

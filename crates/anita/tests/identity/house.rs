@@ -37,6 +37,18 @@ impl House {
         Self { folder, running: app.start().await.unwrap() }
     }
 
+    /// At a port that is known before, because others have to know it.
+    pub(crate) async fn open_at(port: u16, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = [
+            ("ANITA__SERVER__LISTEN", format!("127.0.0.1:{port}")),
+            ("ANITA__SERVER__PUBLIC_URL", format!("http://127.0.0.1:{port}")),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value));
+        let config = configured_by(folder.path(), more, environment.into_iter());
+        Self { folder, running: App::new(config).start().await.unwrap() }
+    }
+
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.running.address())
     }
@@ -64,6 +76,17 @@ impl House {
             head: head.to_owned(),
             body: serde_json::from_str(body).unwrap_or_default(),
         }
+    }
+
+    /// A text that everybody may read.
+    pub(crate) async fn http_text(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.running.address()).await.unwrap();
+        let host = self.running.address();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
     }
 
     /// With a token, as a program.
@@ -100,13 +123,21 @@ impl House {
 }
 
 pub(crate) fn configured(folder: &std::path::Path, more: &str) -> Config {
+    configured_by(folder, more, std::iter::empty())
+}
+
+fn configured_by(
+    folder: &std::path::Path,
+    more: &str,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Config {
+    std::fs::write(folder.join("client.secret"), "a secret of the client, not of the issuer\n").unwrap();
     std::fs::write(folder.join("jwt.secret"), SECRET).unwrap();
     let text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\nplaintext = \"loopback\"\n[storage]\nurl = \"memory\"\n\
          [drain]\nspread_secs = 0.01\n[auth]\nsecret_file = \"jwt.secret\"\n{more}\n"
     );
-    Config::from_written(&Written::parse(&folder.join("anita.toml"), &text, std::iter::empty()).unwrap())
-        .unwrap()
+    Config::from_written(&Written::parse(&folder.join("anita.toml"), &text, environment).unwrap()).unwrap()
 }
 
 /// A socket of a client.

@@ -11,9 +11,12 @@
 )]
 
 mod administration;
+mod browser;
+mod configured;
 mod doors;
 mod house;
 mod issuer;
 mod minting;
 mod provider;
 mod secrets;
+mod sign_in;

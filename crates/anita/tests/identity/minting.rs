@@ -54,6 +54,7 @@ async fn a_token_that_was_made_here_lets_in_is_listed_and_can_be_revoked() {
     assert!(!listed.body.to_string().contains(&made_token), "the token itself is nowhere");
     let entry = &listed.body["tokens"][0];
     assert_eq!(listed.body["total"], 1);
+    assert_eq!(listed.body["offer"]["ttl_secs_max"], 30 * 86_400);
     assert_eq!((&entry["token_id"], &entry["subject"]), (&json!(id), &json!("display")));
     assert_eq!((&entry["devices"], &entry["rooms"]), (&json!(["tag-*"]), &json!(["uwb"])));
     assert_eq!((&entry["made_by"], &entry["is_revoked"]), (&json!("admin"), &json!(false)));
@@ -97,6 +98,15 @@ async fn nobody_gives_more_than_he_has() {
     assert_eq!(mint(&house, &admin, wanted(&["operator"])).await.status, 201);
     let total = async |token: &str| house.ask("GET", "/api/v1/tokens", token, "").await.body["total"].clone();
     assert_eq!((total(&giver).await, total(&admin).await), (json!(2), json!(3)));
+    let offered = async |token: &str| {
+        let listed = house.ask("GET", "/api/v1/tokens", token, "").await.body;
+        let roles = listed["offer"]["roles"].as_array().unwrap().clone();
+        roles.iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(offered(&giver).await, "giver viewer", "no role that allows more");
+    assert_eq!(offered(&admin).await, "admin giver operator publisher viewer");
+    let viewer = &house.ask("GET", "/api/v1/tokens", &giver, "").await.body["offer"]["roles"][1];
+    assert_eq!(viewer["permissions"], json!(["devices.read", "history.read", "rooms.join"]));
     let trail = house.ask("GET", "/api/v1/audit?subject=giver", &admin, "").await.body;
     let forbidden = trail["entries"].as_array().unwrap().iter();
     let forbidden = forbidden.filter(|it| it["action"] == "mint token" && it["outcome"] == "forbidden");
@@ -259,6 +269,8 @@ async fn a_server_without_a_key_of_its_own_says_so_and_what_to_do() {
     assert!(detail.contains("makes no tokens") && detail.contains("auth.secret_file"), "{detail}");
     let page = house.ask("GET", "/api/v1/page", &admin, "").await.body;
     assert_eq!(page["signed_in"]["can_mint_tokens"], false);
+    let listed = house.ask("GET", "/api/v1/tokens", &admin, "").await.body;
+    assert_eq!((&listed["total"], listed.get("offer")), (&json!(0), None), "nothing to ask for");
 }
 
 #[tokio::test]

@@ -60,7 +60,11 @@ async fn density_is_counted(house: &House, viewer: &str, narrow: &str) {
     assert_eq!(house.get(&path, narrow).await.json()["counts"], json!([0, 1, 1, 0]));
     let one = house.get(&format!("{path}&device_id=tag-3"), narrow).await.json();
     assert_eq!((&one["counts"], &one["devices"]), (&json!([0, 0, 1, 0]), &json!(1)));
+    let some = house.get(&format!("{path}&devices=tag-1,tag-3"), viewer).await.json();
+    assert_eq!((&some["counts"], &some["devices"]), (&json!([10, 10, 11, 11]), &json!(2)));
     for (path, status) in [
+        (format!("{path}&devices=tag-1"), 404),
+        (format!("{path}&device_id=tag-3&devices=tag-3"), 400),
         (format!("{path}&device_id=tag-1"), 404),
         ("/api/v1/density".to_owned(), 400),
         (path.replace("buckets=4", "buckets=1001"), 422),
@@ -125,4 +129,13 @@ async fn events_and_the_audit_trail_are_told_to_whom_they_may_be() {
     let next = first["next"].as_str().unwrap();
     let second = house.get(&format!("/api/v1/audit?limit=1&after={next}"), &admin).await.json();
     assert_eq!(second["entries"][0]["action"], "read audit trail");
+    let of_some = async |query: &str| house.get(&format!("/api/v1/audit?{query}"), &admin).await.json();
+    let refused = of_some("outcome=forbidden").await;
+    assert_eq!(refused["entries"].as_array().unwrap().len(), 2, "{refused}");
+    let exports = of_some("action=export%20history&outcome=begun").await;
+    assert_eq!(exports["entries"].as_array().unwrap().len(), 1, "{exports}");
+    assert_eq!(of_some("action=export%20history&outcome=done").await["entries"], json!([]));
+    // The limit bounds what is looked at: a page without any, and the way to the next one.
+    let looked = of_some("action=start%20server&limit=1").await;
+    assert_eq!((&looked["entries"], looked["next"].is_string()), (&json!([]), true));
 }

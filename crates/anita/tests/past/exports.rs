@@ -89,6 +89,11 @@ async fn an_export_goes_device_by_device_and_knows_its_range() {
         let path = format!("/api/v1/history?format=ndjson&devices={devices}");
         assert_eq!(house.get(&path, &viewer).await.text().lines().count(), count, "{devices}");
     }
+    let thinned = house.get("/api/v1/history?format=ndjson&devices=tag-2&every_secs=4", &viewer).await;
+    let times: Vec<String> = keys(&lines(thinned.text())).into_iter().map(|(_id, time)| time).collect();
+    assert_eq!(times, [0.0, 4.0, 8.0].map(at), "tag-2 reports ten times, once a second");
+    let of_one = house.get("/api/v1/history/tag-2?format=csv&every_secs=4", &viewer).await;
+    assert_eq!(of_one.text().lines().count(), 1 + 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,6 +160,7 @@ async fn what_is_asked_wrongly_is_explained() {
             "after end_time",
         ),
         ("/api/v1/history?format=csv&devices=%7Ba", 400, "not a glob"),
+        ("/api/v1/history?format=csv&every_secs=-1", 400, "seconds, 0 or more"),
         ("/api/v1/snapshot", 400, "at which moment"),
         ("/api/v1/snapshot?at=2026-03-01T12:00:00Z&limit=0", 422, "1 to 1000"),
         ("/api/v1/history/tag-1/track?tolerance=wide", 400, "not a number"),

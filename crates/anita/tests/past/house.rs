@@ -140,7 +140,7 @@ impl House {
         path: &str,
         token: &str,
         headers: &str,
-        body: &str,
+        body: impl AsRef<[u8]>,
     ) -> Answer {
         let mut stream = self.send(method, path, token, headers, body).await;
         let mut answer = Vec::new();
@@ -160,16 +160,17 @@ impl House {
         path: &str,
         token: &str,
         headers: &str,
-        body: &str,
+        body: impl AsRef<[u8]>,
     ) -> TcpStream {
+        let body = body.as_ref();
         let address = self.running.address();
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
-             {headers}content-length: {}\r\n\r\n{body}",
+             {headers}content-length: {}\r\n\r\n",
             body.len()
         );
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(&[request.as_bytes(), body].concat()).await.unwrap();
         stream
     }
 }

@@ -1,4 +1,4 @@
-//! The past by REST and on the command line, against a real server in this process and the built program.
+//! The past and floor plans by REST and on the command line, against a real server in this process and the built program.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,3 +14,4 @@ mod commands;
 mod exports;
 mod gdal;
 mod house;
+mod plans;

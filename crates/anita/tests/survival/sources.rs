@@ -35,6 +35,7 @@ async fn each_source_says_where_it_is_what_came_and_what_went_wrong() {
     let mut log = std::fs::File::create(home.file("shell.log")).unwrap();
     log.write_all(b"POS,1.50,2.50,0.50,90\r\nPOS,what,is,this,90\r\n").unwrap();
     let server = home.start();
+    assert!(server.get("/api/v1/sources").await["at"].is_string(), "two answers give rates");
     let sources = until(&server, "all have begun", |sources| {
         sources[0]["last_error"].is_object()
             && sources[1]["fixes"]["newest"] == 1

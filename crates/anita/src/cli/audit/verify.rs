@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anita::config::{Backend, Config};
+use anita_sqlite::SpooledAudit;
 use anita_store::AuditQuery;
-use anita_store::audit::{AuditHead, AuditLine, Broken, Verification, Whole, each_line, files_of};
+use anita_store::audit::{
+    AuditEntry, AuditHead, AuditLine, Broken, Verification, Whole, each_line, files_of,
+};
 use clap::Args;
 
 use super::super::{Failure, block_on};
@@ -25,7 +28,8 @@ const ANOTHER_TRAIL: &str = ", or an older copy of the store was restored and th
 
 \"123 entries, seq 1 to 123, head 123:…, whole\" says that they are as they were written. \"seq 1001 to …\": retention took
 those before. \"given up\" entries could not be stored, because the store was away for too long; a later entry says so. The
-store and the files are both verified, also when one of them is broken.
+store and the files are both verified, also when one of them is broken, or audit.file is named and not there. Entries that wait
+for PostgreSQL in storage.spool_file are verified with it.
 
 When it is broken: stop, keep the store and its backups as they are, and compare with a backup (`anita backup` copies the
 trail) and with the files of audit.file. Entries before the place that is named are as they were written.")]
@@ -50,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
     let mut noted = arguments.head.clone();
     // Heads are looked for in the store, which has what the files have not any more.
-    let of_files = config.audit_file.as_ref().map(|settings| files(files_of(&settings.path), &[]));
+    let of_files = config.audit_file.as_ref().map(|settings| files(expected(&settings.path)?, &[]));
     let is_embedded = matches!(config.storage.backend, Backend::Sqlite { .. });
     // What is in a file was in the store first. A database may get it later, from the spool.
     let end = of_files.as_ref().and_then(|files| files.as_ref().ok()).and_then(|whole| whole.head);
@@ -58,11 +62,32 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     said(block_on(store(&config, noted)), of_files)
 }
 
+/// The files that the server of a configuration writes.
+fn expected(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if path.exists() {
+        return Ok(files_of(path));
+    }
+    let older = files_of(path).len();
+    let others = if older == 0 { String::new() } else { format!(" ({older} older ones are)") };
+    Err(format!(
+        "{} is not there{others}, though the configuration names it: it was removed or moved, or no server was started since \
+         it was named; verify it where it is now with --file",
+        path.display()
+    )
+    .into())
+}
+
 /// Says what became of the store and of the files: what is whole on the standard output, what is not as the failure.
-fn said(store: Result<Whole, Failure>, files: Option<Result<Whole, Failure>>) -> Result<(), Failure> {
+fn said(store: Result<Verified, Failure>, files: Option<Result<Whole, Failure>>) -> Result<(), Failure> {
     let mut failures = Vec::new();
+    let has_entries = store.as_ref().is_ok_and(|verified| verified.whole.head.is_some());
     match store {
-        Ok(whole) => println!("{}", words(&whole)),
+        Ok(Verified { whole, waiting }) => {
+            println!("{}", words(&whole));
+            if waiting > 0 {
+                println!("{waiting} of them wait in storage.spool_file until the database has them");
+            }
+        }
         Err(failure) => failures.push(anita_sources::chain(failure.as_ref())),
     }
     match files {
@@ -70,42 +95,80 @@ fn said(store: Result<Whole, Failure>, files: Option<Result<Whole, Failure>>) ->
         Some(Err(failure)) => {
             failures.push(format!("audit.file: {}", anita_sources::chain(failure.as_ref())));
         }
+        Some(Ok(_empty)) if has_entries => failures.push(
+            "audit.file: it is empty, and the store is not: its lines were removed, or a server that is only just starting \
+             has not written them yet"
+                .to_owned(),
+        ),
         Some(Ok(_empty)) => {}
         None => {}
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\nanita: ").into()) }
 }
 
-async fn store(config: &Config, noted: Vec<AuditHead>) -> Result<Whole, Failure> {
-    let reader = Reader::open(config).await?;
-    let mut told = Told::new(reader.entries());
-    read(&reader, noted, || told.step()).await
+/// A trail of a store that is whole, and how much of it waits in the spool.
+#[derive(Debug)]
+struct Verified {
+    whole: Whole,
+    waiting: u64,
 }
 
-/// Verifies what a reader reads. `seen` is called for each entry.
-async fn read(reader: &Reader, noted: Vec<AuditHead>, mut seen: impl FnMut()) -> Result<Whole, Failure> {
+async fn store(config: &Config, noted: Vec<AuditHead>) -> Result<Verified, Failure> {
+    let reader = Reader::open(config).await?;
+    let spool = match &config.storage.backend {
+        Backend::Postgres { spool_file, .. } => Some(spool_file.as_path()),
+        Backend::Sqlite { .. } | Backend::Memory { .. } => None,
+    };
+    let mut told = Told::new(reader.entries());
+    read(&reader, spool, noted, || told.step()).await
+}
+
+/// Verifies what a reader reads, and goes on with what waits in a spool. `seen` is called for each entry.
+async fn read(
+    reader: &Reader,
+    spool: Option<&Path>,
+    noted: Vec<AuditHead>,
+    mut seen: impl FnMut(),
+) -> Result<Verified, Failure> {
     let mut verification = Verification::of_store(noted);
-    let is_embedded = matches!(reader, Reader::Sqlite(_));
+    let is_elsewhere = spool.is_some_and(|spool| !spool.exists());
     let broken = |broken: Broken| -> Failure {
-        let may_wait = !is_embedded && matches!(broken, Broken::Cut { .. });
+        let may_wait = is_elsewhere && matches!(broken, Broken::Cut { .. } | Broken::Missing { .. });
         let hint = if may_wait {
-            "; while the database was away, entries wait in storage.spool_file until a server brings them over"
+            "; after an outage of the database entries wait in storage.spool_file, which is not here: verify on the machine of \
+             the server"
         } else {
             ""
         };
         format!("the audit trail is broken: {broken}{hint}").into()
     };
-    reader
-        .each(AuditQuery::default(), |entry| {
-            seen();
-            verification.step(&entry).map_err(broken)
-        })
-        .await?;
+    let mut take = |verification: &mut Verification, entry: &AuditEntry| {
+        seen();
+        verification.step(entry).map_err(broken)
+    };
+    let last = reader.each(AuditQuery::default(), |entry| take(&mut verification, &entry)).await?;
+    let mut waiting = 0;
+    if let Some(spool) = spool.filter(|spool| spool.exists()) {
+        let spooled = SpooledAudit::open(spool)?;
+        // A server that runs brings entries over, and takes them out of the spool only then: what went from the spool since
+        // the last page was read is in the database now, and is no gap.
+        let rest = AuditQuery { after: last, ..AuditQuery::default() };
+        reader.each(rest, |entry| take(&mut verification, &entry)).await?;
+        spooled.each(|entry| {
+            let is_there =
+                verification.head().is_some_and(|head| entry.seq().is_none_or(|seq| seq <= head.seq));
+            if is_there {
+                return Ok(());
+            }
+            waiting += 1;
+            take(&mut verification, &entry)
+        })?;
+    }
     // A server that runs may have taken old entries away between two pages.
     if let Some(first) = reader.first().await? {
         verification.begins_with(first);
     }
-    verification.finish().map_err(broken)
+    Ok(Verified { whole: verification.finish().map_err(broken)?, waiting })
 }
 
 fn files(paths: Vec<PathBuf>, noted: &[AuditHead]) -> Result<Whole, Failure> {
@@ -263,7 +326,7 @@ mod tests {
                     db.execute(sql, []).unwrap();
                 }
             };
-            read(&reader, Vec::new(), seen).await
+            read(&reader, None, Vec::new(), seen).await.map(|verified| verified.whole)
         };
         let whole = verified("DELETE FROM audit WHERE seq <= 1500").await.unwrap();
         assert_eq!((whole.tidied, whole.entries, whole.head), (500, 2_500, chain.head()));

@@ -48,6 +48,8 @@ macro_rules! table_of_issuer {
             pub rooms_claim: String,
             /// The roles that the issuer may give at most; any when absent.
             pub roles_allowed: Option<Vec<String>>,
+            /// How people sign in at the issuer, if they do from here.
+            pub sign_in: Option<super::RawSignIn>,
             $($(#[$own_doc])* pub $own: $own_type,)*
         }
 
@@ -71,6 +73,7 @@ macro_rules! table_of_issuer {
                     devices_claim: "devices".to_owned(),
                     rooms_claim: "rooms".to_owned(),
                     roles_allowed: None,
+                    sign_in: None,
                     $($own: $own_default,)*
                 }
             }
@@ -98,6 +101,7 @@ macro_rules! table_of_issuer {
                     devices_claim: it.devices_claim,
                     rooms_claim: it.rooms_claim,
                     roles_allowed: it.roles_allowed,
+                    sign_in: it.sign_in,
                 }
             }
         }

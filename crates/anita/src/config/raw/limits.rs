@@ -56,6 +56,8 @@ pub struct RawLimits {
     pub message_bytes_max: usize,
     /// The largest body of a REST request, bytes.
     pub body_bytes_max: usize,
+    /// The largest picture of a floor plan, bytes.
+    pub plan_bytes_max: usize,
     /// Requests a second of a socket that may report locations.
     pub publisher_requests_per_second: u32,
     /// Requests a second of any other socket.
@@ -86,13 +88,15 @@ pub struct RawClassRates {
     pub change: u32,
     /// Tokens; twice as many at once.
     pub auth: u32,
+    /// Revocations, which are not counted among all requests.
+    pub revoke: u32,
     /// Messages of an application's own.
     pub domain: u32,
 }
 
 impl Default for RawClassRates {
     fn default() -> Self {
-        Self { report: 0, read: 500, past: 100, say: 200, change: 500, auth: 5, domain: 0 }
+        Self { report: 0, read: 500, past: 100, say: 200, change: 500, auth: 5, revoke: 20, domain: 0 }
     }
 }
 
@@ -117,6 +121,7 @@ impl Default for RawLimits {
             write_deadline_secs: 60.0,
             message_bytes_max: 262_144,
             body_bytes_max: 1_048_576,
+            plan_bytes_max: 4_194_304,
             publisher_requests_per_second: 1_000,
             viewer_requests_per_second: 50,
             rate_refusals_max: 1_000,

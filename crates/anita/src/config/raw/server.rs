@@ -65,6 +65,8 @@ pub struct RawServer {
     pub plaintext: RawPlaintext,
     /// The names by which the server is reached, as in `Host`; any when there are none.
     pub hosts: Vec<String>,
+    /// Where people reach the dashboard: `https://host[:port][/path]`. Issuers send them back there.
+    pub public_url: Option<String>,
     /// Origins of pages that may connect, besides the server's own.
     pub allowed_origins: Vec<String>,
     /// Addresses and networks of proxies that speak for clients.
@@ -85,6 +87,7 @@ impl Default for RawServer {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             plaintext: RawPlaintext::default(),
             hosts: Vec::new(),
+            public_url: None,
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             forwarded: RawForwarded::default(),
