@@ -2,9 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['tests/**/*.test.ts'],
-    // Pictures are for people to look at: `ANITA_PICTURES=folder npm test -- pictures`.
-    exclude: process.env['ANITA_PICTURES'] === undefined ? ['tests/pictures.test.ts'] : [],
+    include: ['tests/**/*.test.ts', 'soak/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 10_000 } },

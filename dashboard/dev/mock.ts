@@ -298,6 +298,21 @@ function reply(socket: WebSocket, hall: Hall, text: string, roles: Roles, say: (
   }
 }
 
+interface Schemas {
+  readonly $defs: Readonly<Record<string, { oneOf?: readonly { $ref: string }[]; properties?: { payload?: object } }>>;
+}
+
+/** The published schemas, as the server gives them: the list of requests, or the shape of one payload. */
+async function schema(name: string): Promise<unknown> {
+  const file = join(import.meta.dirname, '../../schema/anita.v1.schema.json');
+  const { $defs } = JSON.parse(await readFile(file, 'utf8')) as Schemas;
+  const types = ($defs['ClientMessage']?.oneOf ?? []).map(({ $ref }) => $ref.replace('#/$defs/', ''));
+  if (name === '') return { requests: types.map((type) => ({ type, schema: `/schema/${type}.json` })), messages: [] };
+  const type = name.replace(/\.json$/, '');
+  const payload = $defs[type]?.properties?.payload;
+  return types.includes(type) && payload !== undefined ? { ...payload, $defs } : undefined;
+}
+
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
@@ -336,6 +351,15 @@ async function answer(
     } else {
       json(401, { title: 'Unauthorized', status: 401, code: 'unauthenticated', detail: 'There is no session.' });
     }
+    return;
+  }
+  if (path === '/api/v1/page') {
+    json(200, { version: '0.1.0', site: SITE.name, sign_in: [{ method: 'token' }] });
+    return;
+  }
+  if (path.startsWith('/schema/')) {
+    const found = await schema(path.slice('/schema/'.length));
+    json(found === undefined ? 404 : 200, found ?? { title: 'Not found', status: 404, code: 'not_found' });
     return;
   }
   if (path === '/api/v1/site') {

@@ -1,32 +1,48 @@
 import { gzipSync } from 'node:zlib';
 import type { Plugin } from 'vite';
 
+interface Limits {
+  readonly all: number;
+  readonly first: number;
+  readonly translation: number;
+}
+
 /**
  * Prints what each built file weighs, and fails the build above `all` kilobytes gzipped, or above `first` for what the
  * browser needs before it shows anything: the page, its style, its script with what that imports at once, its worker.
+ * `all` is all that a reader of English can load; another language comes on top of it, at most `translation` each.
  */
-export function sizes({ all, first }: { readonly all: number; readonly first: number }): Plugin {
+export function sizes({ all, first, translation }: Limits): Plugin {
   return {
     name: 'sizes',
     apply: 'build',
     writeBundle(_options, bundle) {
       let total = 0;
       let begin = 0;
-      const later = new Set<string>();
-      for (const file of Object.values(bundle)) {
-        if (file.type === 'chunk' && file.isDynamicEntry) later.add(file.fileName);
-        if (file.type === 'chunk' && file.isDynamicEntry)
-          file.viteMetadata?.importedCss.forEach((css) => later.add(css));
-      }
+      let german = 0;
+      // What the page's script imports at once, chunk by chunk; a script or style of any other is loaded later.
+      const atOnce = new Set<string>();
+      const visit = (name: string): void => {
+        const file = bundle[name];
+        if (atOnce.has(name) || file?.type !== 'chunk') return;
+        atOnce.add(name);
+        file.viteMetadata?.importedCss.forEach((css) => atOnce.add(css));
+        file.imports.forEach(visit);
+      };
+      for (const file of Object.values(bundle)) if (file.type === 'chunk' && file.isEntry) visit(file.fileName);
+      const isLater = (file: (typeof bundle)[string]): boolean =>
+        !atOnce.has(file.fileName) && (file.type === 'chunk' || file.fileName.endsWith('.css'));
       for (const file of Object.values(bundle).sort((a, b) => a.fileName.localeCompare(b.fileName))) {
         const bytes = gzipSync(file.type === 'chunk' ? file.code : file.source, { level: 9 }).length;
-        total += bytes;
-        if (!later.has(file.fileName)) begin += bytes;
+        if (file.fileName.includes('german')) german += bytes;
+        else total += bytes;
+        if (!isLater(file)) begin += bytes;
         this.info(`${file.fileName.padEnd(40)} ${kilobytes(bytes)} gzipped`);
       }
       for (const [name, bytes, limit] of [
         ['first view', begin, first],
         ['all', total, all],
+        ['German', german, translation],
       ] as const) {
         const line = `${name.padEnd(40)} ${kilobytes(bytes)} gzipped, at most ${String(limit)} KB`;
         if (bytes > limit * 1_000) this.error(line);

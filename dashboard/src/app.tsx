@@ -10,8 +10,7 @@ import { later } from './later';
 import type { MapController } from './map/controller';
 import { MapView } from './map/MapView';
 import { pagesFor } from './pages/pages';
-import { Header, settings } from './shell/Header';
-import { SignIn } from './shell/SignIn';
+import { Header, linkDetails, settings } from './shell/Header';
 import type { View } from './view';
 import { t } from './words';
 
@@ -21,16 +20,27 @@ interface Props {
   readonly map: MapController;
 }
 
-const log = later(async () => (await import('./log/LogPanel')).LogPanel);
-const composer = later(async () => (await import('./composer/Composer')).Composer);
-const panel = later(async () => (await import('./detail/DevicePanel')).DevicePanel);
-const help = later(async () => (await import('./shell/Help')).Help);
+const log = later(async () => (await import('./rest')).LogPanel);
+const composer = later(async () => (await import('./rest')).Composer);
+const panel = later(async () => (await import('./rest')).DevicePanel);
+const signIn = later(async () => (await import('./rest')).SignIn);
+const plans = later(async () => (await import('./rest')).Plans);
+const narrowed = later(async () => (await import('./rest')).Narrowed);
+const help = later(async () => (await import('./rest')).Help);
 
 const pages = later(async () => (await import('./pages/Pages')).Pages);
 
 /** Fetches what the first view leaves out. */
-function fetchTheRest(): void {
-  for (const part of [log, panel, composer, help, settings, pages]) void part.fetch();
+function fetchTheRest(hub: Hub): void {
+  // Pressed when the server may be away: a file that could not be had is asked for again then.
+  import('./list/csv').catch(() => undefined);
+  import('./shell/pulse').then(
+    ({ startPulse }) => {
+      startPulse(hub);
+    },
+    () => undefined,
+  );
+  for (const part of [signIn, log, panel, composer, narrowed, help, settings, linkDetails, pages]) void part.fetch();
 }
 
 /** The page: a bar on top, devices beside the map, messages below. On a phone one of the three at a time. */
@@ -43,8 +53,11 @@ export function App({ hub, view, map }: Props): JSX.Element {
   const isLive = view.page.value === 'live' || view.kiosk || !mayPage;
   const vitals = useVitals(hub);
   useEffect(() => {
-    if (!view.kiosk) setTimeout(fetchTheRest, REST_MS);
-  }, [view]);
+    if (!view.kiosk)
+      setTimeout(() => {
+        fetchTheRest(hub);
+      }, REST_MS);
+  }, [hub, view]);
   return (
     <div
       class="app"
@@ -62,7 +75,9 @@ export function App({ hub, view, map }: Props): JSX.Element {
         {known && isLive && <MapView hub={hub} view={view} map={map} />}
         {known && !isLive && <pages.Part hub={hub} view={view} map={map} />}
         {known && isLive && gate === 'open' && !view.kiosk && <panel.Part hub={hub} view={view} vitals={vitals} />}
-        {gate === 'closed' && <SignIn hub={hub} />}
+        {known && <plans.Part hub={hub} view={view} map={map} mayEdit={isLive && gate === 'open' && !view.kiosk} />}
+        {gate === 'open' && hub.narrowed.value.length > 0 && <narrowed.Part hub={hub} />}
+        {gate === 'closed' && <signIn.Part hub={hub} />}
         {gate === 'asking' && <p class="stage-word">{t('app.asking')}</p>}
       </main>
       {!view.kiosk && (
@@ -73,7 +88,7 @@ export function App({ hub, view, map }: Props): JSX.Element {
           )}
         </section>
       )}
-      {!view.kiosk && <Tabs hub={hub} view={view} />}
+      {!view.kiosk && <Tabs hub={hub} view={view} isLive={isLive} />}
       {!view.kiosk && <help.Part view={view} />}
     </div>
   );
@@ -103,7 +118,7 @@ const TABS: readonly { tab: 'map' | 'devices' | 'messages'; icon: IconName }[] =
   { tab: 'messages', icon: 'log' },
 ];
 
-function Tabs({ hub, view }: Omit<Props, 'map'>): JSX.Element {
+function Tabs({ hub, view, isLive }: Omit<Props, 'map'> & { readonly isLive: boolean }): JSX.Element {
   dependOn(hub.log.version);
   const { errors } = hub.log.counts;
   return (
@@ -112,9 +127,10 @@ function Tabs({ hub, view }: Omit<Props, 'map'>): JSX.Element {
         <button
           key={tab}
           type="button"
-          aria-current={view.tab.value === tab ? 'page' : undefined}
+          aria-current={view.tab.value === tab && (isLive || tab === 'messages') ? 'page' : undefined}
           onClick={() => {
             view.tab.value = tab;
+            if (tab !== 'messages') view.page.value = 'live';
             if (tab === 'messages' && view.dock.value === 'closed') view.dock.value = 'open';
           }}
         >

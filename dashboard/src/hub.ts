@@ -1,9 +1,8 @@
 import { batch, computed, signal } from '@preact/signals';
 import { AnitaClient, type AnitaError, type HistoryEntry, type RequestOptions, type State } from '@anita/client';
-import { explain } from '@anita/client/explain';
 import { DeviceStore } from '@anita/client/store';
 
-import { MessageLog, type Fault } from './log/log';
+import { MessageLog, type Fault, type Next } from './log/log';
 import {
   currentSession,
   loadSite,
@@ -25,8 +24,8 @@ export type Gate = 'asking' | 'closed' | 'open';
 const PING_MS = 10_000;
 /** How often the server is asked how old the positions are that it sends here. */
 const FRESHNESS_MS = 5_000;
-/** A session is made again at most this often. */
-const RENEW_MS = 10_000;
+/** A session is made again at most this often: not at all where it does not hold, and after each of two quick restarts. */
+const RENEW_MS = 3_000;
 /** The close code of a session that was ended on purpose. */
 const LOGGED_OUT = 4509;
 
@@ -36,6 +35,24 @@ export interface Freshness {
   readonly dropped: number;
 }
 
+/** What there is to know of the link beside its state. */
+export interface LinkFacts {
+  /** When the state became what it is. */
+  readonly since: number;
+  /** Connections that were tried since the page was last online. */
+  readonly attempts: number;
+  readonly lastClose: { readonly code: number; readonly reason: string; readonly at: number } | null;
+}
+
+/** Counted since the page signed in. */
+export interface Traffic {
+  readonly received: number;
+  readonly sent: number;
+  /** Characters received. */
+  readonly bytes: number;
+  readonly reconnects: number;
+}
+
 /** The page's end of the hub: the session, the client of the SDK, and what of them the page shows. */
 export class Hub {
   readonly gate = signal<Gate>('asking');
@@ -43,9 +60,12 @@ export class Hub {
   readonly site = signal<Site>(NO_SITE);
   /** Why the sign-in form is shown, or what the last attempt met. */
   readonly problem = signal<Problem | null>(null);
+  /** Permissions that this user had a moment ago on this page and has not any more; the page says so. */
+  readonly narrowed = signal<readonly string[]>([]);
 
   readonly link = signal<State>('idle');
   readonly retryAt = signal<number | null>(null);
+  readonly linkFacts = signal<LinkFacts>({ since: Date.now(), attempts: 0, lastClose: null });
   readonly rtt = signal<number | null>(null);
   /** How old positions are when the server hands them over, and how many it left out for this page, as it says. */
   readonly freshness = signal<Freshness | null>(null);
@@ -62,10 +82,13 @@ export class Hub {
 
   readonly #sockets = relayedSockets((count) => {
     this.log.replaced(count);
+    this.#replaced += count;
   });
   /** One client a session: a closed one stays closed. */
   #client: AnitaClient | undefined;
   #dataAt: number | null = null;
+  /** Positions that newer ones replaced on their way from the worker. */
+  #replaced = 0;
   #lastPing = 0;
   #lastAsked = 0;
   /** An `error` message of the server: the client tells of it as an `error` event right after. */
@@ -87,14 +110,19 @@ export class Hub {
   }
 
   /** Uses the token if the page was opened with one, else the session of this browser, else shows the form. */
-  async start(token: string | undefined): Promise<void> {
+  async start(token: string | undefined, failure?: Problem): Promise<void> {
     if (token !== undefined) {
       await this.signIn(token);
       return;
     }
     try {
-      if (await this.#open()) return;
-      this.gate.value = 'closed';
+      const isOpen = await this.#open();
+      if (failure !== undefined) this.#logProblem(failure);
+      if (isOpen) return;
+      batch(() => {
+        this.problem.value = failure ?? null;
+        this.gate.value = 'closed';
+      });
     } catch (error) {
       this.#refuse(error);
     }
@@ -105,7 +133,7 @@ export class Hub {
     this.problem.value = null;
     try {
       await signIn(token);
-      this.log.note('Signed in.');
+      this.log.note({ word: 'signedIn' });
       this.#token = token;
       if (await this.#open()) return;
       throw new Problem(
@@ -124,13 +152,14 @@ export class Hub {
     this.#letGo();
     try {
       await signOut();
-      this.log.note('Signed out.');
+      this.log.note({ word: 'signedOut' });
     } catch (error) {
       this.#logProblem(error);
     }
     this.world.clear();
     batch(() => {
       this.session.value = null;
+      this.narrowed.value = [];
       this.problem.value = null;
       this.dataAt.value = this.#dataAt = null;
       this.site.value = NO_SITE;
@@ -165,6 +194,11 @@ export class Hub {
     return this.#client?.sendText(text) ?? false;
   }
 
+  traffic(): Traffic {
+    const { received = 0, sent = 0, bytes = 0, reconnects = 0 } = this.#client?.stats() ?? {};
+    return { received: received + this.#replaced, sent, bytes, reconnects };
+  }
+
   /** The server's time, in milliseconds. */
   serverNow(): number {
     return this.clock.now(this.now.value);
@@ -177,7 +211,7 @@ export class Hub {
       this.clock.note(session.serverTime, Date.now());
     }
     batch(() => {
-      this.session.value = session.info;
+      this.#allow(session.info);
       this.problem.value = null;
       this.gate.value = 'open';
     });
@@ -186,13 +220,29 @@ export class Hub {
     return true;
   }
 
+  /** What is allowed from now on; what was allowed and is not any more is said, for pages and buttons go with it. */
+  #allow(now: SessionInfo): void {
+    const before = this.session.peek();
+    batch(() => {
+      this.session.value = now;
+      if (before?.user_id !== now.user_id) {
+        this.narrowed.value = [];
+        return;
+      }
+      const lost = before.permissions.filter((one) => !now.permissions.includes(one));
+      const still = this.narrowed.peek().filter((one) => !now.permissions.includes(one));
+      this.narrowed.value = [...new Set([...still, ...lost])].sort();
+      if (lost.length > 0) this.log.warn({ word: 'narrowed', what: lost.join(', ') });
+    });
+  }
+
   #loadSite(): void {
     loadSite().then(
       (site) => {
         this.site.value = site;
       },
       (error: unknown) => {
-        this.log.note(`No plan of the site: ${error instanceof Error ? error.message : String(error)}`);
+        this.log.warn({ word: 'noPlan', why: error instanceof Error ? error.message : String(error) });
       },
     );
   }
@@ -212,9 +262,8 @@ export class Hub {
         : new Problem(0, 'internal', String(error), 'Reload the page; if it stays, report it.');
     this.log.error(problem.code, {
       fault: problem.status === 0 ? 'connection' : problem.status === 401 ? 'authentication' : 'server',
-      message: problem.message,
-      remedy: problem.remedy,
-      next: 'Does not try again by itself.',
+      cause: { by: 'page', message: problem.message, remedy: problem.remedy },
+      next: { word: 'never' },
     });
     return problem;
   }
@@ -245,15 +294,18 @@ export class Hub {
       if (isOld()) return;
       batch(() => {
         this.link.value = now;
+        const { attempts } = this.linkFacts.peek();
+        const tried = now === 'online' ? 0 : now === 'connecting' ? attempts + 1 : attempts;
+        this.linkFacts.value = { ...this.linkFacts.peek(), since: Date.now(), attempts: tried };
         this.retryAt.value = client.retryAt ?? null;
         if (now !== 'online') this.rtt.value = this.freshness.value = null;
       });
       if (now === 'failed') void this.#checkSession();
     });
-    client.on('open', ({ roles, permissions }) => {
+    client.on('open', ({ client_id, roles, permissions }) => {
       const session = this.session.value;
-      if (session !== null) this.session.value = { ...session, roles, permissions };
-      this.log.note(client.stats().reconnects === 0 ? 'Connected.' : 'Connected again.');
+      if (session !== null) this.#allow({ ...session, client_id, roles, permissions });
+      this.log.note({ word: client.stats().reconnects === 0 ? 'connected' : 'connectedAgain' });
       this.#lastPing = this.#lastAsked = 0;
       this.#wantsGone = true;
     });
@@ -267,6 +319,19 @@ export class Hub {
       if (serverTime !== undefined) this.clock.note(serverTime, Date.now());
       this.log.received(type, text);
     });
+    client.on('system.token_refreshed', ({ expires_at, roles, permissions }) => {
+      const session = this.session.value;
+      if (session !== null && !isOld()) this.#allow({ ...session, expires_at, roles, permissions });
+    });
+    client.on('system.pace', ({ dropped, age_ms: ms }) => {
+      this.log.warn({ word: 'slow', positions: dropped, ms });
+    });
+    client.on('system.reconnect', ({ retry_after_ms: ms }) => {
+      this.log.warn({ word: 'leaving', seconds: ms / 1_000 });
+    });
+    client.on('room.gap', ({ room, from_seq: from, to_seq: to }) => {
+      this.log.warn({ word: 'missed', what: room, from, to });
+    });
     client.on('sent', (text) => {
       this.log.sent(typeOf(text), text);
     });
@@ -276,13 +341,13 @@ export class Hub {
     client.on('close', ({ code, reason }) => {
       // Who ended the session meant it: it is not made again behind their back.
       if (code === LOGGED_OUT) this.#token = undefined;
+      this.linkFacts.value = { ...this.linkFacts.peek(), lastClose: { code, reason, at: Date.now() } };
       const lost = this.#lost;
       this.#lost = undefined;
       if (isOld() || lost?.code === reason) return;
       this.log.error(reason, {
         fault: 'connection',
-        message: `The server closed the connection (${String(code)}).`,
-        remedy: explain(code).remedy,
+        cause: { by: 'close', code },
         next: whatNext(client),
       });
     });
@@ -310,14 +375,12 @@ export class Hub {
     this.#refusal = undefined;
     const isOfLink = error.kind === 'connection' || client.state !== 'online';
     if (isOfLink) this.#lost = error;
-    const { meaning, remedy } = explain(error);
     this.log.error(
       error.code,
       {
         fault: FAULT[error.kind],
-        message: meaning,
-        remedy,
-        next: isOfLink ? whatNext(client) : error.kind === 'parse' ? LEFT_OUT : again(error),
+        cause: { by: 'client', error },
+        next: isOfLink ? whatNext(client) : error.kind === 'parse' ? { word: 'leftOut' } : again(error),
         ...(told?.id === undefined ? {} : { requestId: told.id }),
       },
       told?.text ?? frameOf(error),
@@ -328,7 +391,14 @@ export class Hub {
   async #checkSession(): Promise<void> {
     const client = this.#client;
     try {
-      if ((await currentSession()) !== undefined) return;
+      if ((await currentSession()) !== undefined) {
+        // The session was renewed, and only what the connection knew of it has run out.
+        if (client?.error?.code === 'token_expired' && performance.now() - this.#renewedAt > RENEW_MS) {
+          this.#renewedAt = performance.now();
+          client.connect().catch(ignore);
+        }
+        return;
+      }
       if (await this.#renew()) {
         client?.connect().catch(ignore);
         return;
@@ -341,7 +411,7 @@ export class Hub {
         401,
         client?.error?.code ?? 'unauthenticated',
         'Your session is over.',
-        'Sign in with a fresh token; the map shows what was last known.',
+        'Sign in again; the map shows what was last known.',
       );
       this.gate.value = 'closed';
     });
@@ -357,7 +427,7 @@ export class Hub {
       this.#token = undefined;
       return false;
     }
-    this.log.note('Signed in again.');
+    this.log.note({ word: 'signedInAgain' });
     return true;
   }
 
@@ -396,32 +466,29 @@ export class Hub {
   }
 }
 
-const LEFT_OUT = 'The message is left out; the connection goes on.';
-
 const ignore = (): void => undefined;
 
 /** What the client does by itself after it lost the connection. */
-function whatNext(client: AnitaClient): string {
+function whatNext(client: AnitaClient): Next {
   switch (client.state) {
     case 'waiting':
-      return `Tries again by itself in ${(((client.retryAt ?? 0) - Date.now()) / 1_000).toFixed(1)} s.`;
+      return { word: 'retryIn', seconds: ((client.retryAt ?? 0) - Date.now()) / 1_000 };
     case 'offline':
-      return 'Tries again by itself when this computer has a network.';
+      return { word: 'network' };
     case 'failed':
     case 'closed':
     case 'idle':
-      return 'Does not try again by itself.';
+      return { word: 'never' };
     case 'connecting':
     case 'authenticating':
     case 'online':
-      return 'Tries again by itself.';
+      return { word: 'retry' };
   }
 }
 
-function again(error: AnitaError): string {
-  if (!error.retryable) return 'The same again will not help.';
-  const { retryAfterMs: ms } = error;
-  return ms === undefined ? 'May succeed later.' : `May succeed after ${(ms / 1_000).toFixed(1)} s.`;
+function again({ retryable, retryAfterMs: ms }: AnitaError): Next {
+  if (!retryable) return { word: 'same' };
+  return ms === undefined ? { word: 'later' } : { word: 'laterIn', seconds: ms / 1_000 };
 }
 
 /** The beginning of a frame that could not be read. */

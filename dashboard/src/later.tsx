@@ -1,6 +1,8 @@
 import { signal } from '@preact/signals';
 import type { FunctionComponent, JSX } from 'preact';
 
+import { wordsOfParts } from './words';
+
 /**
  * A part of the page that is not in the first view: its file comes after that, before anybody asks for it, so that it
  * is there when the connection is lost. Until then it shows nothing.
@@ -12,7 +14,9 @@ export function later<Props extends object>(
   let loading: Promise<void> | undefined;
   const fetch = (): Promise<void> => {
     loading ??= load().then(
-      (part) => {
+      async (part) => {
+        // Nobody wants to see it in one language and then in another.
+        await wordsOfParts();
         loaded.value = part;
       },
       () => {

@@ -5,7 +5,7 @@ import './styles/base.css';
 import { App } from './app';
 import { Hub } from './hub';
 import { MapController } from './map/controller';
-import { takeTokenFromAddress } from './session';
+import { takeFailureFromAddress, takeTokenFromAddress } from './session';
 import { keepInAddress } from './shell/address';
 import { listenToKeys } from './shell/keys';
 import { listenToTheme } from './shell/theme';
@@ -21,13 +21,13 @@ const root = document.getElementById('app');
 if (root === null) throw new Error('index.html has no element #app');
 
 listenToTheme();
-listenToKeys(view, map);
+listenToKeys(view, map, () => hub.session.value?.permissions ?? []);
 keepInAddress(view);
 // The words first: nobody wants to see the page in one language and then in another.
 void listenToLanguage().then(() => {
   render(<App hub={hub} view={view} map={map} />, root);
 });
-void hub.start(token);
+void hub.start(token, takeFailureFromAddress());
 
 // A link with a token may be opened in a tab that is already here: then only the fragment changes.
 addEventListener('hashchange', () => {

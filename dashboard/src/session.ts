@@ -7,6 +7,8 @@ export interface SessionInfo {
   readonly roles: readonly string[];
   readonly permissions: readonly string[];
   readonly expires_at?: string;
+  /** Of the connection that this page has. */
+  readonly client_id?: string;
 }
 
 export interface Zone {
@@ -28,15 +30,21 @@ export class Problem extends Error {
   readonly remedy: string;
   /** 0 when the server could not be reached. */
   readonly status: number;
+  /** When the server said that it may be asked again. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(status: number, code: string, message: string, remedy: string) {
+  constructor(status: number, code: string, message: string, remedy: string, retryAfterMs?: number) {
     super(message);
+    this.retryAfterMs = retryAfterMs;
     this.name = 'Problem';
     this.status = status;
     this.code = code;
     this.remedy = remedy;
   }
 }
+
+/** What became of a sign-in at an issuer: the form has words of its own for it. */
+export class SignInFailure extends Problem {}
 
 /** Addresses are relative to the page, so that the dashboard also works below a path. */
 export function address(path: string): URL {
@@ -58,6 +66,18 @@ export function takeTokenFromAddress(): string | undefined {
   const rest = fragment.toString();
   history.replaceState(history.state, '', location.pathname + location.search + (rest === '' ? '' : `#${rest}`));
   return token;
+}
+
+/** Takes what became of a sign-in at an issuer out of the page's address: a word, and nothing for the history. */
+export function takeFailureFromAddress(): SignInFailure | undefined {
+  const query = new URLSearchParams(location.search);
+  const code = query.get('sign_in_error');
+  if (code === null) return undefined;
+  query.delete('sign_in_error');
+  const rest = query.toString();
+  history.replaceState(history.state, '', location.pathname + (rest === '' ? '' : `?${rest}`) + location.hash);
+  const word = /^[a-z_]{1,32}$/.test(code) ? code : 'invalid_answer';
+  return new SignInFailure(401, word, 'Nobody was signed in.', 'Begin again from here.');
 }
 
 /** A token as people paste it: with `Bearer`, quotes or line breaks around and in it. */
@@ -128,7 +148,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-async function call(method: string, path: string, body?: unknown): Promise<Response> {
+/** Asks the server; a refusal is a `Problem`. What was called off with `signal` is the error that the signal says. */
+export async function call(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(address(path), {
@@ -140,8 +161,10 @@ async function call(method: string, path: string, body?: unknown): Promise<Respo
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal === undefined ? {} : { signal }),
     });
   } catch {
+    signal?.throwIfAborted();
     throw new Problem(
       0,
       'unreachable',
@@ -154,7 +177,7 @@ async function call(method: string, path: string, body?: unknown): Promise<Respo
 }
 
 /** An RFC 9457 problem; a refusal without one (a proxy's page, say) still becomes a sentence. */
-async function readProblem(response: Response): Promise<Problem> {
+export async function readProblem(response: Response): Promise<Problem> {
   const text = await response.text().catch(() => '');
   let value: unknown;
   try {
@@ -173,6 +196,7 @@ async function readProblem(response: Response): Promise<Problem> {
     word('code') ?? fallback[0],
     word('detail') ?? word('title') ?? fallback[1],
     word('remedy') ?? fallback[2],
+    isNumber(problem['retry_after_ms']) ? problem['retry_after_ms'] : undefined,
   );
 }
 

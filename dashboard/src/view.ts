@@ -38,6 +38,9 @@ export class View {
   readonly heat = remembered('heat', false, isBoolean);
   /** Anchors and gateways. */
   readonly anchors = remembered('anchors', true, isBoolean);
+  /** Pictures of floor plans. */
+  readonly plans = remembered('plans', true, isBoolean);
+  readonly editingPlans = signal(false);
   /** Devices of other floors are drawn faintly; else not at all. */
   readonly faintFloors = remembered('faint-floors', true, isBoolean);
 
@@ -45,6 +48,8 @@ export class View {
   readonly composer = signal(false);
   readonly help = signal(false);
   readonly settings = signal(false);
+  /** What is known of the link. */
+  readonly linkDetails = signal(false);
   readonly shortcuts = remembered('shortcuts', true, isBoolean);
   /** The list shows every column. */
   readonly wide = remembered('wide', false, isBoolean);

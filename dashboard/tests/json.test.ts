@@ -4,21 +4,21 @@ import { findJsonFault } from '../src/composer/json';
 
 describe('the place where a text stops being JSON', () => {
   it.each([
-    ['', 0, 'a value'],
-    ['{', 1, 'a field or “}”'],
-    ['{"a"', 4, '“:”'],
-    ['{"a":', 5, 'a value'],
-    ['{"a":1', 6, '“,” or “}”'],
-    ['{"a":1,}', 7, 'a field name in double quotes'],
-    ['{a:1}', 1, 'a field or “}”'],
-    ['[1,]', 3, 'a value'],
-    ['[1 2]', 3, '“,” or “]”'],
-    ['{"kinds": [}', 11, 'a value'],
-    ['{"a":"x}', 5, 'a closing double quote'],
-    ['{"a":tru}', 5, 'a value'],
-    ['{} {}', 3, 'the end'],
-    ['01', 1, 'the end'],
-    ["{'a':1}", 1, 'a field or “}”'],
+    ['', 0, 'value'],
+    ['{', 1, 'field'],
+    ['{"a"', 4, 'colon'],
+    ['{"a":', 5, 'value'],
+    ['{"a":1', 6, 'commaBrace'],
+    ['{"a":1,}', 7, 'fieldName'],
+    ['{a:1}', 1, 'field'],
+    ['[1,]', 3, 'value'],
+    ['[1 2]', 3, 'commaBracket'],
+    ['{"kinds": [}', 11, 'value'],
+    ['{"a":"x}', 5, 'quote'],
+    ['{"a":tru}', 5, 'value'],
+    ['{} {}', 3, 'end'],
+    ['01', 1, 'end'],
+    ["{'a':1}", 1, 'field'],
   ])('of %j is %d, where there should be %s', (text, at, expected) => {
     expect(findJsonFault(text)).toEqual({ at, expected });
     expect(() => void JSON.parse(text)).toThrow();

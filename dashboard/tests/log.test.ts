@@ -1,8 +1,14 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 
-import { asText, CAPACITY, matches, MessageLog, type Entry, type Filter } from '../src/log/log';
+import { AnitaError } from '@anita/client';
+
+import { own, closes, remedies as germanRemedies } from '../src/log/german.table';
+import { CAPACITY, MessageLog, type Cause, type Entry } from '../src/log/log';
 import { redact } from '../src/log/redact';
+import { asJson, asText, fileName, wanted, type Filter } from '../src/log/text';
 import { Ring } from '../src/ring';
+import { load } from '../src/words';
+import { closeMeanings, remedies } from '../../sdk/src/wire.gen';
 
 const JWT = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl';
 
@@ -38,11 +44,18 @@ function entry(change: Partial<Entry>): Entry {
   return { seq: 1, at: 0, level: 'received', type: 'uwb.device_list', text: '{"devices":[]}', ...change };
 }
 
+const matches = (one: Entry, filter: Filter): boolean => wanted(filter)(one);
+
 const remedied = entry({
   level: 'error',
   type: 'forbidden',
   text: '{}',
-  error: { fault: 'server', message: 'Not for viewers.', remedy: 'Ask for another role.', next: 'The same again…' },
+  error: {
+    fault: 'server',
+    cause: { by: 'page', message: 'Not for viewers.', remedy: 'Ask for another role.' },
+    next: { word: 'same' },
+    requestId: '7',
+  },
 });
 
 describe('the filter', () => {
@@ -68,7 +81,7 @@ describe('the filter', () => {
 });
 
 const shown = (log: MessageLog, level: Filter['level'] = 'all'): string[] =>
-  log.newest(Infinity, { level, text: '' }).items.map(({ type }) => type);
+  log.newest(Infinity, wanted({ level, text: '' })).items.map(({ type }) => type);
 
 describe('the log', () => {
   it('keeps the newest and forgets the oldest', () => {
@@ -113,21 +126,101 @@ describe('the log', () => {
   it('never keeps a token', () => {
     const log = new MessageLog();
     log.sent('authenticate', `{"payload":{"token":"${JWT}"}}`);
-    log.error('bad', { fault: 'authentication', message: `bad ${JWT}`, remedy: '' }, JWT);
-    const kept = log.newest(Infinity, { level: 'all', text: '' }).items.map(asText).join('\n');
-    expect(kept).not.toContain('eyJ');
+    const said = `bad ${JWT}`;
+    log.error('bad', { fault: 'authentication', cause: { by: 'page', message: said, remedy: said } }, JWT);
+    log.error('worse', { fault: 'server', cause: { by: 'client', error: new AnitaError('server', 'worse', said) } });
+    log.warn({ word: 'noPlan', why: said });
+    const { items } = log.newest(Infinity, wanted({ level: 'all', text: '' }));
+    expect(items).toHaveLength(4);
+    for (const write of [asText, asJson]) expect(items.map(write).join('\n')).not.toContain('eyJ');
   });
 
   it('cuts very long texts and says so', () => {
     const log = new MessageLog();
     log.received('big', 'x'.repeat(100_000));
-    const text = log.newest(1, { level: 'all', text: '' }).items[0]?.text ?? '';
+    const text = log.newest(1, wanted({ level: 'all', text: '' })).items[0]?.text ?? '';
     expect(text.length).toBeLessThan(20_000);
     expect(text).toContain('100000 characters');
   });
 
   it('writes an error on one line with what to do', () => {
-    expect(asText(remedied)).toContain('forbidden (server) Not for viewers. | what to do: Ask for another role.');
+    expect(asText(remedied)).toContain(
+      'forbidden (server error) Not for viewers. | request 7 | What to do: Ask for another role. | The same again will not help.',
+    );
+  });
+});
+
+describe('JSON lines', () => {
+  it('say of an error all that the page shows, with names that programs know', () => {
+    expect(JSON.parse(asJson(remedied))).toEqual({
+      time: '1970-01-01T00:00:00.000Z',
+      level: 'error',
+      type: 'forbidden',
+      fault: 'server',
+      message: 'Not for viewers.',
+      remedy: 'Ask for another role.',
+      request_id: '7',
+      retries: false,
+      next: 'The same again will not help.',
+      frame: '{}',
+    });
+  });
+
+  it('are one line each, whatever is in a frame', () => {
+    expect(asJson(entry({ text: 'a\nb "c"' }))).not.toContain('\n');
+  });
+
+  it('tell a close code and that the page comes back', () => {
+    const closed: Entry = entry({
+      level: 'error',
+      type: 'restart',
+      text: '',
+      error: { fault: 'connection', cause: { by: 'close', code: 1012 }, next: { word: 'retryIn', seconds: 1.5 } },
+    });
+    expect(JSON.parse(asJson(closed))).toMatchObject({
+      close_code: 1012,
+      retries: true,
+      next: 'Tries again by itself in 1.5 s.',
+    });
+  });
+
+  it('are saved under a name with the time', () => {
+    expect(fileName(0)).toBe('messages-1970-01-01T00-00-00Z.jsonl');
+  });
+});
+
+describe('in German', () => {
+  afterEach(() => load('en'));
+
+  it('every remedy and close code of the protocol is said', () => {
+    expect(Object.keys(germanRemedies).sort()).toEqual(Object.keys(remedies).sort());
+    expect(Object.keys(closes).sort()).toEqual(Object.keys(closeMeanings).sort());
+  });
+
+  it('a line that was written in English is said anew', async () => {
+    const lost: Entry = entry({
+      level: 'error',
+      type: 'connection_lost',
+      text: '',
+      error: {
+        fault: 'connection',
+        cause: { by: 'client', error: new AnitaError('connection', 'connection_lost', 'connection lost') },
+        next: { word: 'retry' },
+      },
+    });
+    expect(asText(lost)).toContain('The connection was lost.');
+    await load('de');
+    await expect.poll(() => asText(lost)).toContain(own['connection_lost']?.meaning);
+    await expect.poll(() => asText(lost)).toContain('Versucht es von selbst wieder.');
+    const closed: Cause = { by: 'close', code: 4509 };
+    expect(asText({ ...lost, type: 'logged_out', error: { fault: 'connection', cause: closed } })).toContain(
+      'Melden Sie sich neu an',
+    );
+    // What a server says in its own words stays as it said it.
+    const said: Cause = { by: 'client', error: new AnitaError('server', 'forbidden', 'Not for viewers.') };
+    const text = asText({ ...lost, type: 'forbidden', error: { fault: 'server', cause: said } });
+    expect(text).toContain('Not for viewers.');
+    expect(text).toContain('Bitten Sie um ein Token');
   });
 });
 

@@ -64,10 +64,10 @@ describe('a message by hand', () => {
   });
 
   it.each([
-    ['[1]', 'a list'],
+    ['[1]', 'array'],
     ['null', 'null'],
-    ['3', 'a number'],
-    ['"x"', 'a string'],
+    ['3', 'number'],
+    ['"x"', 'string'],
   ])('says that %s is %s', (text, what) => {
     expect(checkPayload(text)).toMatchObject({ problem: expect.stringContaining(`not ${what}`) as string });
   });
@@ -76,7 +76,7 @@ describe('a message by hand', () => {
     const checked = checkPayload('{\n  "a": 1,\n}');
     expect(checked).toEqual({
       problem: 'This is not JSON: line 3, column 1 should be a field name in double quotes.',
-      at: 12,
+      at: [12, 13],
     });
   });
 

@@ -16,7 +16,7 @@ const dictionaries = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
   .map((name) => name.slice(0, -'/en.ts'.length));
 
 const read = async (folder: string, language: string): Promise<Words> => {
-  const file = (await import(`../src/${folder}/${language}.ts`)) as Record<string, Words>;
+  const file = (await import(/* @vite-ignore */ join(SOURCE, folder, `${language}.ts`))) as Record<string, Words>;
   return file[language] ?? {};
 };
 

@@ -40,7 +40,8 @@ async function start(args: readonly string[], ready: RegExp): Promise<Program> {
     child.stdout?.on('data', hear);
     child.stderr?.on('data', hear);
     child.once('error', fail);
-    child.once('exit', (code) => {
+    // Not at `exit`: what it printed last may come after that.
+    child.once('close', (code) => {
       clearTimeout(timer);
       fail(new Error(`anita ${args.join(' ')} ended with ${String(code)}:\n${output}`));
     });
@@ -79,25 +80,38 @@ export async function startDemo(devices = 20): Promise<Demo> {
 /** A server with a configuration of its own in a folder of its own; it can be killed and started again. */
 export interface Server {
   readonly http: string;
+  /** The address of an endpoint, in plain text or over TLS: both are answered on the same port. */
+  readonly url: (path: string, scheme?: 'ws' | 'wss') => string;
   readonly token: (role: string, ...more: string[]) => Promise<string>;
   readonly start: () => Promise<void>;
   readonly kill: () => Promise<void>;
   readonly remove: () => Promise<void>;
 }
 
-/** `more` is added to the configuration: tables of sources, for example. */
-export async function makeServer(more = ''): Promise<Server> {
+/**
+ * `more` is added to the configuration: tables of sources, for example. `ofServer` makes lines of its table `[server]`
+ * from the server's address. `storage` is an address of a store: `sqlite:anita.db` lies in the server's folder. `tls` are
+ * the lines of `[server.tls]`.
+ */
+export async function makeServer(
+  more = '',
+  ofServer: (http: string) => string = () => '',
+  storage = 'memory',
+  tls = 'self_signed = true',
+): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'anita-e2e-'));
   const port = await freePort();
   const config = join(folder, 'anita.toml');
+  const http = `http://127.0.0.1:${String(port)}/`;
   writeFileSync(join(folder, 'jwt.secret'), 'a secret of the browser tests, 32 bytes or more\n', { mode: 0o600 });
   writeFileSync(
     config,
     `[server]
 listen = "127.0.0.1:${String(port)}"
 plaintext = "loopback"
+${ofServer(http)}
 [server.tls]
-self_signed = true
+${tls}
 [auth]
 issuer = "anita"
 audience = "anita"
@@ -105,10 +119,9 @@ secret_file = "jwt.secret"
 [heartbeat]
 interval_secs = 2
 [storage]
-url = "memory"
+url = "${storage}"
 ${more}`,
   );
-  const http = `http://127.0.0.1:${String(port)}/`;
   let running: Program | undefined;
   const kill = async (): Promise<void> => {
     await running?.kill();
@@ -116,8 +129,10 @@ ${more}`,
   };
   return {
     http,
+    url: (path, scheme = 'ws') => `${scheme}://127.0.0.1:${String(port)}${path}`,
     token: async (role, ...more) => {
-      const args = ['token', '--config', config, '--subject', 'alice', '--role', role, ...more];
+      const subject = more.includes('--subject') ? [] : ['--subject', 'alice'];
+      const args = ['token', '--config', config, '--role', role, ...subject, ...more];
       const { output } = await start(args, /^\S+\.\S+\.\S+\n/);
       return output().trim();
     },

@@ -33,7 +33,8 @@ export function skipOrFail(missing: string | undefined): boolean {
   return true;
 }
 
-const FLAGS = [
+/** How it is started: without a window, and without words to anybody. */
+export const FLAGS = [
   '--headless',
   '--no-sandbox',
   '--disable-gpu',

@@ -3,8 +3,8 @@ import type { Locator, Page } from 'playwright-core';
 
 /** What the tests of the page look at, by the words that people read there. */
 
-export async function live(page: Page): Promise<void> {
-  await page.locator('.link[data-state=online]').getByText('Live').waitFor({ timeout: 20_000 });
+export async function live(page: Page, timeoutMs = 20_000): Promise<void> {
+  await page.locator('.link[data-state=online]').getByText('Live').waitFor({ timeout: timeoutMs });
 }
 
 export function row(page: Page, name: string): Locator {

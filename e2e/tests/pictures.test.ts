@@ -1,77 +1,201 @@
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { WebSocket } from 'ws';
 
-import { startMock, type Mock } from '../../dashboard/dev/mock.ts';
-import { openChrome, openPage, ROOT, type Chrome } from '../src/browser.ts';
+import { missingProgram } from '../src/anita.ts';
+import { missingBrowser, openChrome, openPage, skipOrFail, type Chrome, type Watched } from '../src/browser.ts';
+import { openHall, type Hall } from '../src/hall.ts';
+import { compose, lines, live, row } from '../src/page.ts';
+import { colours, decode, encodeFew } from '../src/png.ts';
 
-/** Pictures to look at: `ANITA_PICTURES=folder npm test -- pictures`. */
-const FOLDER = process.env['ANITA_PICTURES'] ?? '';
+/**
+ * Pictures of the real program, in `build/pictures` after each run. Those of `PUBLISHED` go into the documents:
+ * `ANITA_PICTURES=docs/pictures npm test --workspace e2e -- pictures` makes them anew, few colours and small.
+ */
+const ROOT = join(import.meta.dirname, '../..');
+const BUILD = join(ROOT, 'build/pictures');
+const DOCUMENTS = process.env['ANITA_PICTURES'];
+const PUBLISHED = [
+  'map-light',
+  'map-dark',
+  'list-light',
+  'device-light',
+  'log-dark',
+  'history-light',
+  'administration-light',
+  'map-phone',
+] as const;
+const BYTES_MAX = 200_000;
 
-describe('pictures', () => {
+const KINDS: Readonly<Record<'light' | 'dark' | 'phone' | 'phone-dark', BrowserContextOptions>> = {
+  light: { colorScheme: 'light', viewport: { width: 1280, height: 800 } },
+  dark: { colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
+  phone: { colorScheme: 'light', viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
+  'phone-dark': { colorScheme: 'dark', viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
+};
+/** Who else is connected. */
+const CLIENTS = [
+  ['wall-display', 'Kiosk/2.1'],
+  ['picking', 'PickApp/5.4 (Android)'],
+  ['reports', 'python-websockets/15.0'],
+] as const;
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+const missing = skipOrFail(missingBrowser() ?? missingProgram());
+
+describe.skipIf(missing)('pictures', () => {
   let chrome: Chrome;
-  let mock: Mock;
+  let hall: Hall;
+  let watched: Watched | undefined;
+  const sockets: WebSocket[] = [];
 
   beforeAll(async () => {
+    mkdirSync(BUILD, { recursive: true });
+    if (DOCUMENTS !== undefined) mkdirSync(resolve(ROOT, DOCUMENTS), { recursive: true });
     chrome = await openChrome();
-    mock = await startMock({ root: ROOT, tags: 50 });
-  });
+    hall = await openHall({ tags: 28, minutes: 20 });
+    await Promise.all(CLIENTS.map(([subject, program]) => connect(subject, program)));
+  }, 120_000);
   afterAll(async () => {
+    for (const socket of sockets) socket.terminate();
     await chrome.close();
-    await mock.close();
+    await hall.remove();
+  });
+  afterEach(async () => {
+    const faults = watched?.faults ?? [];
+    await watched?.close();
+    expect(faults).toEqual([]);
   });
 
-  const kinds = [
-    { name: 'light', colorScheme: 'light', viewport: { width: 1440, height: 900 } },
-    { name: 'dark', colorScheme: 'dark', viewport: { width: 1440, height: 900 } },
-    { name: 'phone', colorScheme: 'light', viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
-    { name: 'phone-dark', colorScheme: 'dark', viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
-  ] as const;
-
-  for (const { name, ...options } of kinds) {
-    it(name, async () => {
-      const { page, faults, close } = await openPage(chrome, mock.url, options);
-      const shot = async (what: string): Promise<void> => {
-        await page.screenshot({ path: join(FOLDER, `${name}-${what}.png`) });
-      };
-      const phone = name.startsWith('phone');
-      await page.goto(mock.url);
-      await page.getByLabel('Access token').fill('eyJwrong.token.here');
-      await page.getByRole('button', { name: 'Sign in' }).click();
-      await page.getByRole('alert').waitFor();
-      await shot('1-signin');
-      await page.goto(`${mock.url}#token=${mock.token}`);
-      await page.reload();
-      await page.getByText('Live', { exact: true }).waitFor();
-      // Trails are seen after some seconds of walking.
-      const walked = async (): Promise<number> => Number(await page.locator('.dock .check .dim').innerText());
-      if (!phone) await expect.poll(walked, { timeout: 30_000 }).toBeGreaterThan(4_000);
-      await shot('2-live');
-      if (phone) {
-        await page.getByRole('button', { name: 'Devices' }).click();
-        await shot('3-devices');
-      }
-      await page.getByRole('grid').getByText('Bruno', { exact: false }).first().click();
-      await page.getByRole('button', { name: 'History', exact: true }).click();
-      await page.getByRole('region', { name: 'History' }).waitFor();
-      await shot('4-selected');
-      if (phone) await page.getByRole('button', { name: 'Messages' }).last().click();
-      await page.getByRole('button', { name: 'Write', exact: true }).click();
-      await page.getByLabel('Type of the message').fill('register_device');
-      await page.getByRole('button', { name: 'Send' }).click();
-      await page.getByText('may not register').first().waitFor();
-      mock.say('<html>502 Bad gateway</html>');
-      await page.getByText('not JSON').first().waitFor();
-      await shot('5-errors');
-      mock.hangUp(1012, '{"code":"restart","retry_after_ms":4000}');
-      await page.getByText('Reconnecting').first().waitFor();
-      await page.locator('.map[data-live=false]').waitFor({ state: 'attached' });
-      if (phone) await page.getByRole('button', { name: 'Map' }).last().click();
-      await shot('6-lost');
-      await page.getByRole('button', { name: 'Help and keys' }).click();
-      await page.getByRole('dialog').waitFor();
-      await shot('7-help');
-      await close();
-      expect(faults).toEqual([]);
+  /** Another client, for the list of connections. */
+  async function connect(subject: string, program: string): Promise<void> {
+    const headers = {
+      authorization: `Bearer ${await hall.token('viewer', '--subject', subject)}`,
+      'user-agent': program,
+    };
+    const socket = new WebSocket(hall.url('/ws/uwb'), ['anita.v1'], { headers });
+    sockets.push(socket);
+    await new Promise((done, fail) => {
+      socket.once('message', done);
+      socket.once('error', fail);
     });
   }
+
+  /** Takes a picture, of a state that has settled, and looks whether there is something on it. */
+  async function shot(page: Page, name: string): Promise<void> {
+    await page.mouse.move(0, 0);
+    const png = await page.screenshot({ animations: 'disabled', caret: 'hide' });
+    writeFileSync(join(BUILD, `${name}.png`), png);
+    const picture = decode(png);
+    const size = page.viewportSize();
+    expect([name, picture.width, picture.height]).toEqual([name, size?.width, size?.height]);
+    const counts = [...colours(picture).values()].sort((one, other) => other - one);
+    // Text and shapes have edges of many colours; a blank or half-drawn page is of one.
+    expect([name, counts.length > 100]).toEqual([name, true]);
+    expect((counts[0] ?? 0) / (picture.width * picture.height)).toBeLessThan(0.9);
+    if (!PUBLISHED.some((one) => one === name)) return;
+    const small = encodeFew(picture);
+    expect([name, small.length < BYTES_MAX]).toEqual([name, true]);
+    if (DOCUMENTS !== undefined) writeFileSync(resolve(ROOT, DOCUMENTS, `${name}.png`), small);
+  }
+
+  /** Until trails have the length that is asked for. */
+  async function walked(page: Page): Promise<void> {
+    const begun = Date.now();
+    await expect.poll(() => Date.now() - begun, { timeout: 30_000, interval: 500 }).toBeGreaterThan(11_000);
+  }
+
+  const tab = (page: Page, name: string): Promise<void> =>
+    page.getByRole('navigation', { name: 'Views' }).getByRole('button', { name }).tap();
+
+  /** The page shows no token, and nothing of the machine that it runs on. */
+  async function expectDiscreet(page: Page): Promise<void> {
+    const text = await page.evaluate(() => document.body.innerText);
+    expect(text).not.toMatch(/eyJ[\w-]{10}|\/(tmp|home|root|work)\//);
+  }
+
+  it.each(Object.entries(KINDS))('of the %s page', { timeout: 180_000 }, async (kind, options) => {
+    watched = await openPage(chrome, hall.http, options);
+    const { page } = watched;
+    const isPhone = kind.startsWith('phone');
+
+    await page.goto(hall.http);
+    await page.getByLabel('Access token').waitFor();
+    await shot(page, `signin-${kind}`);
+
+    await page.goto(`${hall.http}#trails=10&token=${await hall.token('admin', '--subject', 'anna')}`);
+    await page.reload();
+    await live(page);
+    if (!isPhone) await page.keyboard.press('l');
+    await walked(page);
+    await shot(page, `map-${kind}`);
+
+    if (isPhone) await tab(page, 'Devices');
+    else await page.keyboard.press('w');
+    await row(page, 'Forklift 2').waitFor();
+    await shot(page, `list-${kind}`);
+    if (!isPhone) await page.keyboard.press('w');
+
+    await row(page, 'Forklift 2').click();
+    const panel = page.getByLabel('Selected device');
+    await panel.getByRole('button', { name: 'Follow' }).click();
+    // Its charts need some seconds to have a shape.
+    await expect.poll(() => panel.locator('svg path, svg polyline').count()).toBeGreaterThan(0);
+    await shot(page, `device-${kind}`);
+    await page.keyboard.press('Escape');
+
+    const [from, to] = hall.past;
+    const range = `from=${iso(from)}&to=${iso(to)}&t=${iso(from + (to - from) * 0.4)}`;
+    await page.goto(`${hall.http}#page=history&trails=30&${range}`);
+    await page.locator('.past-place').filter({ hasText: 'x ' }).first().waitFor({ state: 'attached' });
+    await expect.poll(() => page.locator('.past-place').filter({ hasText: 'x ' }).count()).toBeGreaterThan(5);
+    await shot(page, `history-${kind}`);
+
+    await page.goto(`${hall.http}#page=connections`);
+    await page.getByRole('heading', { name: 'Connections', level: 2 }).waitFor();
+    // What goes through a connection is known after its second heartbeat.
+    const rate = page
+      .getByRole('row')
+      .filter({ hasText: 'wall-display' })
+      .getByText(/\/s|[1-9]/);
+    await expect.poll(() => rate.count(), { timeout: 40_000 }).toBeGreaterThan(2);
+    await shot(page, `administration-${kind}`);
+    await page.goto(`${hall.http}#page=sources`);
+    await page.getByText('north-gate').first().waitFor();
+    await expect
+      .poll(() => page.locator('.admin-data').first().innerText(), { timeout: 40_000 })
+      .toMatch(/Fixes\/s\s*[1-9]/);
+    await shot(page, `sources-${kind}`);
+    await expectDiscreet(page);
+
+    await page.goto(`${hall.http}#trails=10`);
+    await live(page);
+    if (isPhone) await tab(page, 'Map');
+    await hall.kill();
+    await page.locator('.map[data-live=false]').waitFor({ state: 'attached' });
+    await page.getByText('Reconnecting').first().waitFor();
+    await shot(page, `lost-${kind}`);
+    await hall.start();
+    await live(page);
+    await Promise.all(CLIENTS.map(([subject, program]) => connect(subject, program)));
+
+    if (isPhone) await tab(page, 'Messages');
+    else await page.keyboard.press('l');
+    await compose(page);
+    for (const payload of ['{"device_id": "tag-404"}', '{"device_id": "tag-6"}']) {
+      await page.getByLabel('Type of the message').fill('get_device_location');
+      await page.getByLabel('Payload').fill(payload);
+      await page.getByRole('button', { name: 'Send' }).click();
+      if (payload.includes('404')) await lines(page, 'error').getByText('not_found').first().waitFor();
+      else await page.getByText(/Answered after/).waitFor();
+    }
+    await shot(page, `log-${kind}`);
+    await page.getByRole('button', { name: 'Help and keys' }).click();
+    await page.getByRole('dialog').waitFor();
+    await shot(page, `help-${kind}`);
+    await expectDiscreet(page);
+  });
 });

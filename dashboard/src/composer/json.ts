@@ -4,8 +4,11 @@
  */
 export interface JsonFault {
   readonly at: number;
-  readonly expected: string;
+  readonly expected: Expected;
 }
+
+export type Expected =
+  'field' | 'fieldName' | 'item' | 'value' | 'quote' | 'colon' | 'commaBrace' | 'commaBracket' | 'end';
 
 export function findJsonFault(text: string): JsonFault | undefined {
   const reader = new Reader(text);
@@ -21,9 +24,9 @@ export function findJsonFault(text: string): JsonFault | undefined {
 
 class Fault extends Error {
   readonly at: number;
-  readonly expected: string;
+  readonly expected: Expected;
 
-  constructor(at: number, expected: string) {
+  constructor(at: number, expected: Expected) {
     super(expected);
     this.at = at;
     this.expected = expected;
@@ -47,18 +50,18 @@ class Reader {
   value(): void {
     this.#take(SPACE);
     const first = this.#text[this.#at];
-    if (first === '{') this.#list('}', 'a field or “}”', 'a field name in double quotes', true);
-    else if (first === '[') this.#list(']', 'a value or “]”', 'a value', false);
-    else if (first === '"') this.#string('a closing double quote');
-    else if (!this.#take(WORD) && !this.#take(NUMBER)) this.#fail('a value');
+    if (first === '{') this.#list('}', 'field', 'fieldName', true);
+    else if (first === '[') this.#list(']', 'item', 'value', false);
+    else if (first === '"') this.#string('quote');
+    else if (!this.#take(WORD) && !this.#take(NUMBER)) this.#fail('value');
   }
 
   end(): void {
     this.#take(SPACE);
-    if (this.#at < this.#text.length) this.#fail('the end');
+    if (this.#at < this.#text.length) this.#fail('end');
   }
 
-  #list(close: string, first: string, next: string, named: boolean): void {
+  #list(close: string, first: Expected, next: Expected, named: boolean): void {
     this.#at += 1;
     this.#take(SPACE);
     if (this.#is(close)) return;
@@ -69,17 +72,17 @@ class Reader {
       this.value();
       this.#take(SPACE);
       if (this.#is(close)) return;
-      if (!this.#is(',')) this.#fail(`“,” or “${close}”`);
+      if (!this.#is(',')) this.#fail(close === '}' ? 'commaBrace' : 'commaBracket');
     }
   }
 
-  #field(expected: string): void {
+  #field(expected: Expected): void {
     this.#string(expected);
     this.#take(SPACE);
-    if (!this.#is(':')) this.#fail('“:”');
+    if (!this.#is(':')) this.#fail('colon');
   }
 
-  #string(expected: string): void {
+  #string(expected: Expected): void {
     if (!this.#take(STRING)) this.#fail(expected);
   }
 
@@ -97,7 +100,44 @@ class Reader {
     return true;
   }
 
-  #fail(expected: string): never {
+  #fail(expected: Expected): never {
     throw new Fault(this.#at, expected);
   }
+}
+
+/** Where each value of a JSON text stands, by its path as `JSON.stringify` writes it; for a text without a fault. */
+export function placesIn(text: string): ReadonlyMap<string, { readonly from: number; readonly to: number }> {
+  const places = new Map<string, { from: number; to: number }>();
+  let at = 0;
+  const take = (pattern: RegExp): string => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text)?.[0] ?? '';
+    at += found.length;
+    return found;
+  };
+  const value = (path: readonly (string | number)[]): void => {
+    take(SPACE);
+    const from = at;
+    const open = text[at];
+    if (open === '{' || open === '[') {
+      at += 1;
+      for (let index = 0; ; index += 1) {
+        take(SPACE);
+        if (text[at] === ',') at += 1;
+        take(SPACE);
+        if (at >= text.length || text[at] === '}' || text[at] === ']') break;
+        if (open === '[') value([...path, index]);
+        else {
+          const key = JSON.parse(take(STRING)) as string;
+          take(SPACE);
+          at += 1;
+          value([...path, key]);
+        }
+      }
+      at += 1;
+    } else if (take(STRING) === '' && take(WORD) === '') take(NUMBER);
+    places.set(JSON.stringify(path), { from, to: at });
+  };
+  value([]);
+  return places;
 }

@@ -3,8 +3,9 @@ import type { JSX } from 'preact';
 import { dependOn } from '../depend';
 import type { Hub } from '../hub';
 import { clockTime } from '../time';
-import { count, t } from '../words';
+import { count, t as common } from '../words';
 import { RATE_SECONDS, sparkPath, type Vitals } from './vitals';
+import { t } from './words';
 
 const BOX = { width: 220, height: 34 };
 
@@ -48,7 +49,7 @@ export function Charts({
         <figure>
           <figcaption>
             <span>{t('card.batteryTitle', { time: clockTime(toClock(first.at)) })}</span>{' '}
-            <b>{t('battery.percent', { n: last.percent })}</b>
+            <b>{common('battery.percent', { n: last.percent })}</b>
           </figcaption>
           <Line
             says={t('card.batterySays', {

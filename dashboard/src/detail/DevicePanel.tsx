@@ -13,11 +13,12 @@ import { zoneOf } from '../list/filters';
 import { address } from '../session';
 import { agoPhrase, clockTime, dayAndTime, parseTime } from '../time';
 import type { View } from '../view';
-import { decimals, t } from '../words';
+import { decimals, t as common } from '../words';
 import type { Track } from '../world';
 import { Charts } from './Charts';
 import { EditDevice } from './EditDevice';
 import { speedOf, type Vitals } from './vitals';
+import { t } from './words';
 import './detail.css';
 
 interface Props {
@@ -95,19 +96,21 @@ function Known({ hub, view, vitals, track, device }: KnownProps): JSX.Element {
       </div>
       <dl class="facts">
         <Fact name={t('card.status')}>
-          <span class={`is-${device.status}`}>{t(`status.${device.status}`)}</span>
+          <span class={`is-${device.status}`}>{common(`status.${device.status}`)}</span>
         </Fact>
         <Fact name={t('card.id')}>
           <code>{device.id}</code>
         </Fact>
         {device.name !== undefined && <Fact name={t('card.name')}>{device.name}</Fact>}
-        <Fact name={t('card.kind')}>{t(`kind.${device.kind}`)}</Fact>
+        <Fact name={t('card.kind')}>{common(`kind.${device.kind}`)}</Fact>
         {device.site !== undefined && <Fact name={t('card.site')}>{device.site}</Fact>}
         {device.floor !== undefined && <Fact name={t('card.floor')}>{device.floor}</Fact>}
         {zone !== undefined && zone !== '' && <Fact name={t('card.zone')}>{zone}</Fact>}
         <Speed hub={hub} track={track} />
         {device.accuracy !== undefined && (
-          <Fact name={t('card.accuracy')}>{t('card.accuracyValue', { metres: decimals(device.accuracy, 2) })}</Fact>
+          <Fact name={t('card.accuracy')}>
+            {common('card.accuracyValue', { metres: decimals(device.accuracy, 2) })}
+          </Fact>
         )}
         {device.battery !== undefined && (
           <Fact name={t('card.battery')}>
@@ -154,7 +157,7 @@ function Fact({ name, children }: { readonly name: string; readonly children: Co
 
 function Time({ text, hub }: { readonly text: string | null | undefined; readonly hub: Hub }): JSX.Element {
   const at = parseTime(text);
-  if (at === undefined) return <>{t('time.never')}</>;
+  if (at === undefined) return <>{common('time.never')}</>;
   const now = hub.serverNow();
   return (
     <time dateTime={text ?? ''} title={text ?? ''}>

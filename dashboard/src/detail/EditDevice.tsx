@@ -7,7 +7,8 @@ import type { Hub } from '../hub';
 import { Icon } from '../icons';
 import { KINDS } from '../list/filters';
 import type { View } from '../view';
-import { t } from '../words';
+import { t as common } from '../words';
+import { t } from './words';
 
 interface Props {
   readonly hub: Hub;
@@ -141,7 +142,7 @@ function EditForm({ hub, device, close }: FormProps): JSX.Element {
       >
         {KINDS.map((one) => (
           <option key={one} value={one}>
-            {t(`kind.${one}`)}
+            {common(`kind.${one}`)}
           </option>
         ))}
       </select>

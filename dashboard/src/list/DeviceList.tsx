@@ -11,7 +11,6 @@ import { ago, parseTime } from '../time';
 import type { View } from '../view';
 import { count, decimals, many, t } from '../words';
 import { Arranger } from './arranger';
-import { fileName, save, toCsv } from './csv';
 import { EVERY_DEVICE, isFiltered, KINDS, SORT_KEYS, STATUSES, zoneOf, type Place, type SortKey } from './filters';
 import { countByStatus, labelOf } from './order';
 import { rowWindow, scrollToRow } from './window';
@@ -163,7 +162,7 @@ function More({ hub, view, map, rows, total, place }: MoreProps): JSX.Element {
           title={t('list.csv')}
           disabled={rows.length === 0}
           onClick={() => {
-            save(toCsv(rows, place.zones), fileName(hub.clock.now()));
+            void saveCsv(rows, place.zones, hub.clock.now());
           }}
         >
           <Icon name="save" />
@@ -515,4 +514,10 @@ export function Battery({ percent }: { readonly percent: number | undefined }): 
       {t('battery.percent', { n: rounded })}
     </span>
   );
+}
+
+/** What makes the table is loaded after the first view. */
+async function saveCsv(rows: readonly Device[], zones: Place['zones'], now: number): Promise<void> {
+  const [{ fileName, toCsv }, { saveText }] = await Promise.all([import('./csv'), import('../save')]);
+  saveText(toCsv(rows, zones), fileName(now), 'text/csv');
 }

@@ -48,13 +48,3 @@ export function toCsv(devices: Iterable<Device>, zones: readonly Zone[]): string
 /** `devices-2026-11-22T07-05-09Z.csv`. */
 export const fileName = (now: number): string =>
   `devices-${new Date(now).toISOString().slice(0, 19).replaceAll(':', '-')}Z.csv`;
-
-/** Hands a text to the browser's downloads. */
-export function save(text: string, name: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: 'text/csv;charset=utf-8' }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(url);
-}

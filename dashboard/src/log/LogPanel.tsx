@@ -5,11 +5,14 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { dependOn } from '../depend';
 import type { Hub } from '../hub';
 import { Icon, type IconName } from '../icons';
+import { saveText } from '../save';
 import { CopyButton } from '../shell/CopyButton';
-import { Words } from '../shell/Words';
+import { Sentence } from '../shell/Sentence';
 import { clockTime } from '../time';
 import type { View } from '../view';
-import { asText, type Entry, type Filter, type Level } from './log';
+import type { Entry, ErrorDetail, Level } from './log';
+import { asJson, asText, explained, fileName, sayNext, sayNote, wanted, type Filter } from './text';
+import { t } from './words';
 import './log.css';
 
 interface Props {
@@ -20,15 +23,9 @@ interface Props {
 /** So many lines are in the page at once; more on request. */
 const SHOWN = 200;
 
-const LEVELS: readonly { level: Filter['level']; word: string }[] = [
-  { level: 'all', word: 'All' },
-  { level: 'sent', word: 'Sent' },
-  { level: 'received', word: 'Received' },
-  { level: 'error', word: 'Errors' },
-];
+const CHOICES = ['all', 'error', 'warning', 'note', 'received', 'sent'] as const satisfies readonly Filter['level'][];
 
-const ICON: Record<Level, IconName> = { sent: 'up', received: 'down', error: 'warn', note: 'note' };
-const WORD: Record<Level, string> = { sent: 'sent', received: 'received', error: 'error', note: 'note' };
+const ICON: Record<Level, IconName> = { sent: 'up', received: 'down', error: 'warn', warning: 'clock', note: 'note' };
 
 /** Every message and every error, and what to do about it. */
 export function LogPanel({ hub, view }: Props): JSX.Element {
@@ -40,7 +37,13 @@ export function LogPanel({ hub, view }: Props): JSX.Element {
   const { counts } = log;
   const filter: Filter = { level: level.value, text: text.value };
   const open = view.dock.value !== 'closed';
-  const number: Record<string, number> = { sent: counts.sent, received: counts.received, error: counts.errors };
+  const number: Partial<Record<Filter['level'], number>> = {
+    error: counts.errors,
+    warning: counts.warnings,
+    received: counts.received,
+    sent: counts.sent,
+  };
+  const shown = (): readonly Entry[] => log.newest(Infinity, wanted(filter)).items;
 
   return (
     <div class="log">
@@ -50,29 +53,29 @@ export function LogPanel({ hub, view }: Props): JSX.Element {
           class="quiet dock-title"
           aria-expanded={open}
           aria-controls="log-lines"
-          title="Open or close (l)"
+          title={t('log.toggle')}
           onClick={() => {
             view.dock.value = open ? 'closed' : 'open';
           }}
         >
           <Icon name={open ? 'short' : 'tall'} />
-          <h2>Messages</h2>
+          <h2>{t('log.title')}</h2>
         </button>
-        <div class="filters" role="group" aria-label="Show">
-          {LEVELS.map((choice) => (
+        <div class="filters" role="group" aria-label={t('log.show')}>
+          {CHOICES.map((choice) => (
             <button
-              key={choice.level}
+              key={choice}
               type="button"
               class="chip"
-              data-level={choice.level}
-              aria-pressed={level.value === choice.level}
+              data-level={choice}
+              aria-pressed={level.value === choice}
               onClick={() => {
-                level.value = choice.level;
+                level.value = choice;
                 if (!open) view.dock.value = 'open';
               }}
             >
-              {choice.word}
-              {choice.level !== 'all' && <b>{short(number[choice.level] ?? 0)}</b>}
+              {t(`choice.${choice}`)}
+              {number[choice] !== undefined && <b>{short(number[choice])}</b>}
             </button>
           ))}
         </div>
@@ -82,8 +85,8 @@ export function LogPanel({ hub, view }: Props): JSX.Element {
               <Icon name="search" />
               <input
                 type="search"
-                placeholder="Filter"
-                aria-label="Filter the messages by text"
+                placeholder={t('log.filter')}
+                aria-label={t('log.filterLabel')}
                 autocomplete="off"
                 spellcheck={false}
                 value={text}
@@ -92,7 +95,7 @@ export function LogPanel({ hub, view }: Props): JSX.Element {
                 }}
               />
             </label>
-            <label class="check" title="Positions, heartbeats and pings: counted, but not listed">
+            <label class="check" title={t('log.hideTitle')}>
               <input
                 type="checkbox"
                 checked={log.hideHighRate}
@@ -100,7 +103,7 @@ export function LogPanel({ hub, view }: Props): JSX.Element {
                   log.hideHighRate.value = event.currentTarget.checked;
                 }}
               />
-              Hide high-rate
+              {t('log.hide')}
               {counts.hidden > 0 && <span class="dim"> {short(counts.hidden)}</span>}
             </label>
             <div class="dock-actions">
@@ -114,7 +117,7 @@ export function LogPanel({ hub, view }: Props): JSX.Element {
                 }}
               >
                 <Icon name={log.paused ? 'play' : 'pause'} />
-                <span class="word">{log.paused ? `Resume (${short(log.sincePause)} new)` : 'Pause'}</span>
+                <span class="word">{log.paused ? t('log.resume', { n: short(log.sincePause) }) : t('log.pause')}</span>
               </button>
               <button
                 type="button"
@@ -124,30 +127,38 @@ export function LogPanel({ hub, view }: Props): JSX.Element {
                 }}
               >
                 <Icon name="trash" />
-                <span class="word">Clear</span>
+                <span class="word">{t('log.clear')}</span>
               </button>
-              <CopyButton
-                text={() => log.newest(Infinity, filter).items.map(asText).join('\n')}
-                label="Copy the shown messages"
-                word="Copy"
-              />
+              <CopyButton text={() => shown().map(asText).join('\n')} label={t('log.copy')} word={t('log.copyWord')} />
+              <button
+                type="button"
+                class="quiet"
+                title={t('log.export')}
+                aria-label={t('log.export')}
+                onClick={() => {
+                  saveText(shown().map(asJson).join('\n') + '\n', fileName(Date.now()), 'application/x-ndjson');
+                }}
+              >
+                <Icon name="save" />
+                <span class="word">{t('log.exportWord')}</span>
+              </button>
               {hub.gate.value === 'open' && (
                 <button
                   type="button"
                   aria-pressed={view.composer.value}
-                  title="Write a message by hand (m)"
+                  title={t('log.writeTitle')}
                   onClick={() => {
                     view.composer.value = !view.composer.value;
                   }}
                 >
                   <Icon name="send" />
-                  <span class="word">Write</span>
+                  <span class="word">{t('log.write')}</span>
                 </button>
               )}
               <button
                 type="button"
                 class="quiet square wide-only"
-                aria-label={view.dock.value === 'tall' ? 'Make the messages smaller' : 'Make the messages taller'}
+                aria-label={view.dock.value === 'tall' ? t('log.smaller') : t('log.taller')}
                 onClick={() => {
                   view.dock.value = view.dock.value === 'tall' ? 'open' : 'tall';
                 }}
@@ -169,7 +180,7 @@ function Lines({ hub, filter }: { readonly hub: Hub; readonly filter: Filter }):
   const expanded = useSignal<ReadonlySet<number>>(new Set());
   const scroller = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
-  const { items, more } = log.newest(limit.value, filter);
+  const { items, more } = log.newest(limit.value, wanted(filter));
 
   // New lines push the old ones up, unless somebody is reading further above.
   useLayoutEffect(() => {
@@ -183,7 +194,7 @@ function Lines({ hub, filter }: { readonly hub: Hub; readonly filter: Filter }):
       id="log-lines"
       class="log-lines"
       role="log"
-      aria-label="Message log"
+      aria-label={t('log.lines')}
       aria-live={log.hideHighRate.value ? 'polite' : 'off'}
       aria-relevant="additions"
       tabIndex={0}
@@ -201,10 +212,10 @@ function Lines({ hub, filter }: { readonly hub: Hub; readonly filter: Filter }):
             limit.value += SHOWN;
           }}
         >
-          Show older ones
+          {t('log.older')}
         </button>
       )}
-      {items.length === 0 && <p class="log-none">No message to show.</p>}
+      {items.length === 0 && <p class="log-none">{t('log.none')}</p>}
       {items.map((entry) => (
         <Line
           key={entry.seq}
@@ -232,34 +243,21 @@ function Line({ entry, expanded, onToggle }: LineProps): JSX.Element {
   const toggleUnlessSelecting = (): void => {
     if (getSelection()?.type !== 'Range') onToggle();
   };
-  const long = entry.text.length > 0 && entry.level !== 'note';
+  const long = entry.text.length > 0;
   return (
     <div class="line" data-level={entry.level}>
-      <time>{clockTime(entry.at, true)}</time>
+      <time dateTime={new Date(entry.at).toISOString()}>{clockTime(entry.at, true)}</time>
       <span class="way">
         <Icon name={ICON[entry.level]} size={13} />
-        <span class="offscreen">{WORD[entry.level]}</span>
+        <span class="offscreen">{t(`level.${entry.level}`)}</span>
       </span>
       <span class="type">
-        {entry.level !== 'note' && <span>{entry.type}</span>}
-        {error !== undefined && <span class="fault">{error.fault} error</span>}
+        {entry.note === undefined && <span>{entry.type}</span>}
+        {error !== undefined && <span class="fault">{t(`fault.${error.fault}`)}</span>}
       </span>
       <div class="text">
-        {error !== undefined && (
-          <>
-            <p class="said">
-              <Words text={error.message} />
-              {error.requestId !== undefined && <span class="dim"> (request {error.requestId})</span>}
-            </p>
-            {error.remedy !== '' && (
-              <p class="remedy">
-                <b>What to do:</b> <Words text={error.remedy} />
-              </p>
-            )}
-            {error.next !== undefined && <p class="next">{error.next}</p>}
-          </>
-        )}
-        {error === undefined && !long && <p class="said">{entry.text}</p>}
+        {error !== undefined && <Told code={entry.type} error={error} />}
+        {entry.note !== undefined && <p class="said">{sayNote(entry.note)}</p>}
         {long && (
           // The whole line takes a click; the button is for the keyboard.
           <div class="frame" data-expanded={expanded} onClick={toggleUnlessSelecting}>
@@ -268,14 +266,35 @@ function Line({ entry, expanded, onToggle }: LineProps): JSX.Element {
               type="button"
               class="quiet"
               aria-expanded={expanded}
-              aria-label={expanded ? 'Show less of the message' : 'Show all of the message'}
+              aria-label={expanded ? t('log.less') : t('log.more')}
             >
               <Icon name={expanded ? 'up' : 'down'} size={12} />
             </button>
           </div>
         )}
       </div>
+      <CopyButton text={() => asText(entry)} label={t('log.copyLine')} />
     </div>
+  );
+}
+
+/** What an error says: what happened, what to do, what comes next. */
+function Told({ code, error }: { readonly code: string; readonly error: ErrorDetail }): JSX.Element {
+  const { meaning, remedy } = explained(error, code);
+  return (
+    <>
+      <p class="said">
+        <Sentence text={meaning} />
+        {error.cause.by === 'close' && <span class="dim"> ({error.cause.code})</span>}
+        {error.requestId !== undefined && <span class="dim"> ({t('log.request', { id: error.requestId })})</span>}
+      </p>
+      {remedy !== '' && (
+        <p class="remedy">
+          <b>{t('log.remedy')}</b> <Sentence text={remedy} />
+        </p>
+      )}
+      {error.next !== undefined && <p class="next">{sayNext(error.next)}</p>}
+    </>
   );
 }
 

@@ -1,15 +1,25 @@
 import { signal } from '@preact/signals';
 
+import type { AnitaError } from '@anita/client';
+
 import { Ring } from '../ring';
-import { clockTime } from '../time';
 import { throttle, type Throttled } from '../throttle';
 import { redact } from './redact';
 
-/** What a line of the log is about. A note is the page's own word: connected, signed in. */
-export type Level = 'sent' | 'received' | 'error' | 'note';
+/** What a line of the log is about. Notes and warnings are the page's own words: connected, signed in, slow. */
+export type Level = 'error' | 'warning' | 'note' | 'received' | 'sent';
 
-/** Where an error comes from; the words are the ones shown. */
+/** Where an error comes from. */
 export type Fault = 'connection' | 'parsing' | 'validation' | 'authentication' | 'server' | 'timeout';
+
+/** What the page itself says: a word and its values, so that a line changes its language with the page. */
+export type Note =
+  | { readonly word: 'signedIn' | 'signedInAgain' | 'signedOut' | 'connected' | 'connectedAgain' }
+  | { readonly word: 'noPlan'; readonly why: string }
+  | { readonly word: 'slow'; readonly positions: number; readonly ms: number }
+  | { readonly word: 'missed'; readonly what: string; readonly from: number; readonly to: number }
+  | { readonly word: 'narrowed'; readonly what: string }
+  | { readonly word: 'leaving'; readonly seconds: number };
 
 export interface Entry {
   readonly seq: number;
@@ -17,23 +27,31 @@ export interface Entry {
   readonly level: Level;
   /** The message's type, or the error's code. */
   readonly type: string;
-  /** The frame as it travelled, or a sentence. Secrets are taken out, long ones are cut. */
+  /** The frame as it travelled, if there is one. Secrets are taken out, long ones are cut. */
   readonly text: string;
+  readonly note?: Note;
   readonly error?: ErrorDetail;
 }
 
+/** What happened, as data; `text.ts` has the sentences. */
+export type Cause =
+  /** What the SDK found, or the server said. */
+  | { readonly by: 'client'; readonly error: AnitaError }
+  /** A close code. */
+  | { readonly by: 'close'; readonly code: number }
+  /** What the REST part of the page met. */
+  | { readonly by: 'page'; readonly message: string; readonly remedy: string };
+
+/** What happens next by itself. */
+export type Next =
+  | { readonly word: 'retryIn' | 'laterIn'; readonly seconds: number }
+  | { readonly word: 'retry' | 'network' | 'never' | 'leftOut' | 'same' | 'later' };
+
 export interface ErrorDetail {
   readonly fault: Fault;
-  readonly message: string;
-  readonly remedy: string;
-  /** What happens next by itself: `Retries in 4 s`, `Does not retry`. */
-  readonly next?: string;
+  readonly cause: Cause;
+  readonly next?: Next;
   readonly requestId?: string;
-}
-
-export interface Filter {
-  readonly level: 'all' | Level;
-  readonly text: string;
 }
 
 export const CAPACITY = 2_000;
@@ -57,29 +75,6 @@ export function isHighRate(type: string): boolean {
   return HIGH_RATE.has(type);
 }
 
-export function matches(entry: Entry, filter: Filter): boolean {
-  if (filter.level !== 'all' && entry.level !== filter.level) return false;
-  const wanted = filter.text.trim().toLowerCase();
-  if (wanted === '') return true;
-  return (
-    entry.type.toLowerCase().includes(wanted) ||
-    entry.text.toLowerCase().includes(wanted) ||
-    (entry.error !== undefined &&
-      `${entry.error.fault} ${entry.error.message} ${entry.error.remedy}`.toLowerCase().includes(wanted))
-  );
-}
-
-/** One line of text, for the clipboard. */
-export function asText(entry: Entry): string {
-  const head = `${clockTime(entry.at, true)} ${entry.level.padEnd(8)} ${entry.type}`;
-  if (entry.error === undefined) return `${head} ${entry.text}`;
-  const { fault, message, remedy, next } = entry.error;
-  const parts = [`${head} (${fault}) ${message}`, `what to do: ${remedy}`];
-  if (next !== undefined) parts.push(next);
-  if (entry.text !== '') parts.push(entry.text);
-  return parts.join(' | ');
-}
-
 function cut(text: string): string {
   if (text.length <= TEXT_LIMIT) return text;
   return `${text.slice(0, TEXT_LIMIT)}… (${String(text.length)} characters, the rest is not kept)`;
@@ -89,6 +84,7 @@ export interface Counts {
   readonly sent: number;
   readonly received: number;
   readonly errors: number;
+  readonly warnings: number;
   /** Received or sent, but of a high-rate type while those are hidden. */
   readonly hidden: number;
 }
@@ -107,7 +103,7 @@ export class MessageLog {
   #frozen: Ring<Entry> | undefined;
   #sinceFrozen = 0;
   #seq = 0;
-  #counts = { sent: 0, received: 0, errors: 0, hidden: 0 };
+  #counts = { sent: 0, received: 0, errors: 0, warnings: 0, hidden: 0 };
 
   sent(type: string, text: string): void {
     this.#counts.sent += 1;
@@ -126,26 +122,28 @@ export class MessageLog {
     this.#redraw();
   }
 
-  note(text: string): void {
-    this.#add('note', 'note', text);
+  note(note: Note): void {
+    this.#add({ level: 'note', type: 'note', text: '', note });
+  }
+
+  warn(note: Note): void {
+    this.#counts.warnings += 1;
+    const safe = note.word === 'noPlan' ? { ...note, why: redact(note.why) } : note;
+    this.#add({ level: 'warning', type: 'warning', text: '', note: safe });
   }
 
   error(code: string, detail: ErrorDetail, raw = ''): void {
     this.#counts.errors += 1;
-    this.#add('error', code, raw, {
-      ...detail,
-      message: redact(detail.message),
-      remedy: redact(detail.remedy),
-    });
+    this.#add({ level: 'error', type: code, text: raw, error: detail });
   }
 
   get counts(): Counts {
     return this.#counts;
   }
 
-  /** The newest `limit` entries that the filter takes, oldest of them first. */
-  newest(limit: number, filter: Filter): { items: Entry[]; more: boolean } {
-    return (this.#frozen ?? this.#ring).newest(limit, (entry) => matches(entry, filter));
+  /** The newest `limit` entries that are wanted, oldest of them first. */
+  newest(limit: number, wanted: (entry: Entry) => boolean): { items: Entry[]; more: boolean } {
+    return (this.#frozen ?? this.#ring).newest(limit, wanted);
   }
 
   get paused(): boolean {
@@ -177,7 +175,7 @@ export class MessageLog {
     this.#ring.clear();
     this.#frozen?.clear();
     this.#sinceFrozen = 0;
-    this.#counts = { sent: 0, received: 0, errors: 0, hidden: 0 };
+    this.#counts = { sent: 0, received: 0, errors: 0, warnings: 0, hidden: 0 };
     this.version.value += 1;
   }
 
@@ -187,13 +185,12 @@ export class MessageLog {
       this.#redraw();
       return;
     }
-    this.#add(level, type, text);
+    this.#add({ level, type, text });
   }
 
-  #add(level: Level, type: string, text: string, error?: ErrorDetail): void {
+  #add(entry: Omit<Entry, 'seq' | 'at'>): void {
     this.#seq += 1;
-    const entry = { seq: this.#seq, at: Date.now(), level, type, text: redact(cut(text)) };
-    this.#ring.push(error === undefined ? entry : { ...entry, error });
+    this.#ring.push({ ...entry, seq: this.#seq, at: Date.now(), text: redact(cut(entry.text)) });
     if (this.#frozen !== undefined) this.#sinceFrozen += 1;
     this.#redraw();
   }

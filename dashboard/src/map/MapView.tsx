@@ -5,6 +5,8 @@ import { useEffect, useRef } from 'preact/hooks';
 import { dependOn } from '../depend';
 import type { Hub } from '../hub';
 import { Icon, type IconName } from '../icons';
+import { later } from '../later';
+import { firstOf } from '../pages/pages';
 import { LINK } from '../shell/link';
 import { clockTime } from '../time';
 import { TRAIL_SECONDS, type View } from '../view';
@@ -12,6 +14,8 @@ import { decimals, many, t } from '../words';
 import type { MapController } from './controller';
 import { area, total } from './measure';
 import './map.css';
+
+const planTools = later(async () => (await import('../rest')).PlanTools);
 
 interface Props {
   readonly hub: Hub;
@@ -28,7 +32,14 @@ const ARROWS: Partial<Record<string, readonly [dx: number, dy: number]>> = {
 /** Pixels of one press while measuring: a point wants to be set with care. */
 const CAREFUL = 0.25;
 
-export function MapView({ hub, view, map }: Props): JSX.Element {
+interface FieldProps {
+  readonly view: View;
+  readonly map: MapController;
+  readonly label: string;
+}
+
+/** The picture itself, and what hands and keys do in it. */
+export function MapField({ view, map, label }: FieldProps): JSX.Element {
   const element = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
@@ -36,7 +47,6 @@ export function MapView({ hub, view, map }: Props): JSX.Element {
     return map.attach(element.current, canvas.current);
   }, [map]);
 
-  const live = hub.live.value;
   const measuring = view.measuring.value;
   const onKeyDown = (event: KeyboardEvent): void => {
     const step = ARROWS[event.key];
@@ -50,13 +60,13 @@ export function MapView({ hub, view, map }: Props): JSX.Element {
     event.preventDefault();
   };
   return (
-    <div class="map" data-live={live} data-measuring={measuring}>
+    <>
       <div
         ref={element}
         class="map-field"
         role="application"
         aria-roledescription={t('map.role')}
-        aria-label={t('map.label')}
+        aria-label={label}
         tabIndex={0}
         data-hovering={view.hovered.value !== null}
         onKeyDown={onKeyDown}
@@ -68,9 +78,19 @@ export function MapView({ hub, view, map }: Props): JSX.Element {
           <Icon name="cross" size={22} />
         </span>
       )}
+    </>
+  );
+}
+
+export function MapView({ hub, view, map }: Props): JSX.Element {
+  const live = hub.live.value;
+  const measuring = view.measuring.value;
+  return (
+    <div class="map" data-live={live} data-measuring={measuring}>
+      <MapField view={view} map={map} label={t('map.label')} />
       <div class="map-top">
         {!live && <NotLive hub={hub} />}
-        {live && <Empty hub={hub} />}
+        {live && <Empty hub={hub} view={view} />}
         {view.paused.value && <Paused hub={hub} view={view} />}
         {measuring && <Measured view={view} map={map} />}
       </div>
@@ -95,13 +115,27 @@ function NotLive({ hub }: { readonly hub: Hub }): JSX.Element {
   );
 }
 
-function Empty({ hub }: { readonly hub: Hub }): JSX.Element | null {
+function Empty({ hub, view }: Omit<Props, 'map'>): JSX.Element | null {
   dependOn(hub.world.version);
   if (hub.world.tracks.size > 0) return null;
+  const how = view.kiosk ? undefined : firstOf('connect', hub.session.value?.permissions ?? []);
   return (
-    <p class="map-banner">
-      <b>{t('map.empty')}</b> {t('map.emptyNote')}
-    </p>
+    <div class="map-banner">
+      <span>
+        <b>{t('map.empty')}</b> {t('map.emptyNote')}
+      </span>
+      {how !== undefined && (
+        <button
+          type="button"
+          class="small"
+          onClick={() => {
+            view.page.value = how;
+          }}
+        >
+          <Icon name="link" /> {t('map.connect')}
+        </button>
+      )}
+    </div>
   );
 }
 
@@ -126,7 +160,7 @@ function Paused({ hub, view }: Omit<Props, 'map'>): JSX.Element {
 }
 
 /** What has been measured, in words. */
-function Measured({ view, map }: Omit<Props, 'hub'>): JSX.Element {
+export function Measured({ view, map }: Omit<Props, 'hub'>): JSX.Element {
   const points = map.ruler.value;
   return (
     <div class="map-banner measure" role="group" aria-label={t('measure.label')}>
@@ -179,7 +213,8 @@ interface PressProps {
   readonly children?: ComponentChildren;
 }
 
-function Press({ icon, word, press, hotkey, pressed, children }: PressProps): JSX.Element {
+/** A tool of the map. */
+export function Press({ icon, word, press, hotkey, pressed, children }: PressProps): JSX.Element {
   return (
     <button
       type="button"
@@ -219,6 +254,7 @@ function Tools({ hub, view, map }: Props): JSX.Element {
           }}
         />
       </div>
+      <planTools.Part hub={hub} view={view} />
       <Layers hub={hub} view={view} />
       <div class="tool-group">
         <Press
@@ -291,23 +327,29 @@ function Layers({ hub, view }: Omit<Props, 'map'>): JSX.Element {
           }}
         />
       ))}
-      <select
-        aria-label={t('map.trailLength')}
-        title={t('map.trailLength')}
-        disabled={!view.trails.value}
-        value={String(view.trailSeconds.value)}
-        onChange={(event) => {
-          const wanted = Number(event.currentTarget.value);
-          view.trailSeconds.value = TRAIL_SECONDS.find((seconds) => seconds === wanted) ?? 10;
-        }}
-      >
-        {TRAIL_SECONDS.map((seconds) => (
-          <option key={seconds} value={String(seconds)}>
-            {seconds < 60 ? t('time.seconds', { n: seconds }) : t('time.minutes', { n: seconds / 60 })}
-          </option>
-        ))}
-      </select>
+      <TrailLength view={view} />
     </div>
+  );
+}
+
+export function TrailLength({ view }: Pick<Props, 'view'>): JSX.Element {
+  return (
+    <select
+      aria-label={t('map.trailLength')}
+      title={t('map.trailLength')}
+      disabled={!view.trails.value}
+      value={String(view.trailSeconds.value)}
+      onChange={(event) => {
+        const wanted = Number(event.currentTarget.value);
+        view.trailSeconds.value = TRAIL_SECONDS.find((seconds) => seconds === wanted) ?? 10;
+      }}
+    >
+      {TRAIL_SECONDS.map((seconds) => (
+        <option key={seconds} value={String(seconds)}>
+          {seconds < 60 ? t('time.seconds', { n: seconds }) : t('time.minutes', { n: seconds / 60 })}
+        </option>
+      ))}
+    </select>
   );
 }
 
@@ -335,7 +377,7 @@ function useHealth(hub: Hub): Health {
 }
 
 /** The floors, top above bottom; a site with one needs no switch. */
-function Floors({ view, map }: Omit<Props, 'hub'>): JSX.Element | null {
+export function Floors({ view, map }: Omit<Props, 'hub'>): JSX.Element | null {
   const floors = map.floors.value;
   const chosen = view.floor.value;
   if (floors.length < 2 && chosen === null) return null;
@@ -393,7 +435,7 @@ function HeatLegend({ map }: { readonly map: MapController }): JSX.Element | nul
   );
 }
 
-function Scale({ map }: { readonly map: MapController }): JSX.Element {
+export function Scale({ map }: { readonly map: MapController }): JSX.Element {
   const bar = map.bar.value;
   const cursor = map.cursor.value;
   return (

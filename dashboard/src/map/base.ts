@@ -1,9 +1,28 @@
+import { signal } from '@preact/signals';
+
 import type { Site, Zone } from '../session';
 import { boundsOf, roundStep, screenX, screenY, visibleBounds, type Camera, type Point } from './camera';
 import type { Palette } from './palette';
 
-/** The part of the picture that only changes with the view: ground, floor, grid, zones. */
-export function paintBase(ctx: CanvasRenderingContext2D, camera: Camera, site: Site, palette: Palette): void {
+/** What lies on the floor, under the zones. Another one is another object: it is painted once a view. */
+export interface Underlay {
+  /** What would cover the grid. */
+  readonly below: (ctx: CanvasRenderingContext2D, camera: Camera) => void;
+  /** Lines, which the grid would cut. */
+  readonly above: (ctx: CanvasRenderingContext2D, camera: Camera) => void;
+}
+
+/** What lies on the floor that is shown: the same in every map. */
+export const underlay = signal<Underlay | undefined>(undefined);
+
+/** The part of the picture that only changes with the view: ground, floor, what lies on it, grid, zones. */
+export function paintBase(
+  ctx: CanvasRenderingContext2D,
+  camera: Camera,
+  site: Site,
+  palette: Palette,
+  lying: Underlay | undefined,
+): void {
   const { width, height } = camera;
   const { bounds } = site;
   ctx.fillStyle = bounds === undefined ? palette.floor : palette.ground;
@@ -22,7 +41,9 @@ export function paintBase(ctx: CanvasRenderingContext2D, camera: Camera, site: S
     ctx.fillStyle = palette.floor;
     ctx.fillRect(...room);
   }
+  lying?.below(ctx, camera);
   paintGrid(ctx, camera, palette);
+  lying?.above(ctx, camera);
   for (const [index, zone] of site.zones.entries()) {
     paintZone(ctx, camera, zone, palette.zones[index % palette.zones.length] ?? palette.grid);
   }

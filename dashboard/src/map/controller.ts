@@ -1,9 +1,11 @@
-import { computed, effect, signal, untracked } from '@preact/signals';
+import { computed, effect, signal, untracked, type ReadonlySignal } from '@preact/signals';
 
 import { dependOn } from '../depend';
-import type { Hub } from '../hub';
 import { colours } from '../shell/theme';
+import type { Site } from '../session';
 import type { View } from '../view';
+import type { World } from '../world';
+import { underlay } from './base';
 import {
   boundsOf,
   centreOn,
@@ -41,6 +43,18 @@ const PACE: readonly (readonly [devices: number, ms: number])[] = [
   [Infinity, 100],
 ];
 
+/** What a map shows: the devices of the hub as they are now, or as they were. */
+export interface Shown {
+  readonly world: Pick<World, 'tracks' | 'version' | 'devices' | 'onChange' | 'trailSpacing'>;
+  readonly site: ReadonlySignal<Site>;
+  /** Positions come as they happen, and age from then on. */
+  readonly live: ReadonlySignal<boolean>;
+  /** The server's time, in milliseconds. */
+  readonly clock: { now(): number };
+  /** The moment that trails end at, on the clock of their points; the page's own clock where there is none. */
+  readonly instant?: () => number;
+}
+
 /** Holds the camera, listens to the hands, and paints when something changed. */
 export class MapController {
   /** The length of the scale bar. */
@@ -57,7 +71,7 @@ export class MapController {
     return floors.join() === this.#floors.join() ? this.#floors : (this.#floors = floors);
   });
   readonly heat: HeatLayer;
-  readonly #hub: Hub;
+  readonly #hub: Shown;
   readonly #view: View;
   readonly #fading = new Fading();
   #floors: readonly number[] = [];
@@ -74,7 +88,7 @@ export class MapController {
   #pausedAt: number | undefined;
   #undo: (() => void)[] = [];
 
-  constructor(hub: Hub, view: View) {
+  constructor(hub: Shown, view: View) {
     this.#hub = hub;
     this.#view = view;
     this.heat = new HeatLayer(hub.world, () => hub.site.peek().bounds ?? this.#deviceBounds());
@@ -155,6 +169,13 @@ export class MapController {
     this.ruler.value = this.ruler.peek().slice(0, -1);
   }
 
+  /** The picture is of another moment: trails of the one before are gone at once. */
+  jumped(): void {
+    this.#painter?.forgetTrails();
+    this.#urgent = true;
+    this.request();
+  }
+
   /** The `index`th floor alone, or all again. */
   chooseFloor(index: number): void {
     this.#view.floor.value = floorAfter(this.floors.peek(), this.#view.floor.peek(), index);
@@ -196,6 +217,7 @@ export class MapController {
         // Whatever the picture depends on.
         const { selected, hovered, follow, trails, trailSeconds, names, accuracy, anchors } = this.#view;
         dependOn(selected, hovered, follow, trails, trailSeconds, names, accuracy, anchors, this.#hub.live, this.ruler);
+        dependOn(underlay);
         this.#urgent = true;
         this.request();
       }),
@@ -266,25 +288,27 @@ export class MapController {
     }
     this.#urgent = false;
     this.#paintedAt = now;
-    const at = this.#pausedAt ?? now;
-    const scene = this.#scene(painter);
-    const moving = painter.advance(scene, this.#camera, at);
+    const trailsEnd = this.#pausedAt ?? this.#hub.instant?.() ?? now;
+    const scene = this.#scene(painter, trailsEnd);
+    const moving = painter.advance(scene, this.#camera, now);
     if (this.#view.follow.peek()) this.#centreOnSelected();
-    const waiting = painter.paint(scene, this.#camera, at);
+    const waiting = painter.paint(scene, this.#camera, now);
     // Follow moves the camera within the picture: that is no hand.
     if (this.#view.follow.peek()) this.#urgent = false;
     if (moving || waiting) this.request();
   }
 
-  #scene(painter: Painter): Scene {
+  #scene(painter: Painter, trailsEnd: number): Scene {
     const view = this.#view;
     return {
       tracks: this.#hub.world.tracks,
       site: this.#hub.site.peek(),
+      underlay: underlay.peek(),
       selected: view.selected.peek(),
       hovered: view.hovered.peek(),
       names: view.names.peek(),
       trailSeconds: view.trails.peek() ? view.trailSeconds.peek() : 0,
+      trailsEnd,
       still: matchMedia('(prefers-reduced-motion: reduce)').matches || !this.#hub.live.peek(),
       paused: view.paused.peek(),
       accuracy: view.accuracy.peek(),

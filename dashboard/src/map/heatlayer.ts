@@ -9,14 +9,14 @@ import { HeatGrid, HeatPicture } from './heat';
 export class HeatLayer {
   /** Since when stays are counted, on this computer's clock; `null` while it is off. */
   readonly since = signal<number | null>(null);
-  readonly #world: World;
+  readonly #world: Pick<World, 'tracks'>;
   readonly #bounds: () => Bounds | undefined;
   #picture: HeatPicture | undefined;
   #floor: number | null = null;
   #sampledAt = 0;
   #isPainted = false;
 
-  constructor(world: World, bounds: () => Bounds | undefined) {
+  constructor(world: Pick<World, 'tracks'>, bounds: () => Bounds | undefined) {
     this.#world = world;
     this.#bounds = bounds;
   }

@@ -1,6 +1,6 @@
 import type { Site } from '../session';
 import { glide, type Track } from '../world';
-import { paintBase } from './base';
+import { paintBase, type Underlay } from './base';
 import { screenX, screenY, type Camera, type Point } from './camera';
 import { LOST, OPACITY, type Fade } from './fading';
 import { isOnFloor } from './floors';
@@ -15,11 +15,14 @@ import { context, LABEL_HEIGHT, SYMBOL_SIZE, Symbols } from './symbols';
 export interface Scene {
   readonly tracks: ReadonlyMap<string, Track>;
   readonly site: Site;
+  readonly underlay: Underlay | undefined;
   readonly selected: string | null;
   readonly hovered: string | null;
   readonly names: boolean;
   /** Seconds of trail; 0 for none. */
   readonly trailSeconds: number;
+  /** The moment that they end at, on the clock of their points. */
+  readonly trailsEnd: number;
   /** Positions jump instead of gliding. */
   readonly still: boolean;
   /** The picture stands still: nothing moves, whatever comes. */
@@ -80,7 +83,7 @@ export class Painter {
   #palette: Palette;
   #symbols: Symbols;
   #ratio = 1;
-  #baseOf: { camera: Camera; site: Site } | undefined;
+  #baseOf: { camera: Camera; site: Site; underlay: Underlay | undefined } | undefined;
   #trailsOf: Camera | undefined;
   #trailsAt = -Infinity;
   #last = 0;
@@ -129,10 +132,12 @@ export class Painter {
   /** Paints one picture; `true` when trails wait for their turn and another frame is wanted. */
   paint(scene: Scene, camera: Camera, now: number): boolean {
     const ctx = this.#ctx;
-    if (this.#baseOf?.camera !== camera || this.#baseOf.site !== scene.site) {
+    const { site, underlay } = scene;
+    const drawn = this.#baseOf;
+    if (drawn?.camera !== camera || drawn.site !== site || drawn.underlay !== underlay) {
       this.#scaled(this.#base);
-      paintBase(this.#base, camera, scene.site, this.#palette);
-      this.#baseOf = { camera, site: scene.site };
+      paintBase(this.#base, camera, site, this.#palette, underlay);
+      this.#baseOf = { camera, site, underlay };
     }
     ctx.setTransform(1, 0, 0, 1, 0, 0);
     ctx.drawImage(this.#base.canvas, 0, 0);
@@ -176,9 +181,10 @@ export class Painter {
       this.#scaled(this.#draft);
       const some = job.tracks.slice(job.next, job.next + TRAILS_A_FRAME);
       this.#draft.lineWidth = job.tracks.length > THIN_TRAILS ? 1 : 2;
-      strokeTrails(this.#draft, some, job.camera, [now - scene.trailSeconds * 1_000, now, scene.paused], this.#palette);
+      const { trailsEnd: end, trailSeconds } = scene;
+      strokeTrails(this.#draft, some, job.camera, [end - trailSeconds * 1_000, end, scene.paused], this.#palette);
       job.next += TRAILS_A_FRAME;
-      if (job.next >= job.tracks.length) this.#showTrails(scene, job.camera, now);
+      if (job.next >= job.tracks.length) this.#showTrails(scene, job.camera);
     }
     const drawn = this.#trailsOf;
     if (drawn === undefined) return true;
@@ -198,10 +204,10 @@ export class Painter {
   }
 
   /** The layer is whole: it takes the place of the one that was shown. */
-  #showTrails(scene: Scene, camera: Camera, now: number): void {
+  #showTrails(scene: Scene, camera: Camera): void {
     const chosen = scene.selected === null ? undefined : scene.tracks.get(scene.selected);
     if (chosen !== undefined) {
-      strokeChosen(this.#draft, chosen, camera, now - scene.trailSeconds * 1_000, this.#palette);
+      strokeChosen(this.#draft, chosen, camera, scene.trailsEnd - scene.trailSeconds * 1_000, this.#palette);
     }
     [this.#trails, this.#draft] = [this.#draft, this.#trails];
     this.#trailsOf = camera;

@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 
 import type { View } from '../view';
 import { t } from '../words';
-import { PAGES, pagesFor, SECTION_WORD, SECTIONS } from './pages';
+import { firstOf, PAGES, SECTION_WORD, SECTIONS } from './pages';
 
 interface Props {
   readonly view: View;
@@ -11,9 +11,8 @@ interface Props {
 
 /** The sections of which the reader may see a page; nothing where the live map is the only one. */
 export function Nav({ view, permissions }: Props): JSX.Element | null {
-  const pages = pagesFor(permissions);
   const sections = SECTIONS.flatMap((section) => {
-    const first = pages.find((name) => PAGES[name].section === section);
+    const first = firstOf(section, permissions);
     return first === undefined ? [] : [{ section, first }];
   });
   if (sections.length < 2) return null;

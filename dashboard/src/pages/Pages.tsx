@@ -3,6 +3,9 @@ import type { FunctionComponent, JSX } from 'preact';
 import type { Hub } from '../hub';
 import type { MapController } from '../map/controller';
 import type { View } from '../view';
+import { Administration } from './administration/Administration';
+import { Connect } from './connect/Connect';
+import { History } from './history/History';
 import type { PageName } from './pages';
 
 export interface PageProps {
@@ -11,11 +14,20 @@ export interface PageProps {
   readonly map: MapController;
 }
 
-/** What each page shows: a part of its own, so that a reader loads the pages that they open. */
-const PARTS: Partial<Record<PageName, { readonly Part: FunctionComponent<PageProps> }>> = {};
+/** What each page shows. */
+const PARTS: Partial<Record<PageName, FunctionComponent<PageProps>>> = {
+  history: History,
+  connect: Connect,
+  connections: Administration,
+  sources: Administration,
+  rooms: Administration,
+  tokens: Administration,
+  audit: Administration,
+  configuration: Administration,
+};
 
 /** The page beside the live map that is open. */
 export function Pages(props: PageProps): JSX.Element | null {
-  const page = PARTS[props.view.page.value];
-  return page === undefined ? null : <page.Part {...props} />;
+  const Page = PARTS[props.view.page.value];
+  return Page === undefined ? null : <Page {...props} />;
 }

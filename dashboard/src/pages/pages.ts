@@ -15,6 +15,14 @@ export type Section = (typeof SECTIONS)[number];
 
 export const PAGES = {
   live: { section: 'live', needs: [] },
+  history: { section: 'history', needs: ['history.read'] },
+  connect: { section: 'connect', needs: ['locations.report', 'devices.write', 'sources.read'] },
+  connections: { section: 'administration', needs: ['connections.manage'] },
+  sources: { section: 'administration', needs: ['sources.read'] },
+  rooms: { section: 'administration', needs: ['rooms.members'] },
+  tokens: { section: 'administration', needs: ['tokens.mint', 'tokens.revoke'] },
+  audit: { section: 'administration', needs: ['audit.read'] },
+  configuration: { section: 'administration', needs: ['configuration.read'] },
 } as const satisfies Readonly<Record<string, PageRow>>;
 
 export type PageName = keyof typeof PAGES;
@@ -26,6 +34,10 @@ export const SECTION_WORD = {
   connect: 'page.connect',
   administration: 'page.administration',
 } as const satisfies Record<Section, Word>;
+
+/** The page that a section opens with; nothing where none of its pages is for this reader. */
+export const firstOf = (section: Section, permissions: readonly string[]): PageName | undefined =>
+  pagesFor(permissions).find((name) => PAGES[name].section === section);
 
 /** The pages that somebody with these permissions sees. */
 export function pagesFor(permissions: readonly string[]): readonly PageName[] {

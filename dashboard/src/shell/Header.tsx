@@ -17,7 +17,9 @@ interface Props {
 }
 
 /** How the page looks and speaks. */
-export const settings = later(async () => (await import('./Settings')).Settings);
+export const settings = later(async () => (await import('../rest')).Settings);
+/** What is known of the link. */
+export const linkDetails = later(async () => (await import('../rest')).LinkDetails);
 
 export function Header({ hub, view }: Props): JSX.Element {
   const session = hub.session.value;
@@ -30,7 +32,7 @@ export function Header({ hub, view }: Props): JSX.Element {
         {hub.site.value.name !== '' && <span class="site">{hub.site.value.name}</span>}
       </div>
       {open && !view.kiosk && <Nav view={view} permissions={session?.permissions ?? []} />}
-      {open && <Link hub={hub} />}
+      {open && <Link hub={hub} view={view} />}
       {!view.kiosk && (
         <div class="bar-end">
           {open && session !== null && (
@@ -70,19 +72,36 @@ export function Header({ hub, view }: Props): JSX.Element {
   );
 }
 
-function Link({ hub }: { readonly hub: Hub }): JSX.Element {
+function Link({ hub, view }: Props): JSX.Element {
+  const button = useRef<HTMLButtonElement>(null);
+  const details = view.linkDetails.value;
   const state = hub.link.value;
   const { word, shape } = LINK[state];
   const retryAt = hub.retryAt.value;
   return (
     <div class="link" data-state={state}>
-      <span class="link-state">
-        <LinkIcon shape={shape} />
-        <b role="status">{t(word)}</b>
-        {state === 'waiting' && retryAt !== null && (
-          <span class="link-countdown">{t('link.countdown', { n: secondsLeft(retryAt, hub.now.value) })}</span>
-        )}
+      <span class="link-now" role="status">
+        <button
+          ref={button}
+          type="button"
+          class="link-state"
+          title={t('link.more')}
+          aria-expanded={details}
+          disabled={view.kiosk}
+          onClick={() => {
+            view.linkDetails.value = !details;
+          }}
+        >
+          <LinkIcon shape={shape} />
+          <b>{t(word)}</b>
+          {state === 'waiting' && retryAt !== null && (
+            <span class="link-countdown" aria-hidden="true">
+              {t('link.countdown', { n: secondsLeft(retryAt, hub.now.value) })}
+            </span>
+          )}
+        </button>
       </span>
+      {details && <linkDetails.Part hub={hub} view={view} button={button} />}
       {(state === 'waiting' || state === 'failed' || state === 'offline' || state === 'closed') && (
         <button
           type="button"

@@ -3,8 +3,9 @@ import { useEffect, useRef } from 'preact/hooks';
 
 import { Icon, StatusShape } from '../icons';
 import type { View } from '../view';
-import { t } from '../words';
-import { KEYS } from './keys';
+import { KEYS } from './keylist';
+import { t } from './words';
+import './help.css';
 
 export function Help({ view }: { readonly view: View }): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);

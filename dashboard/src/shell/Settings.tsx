@@ -1,10 +1,14 @@
 import type { JSX, RefObject } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useRef } from 'preact/hooks';
 
 import type { View } from '../view';
-import { languageChoice, LANGUAGES, OWN_NAME, t } from '../words';
+import { languageChoice, LANGUAGES, OWN_NAME, t as common } from '../words';
 import { CopyButton } from './CopyButton';
+import { SavedViews } from './SavedViews';
 import { THEMES, themeChoice } from './theme';
+import { useAway } from './useAway';
+import { t } from './words';
+import './settings.css';
 
 interface Props {
   readonly view: View;
@@ -15,23 +19,12 @@ interface Props {
 /** How the page looks and speaks, and the link to what it shows. */
 export function Settings({ view, button }: Props): JSX.Element {
   const menu = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    menu.current?.querySelector('select')?.focus();
-    const away = (event: Event): void => {
-      const { target } = event;
-      if (!(target instanceof Node) || menu.current?.contains(target) === true) return;
-      if (button.current?.contains(target) !== true) view.settings.value = false;
-    };
-    addEventListener('pointerdown', away);
-    addEventListener('focusin', away);
-    return () => {
-      removeEventListener('pointerdown', away);
-      removeEventListener('focusin', away);
-    };
-  }, [button, view]);
+  useAway(menu, button, () => {
+    view.settings.value = false;
+  });
 
   return (
-    <div ref={menu} class="card settings-menu" role="group" aria-label={t('bar.settings')}>
+    <div ref={menu} class="card settings-menu" role="group" aria-label={common('bar.settings')}>
       <label>
         <span>{t('settings.theme')}</span>
         <select
@@ -68,6 +61,11 @@ export function Settings({ view, button }: Props): JSX.Element {
       <CopyButton text={() => location.href} label={t('settings.share')} word={t('settings.share')} />
       <p class="panel-note">{t('settings.shareNote')}</p>
       <a href={kioskAddress()}>{t('settings.kiosk')}</a>
+      <SavedViews
+        onOpen={() => {
+          view.settings.value = false;
+        }}
+      />
     </div>
   );
 }

@@ -1,30 +1,6 @@
 import type { MapController } from '../map/controller';
+import { firstOf, type Section } from '../pages/pages';
 import type { View } from '../view';
-import type { Word } from '../words';
-
-/** Every key and what it does, as the help shows it. */
-export const KEYS: readonly { keys: readonly string[]; does: `key.${string}` & Word }[] = [
-  { keys: ['/'], does: 'key.search' },
-  { keys: ['↑', '↓'], does: 'key.walk' },
-  { keys: ['Enter'], does: 'key.centre' },
-  { keys: ['f'], does: 'key.follow' },
-  { keys: ['+', '−'], does: 'key.zoom' },
-  { keys: ['0'], does: 'key.fit' },
-  { keys: ['← ↑ → ↓'], does: 'key.move' },
-  { keys: ['1–9'], does: 'key.floors' },
-  { keys: ['Space'], does: 'key.pause' },
-  { keys: ['t'], does: 'key.trails' },
-  { keys: ['n'], does: 'key.names' },
-  { keys: ['a'], does: 'key.anchors' },
-  { keys: ['c'], does: 'key.accuracy' },
-  { keys: ['h'], does: 'key.heat' },
-  { keys: ['d'], does: 'key.measure' },
-  { keys: ['w'], does: 'key.wide' },
-  { keys: ['l'], does: 'key.log' },
-  { keys: ['m'], does: 'key.write' },
-  { keys: ['Esc'], does: 'key.escape' },
-  { keys: ['?'], does: 'key.help' },
-];
 
 function isTyping(target: EventTarget | null): boolean {
   return (
@@ -38,7 +14,12 @@ function isPressable(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.closest('button, a[href], summary, [role=button]') !== null;
 }
 
-export function listenToKeys(view: View, map: MapController): void {
+/** `g` and one of these within so many milliseconds goes to a section, as mail programs and forges have it. */
+const GO_MS = 1_500;
+const GO: Partial<Record<string, Section>> = { l: 'live', h: 'history', c: 'connect', a: 'administration' };
+
+export function listenToKeys(view: View, map: MapController, permissions: () => readonly string[]): void {
+  let goBefore = -Infinity;
   addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.key === 'Escape') {
@@ -52,6 +33,14 @@ export function listenToKeys(view: View, map: MapController): void {
     }
     if (!view.shortcuts.value || view.help.value || view.kiosk) return;
     if (event.key === ' ' && isPressable(event.target)) return;
+    const isGoing = event.timeStamp < goBefore;
+    goBefore = event.key === 'g' ? event.timeStamp + GO_MS : -Infinity;
+    const section = isGoing ? GO[event.key] : undefined;
+    if (section !== undefined) {
+      event.preventDefault();
+      view.page.value = firstOf(section, permissions()) ?? view.page.value;
+      return;
+    }
     const act = /^[1-9]$/.test(event.key) ? floor(map, Number(event.key) - 1) : actions(view, map)[event.key];
     if (act === undefined) return;
     event.preventDefault();
@@ -109,6 +98,7 @@ function actions(view: View, map: MapController): Partial<Record<string, () => v
 function escape(view: View, target: EventTarget | null): void {
   if (view.help.value) view.help.value = false;
   else if (view.settings.value) view.settings.value = false;
+  else if (view.linkDetails.value) view.linkDetails.value = false;
   else if (isTyping(target) && target instanceof HTMLElement) target.blur();
   else if (view.measuring.value) view.measuring.value = false;
   else view.select(null);

@@ -96,6 +96,11 @@ export async function load(wanted: Language, isStill = (): boolean => true): Pro
 /** The texts that every part may say. */
 export const { t, many } = sayer<typeof en>(() => current.value.words);
 
+let partWords: Promise<unknown> = Promise.resolve();
+
+/** Settles when the parts that are loaded by now have their texts in the language that is shown. */
+export const wordsOfParts = (): Promise<unknown> => partWords;
+
 /**
  * The texts of a part that is loaded later, in its own files: English comes with the part, another language as soon as
  * it is shown.
@@ -108,14 +113,14 @@ export function speech<const S extends Source>(own: S, translations: Translation
   effect(() => {
     const wanted = language.value;
     if (wanted === words.peek().language) return;
-    const loading = wanted === 'en' ? Promise.resolve(own) : translations[wanted]();
-    loading.then(
+    const loading = (wanted === 'en' ? Promise.resolve(own) : translations[wanted]()).then(
       (loaded) => {
         if (wanted === language.peek()) words.value = { language: wanted, words: loaded };
       },
       // Words that cannot be loaded leave the part as it is: it stays usable.
       () => undefined,
     );
+    partWords = Promise.all([partWords, loading]);
   });
   return sayer<S>(() => words.value.words);
 }

@@ -1,0 +1,72 @@
+/** What the page `connect` says; it comes with the page. */
+export const en = {
+  'connect.title': 'Connect what knows where things are',
+  'connect.lead':
+    'A gateway, a broker, a board on a cable, or a program of your own: choose one, copy, and watch the first tag appear.',
+  'connect.ways': 'Ways to connect',
+  'connect.configuration': 'The server fetches it',
+  'connect.program': 'A program sends it',
+  'connect.name': 'Name of the source',
+  'connect.url': 'Its address',
+  'connect.copy': 'Copy',
+  'connect.copyLabel': 'Copy the text for {way}',
+
+  'state.waiting': 'Waiting for the first location…',
+  'state.waitingNote': 'This line changes by itself as soon as one arrives.',
+  'state.some.one': '{n} device reports.',
+  'state.some.other': '{n} devices report.',
+  'state.newest': 'The newest location came {ago}.',
+  'state.blind': 'Your role does not list devices, so this page cannot see them arrive.',
+  'state.toMap': 'Show the map',
+
+  'step.add': 'Add this to `anita.toml`:',
+  'step.check': 'Look whether all is well: `anita check-config --config anita.toml`',
+  'step.restart':
+    'Start the server again. The page Sources of the administration says whether it is connected, and what to do if not.',
+  'step.token': 'Make a token that may report, and nothing else:',
+  'step.run': 'Run this with the token in `ANITA_TOKEN`:',
+  'step.certificate':
+    'The certificate of this address is checked. For one that the server signed itself, pass its fingerprint or its file: the client’s own page says how.',
+
+  'way.drtls': 'MQTT, Qorvo DRTLS',
+  'about.drtls': 'Gateways of Qorvo, Decawave and Leaps (MDEK1001, PANS) publish to a broker.',
+  'way.pozyx': 'MQTT, Pozyx',
+  'about.pozyx': 'The Pozyx companion software, or its cloud, publishes tags to a broker.',
+  'way.serial': 'Serial port, DWM1001',
+  'about.serial': 'A board on USB that prints its positions: a listener, or one tag.',
+  'way.tcp': 'TCP, DWM1001',
+  'about.tcp': 'The same lines through a serial server or a bridge.',
+  'way.file': 'A file that grows',
+  'about.file': 'Lines that another program writes into a file.',
+  'way.simulator': 'Simulator',
+  'about.simulator': 'Tags that walk through a made-up site, to try everything without hardware.',
+  'way.http': 'HTTP',
+  'about.http': 'One request, one location or up to 1,000. Everything that can send HTTP can report.',
+  'way.javascript': 'JavaScript',
+  'about.javascript':
+    'Over a WebSocket that stays open: `npm install` the client, or import `/sdk/anita.js` in a page.',
+  'way.python': 'Python',
+  'about.python': 'Over a WebSocket that stays open: `pip install ./clients/python`.',
+  'way.rust': 'Rust',
+  'about.rust': 'Over a WebSocket that stays open, with the crate `anita-client`.',
+  'way.replay': 'A recording',
+  'about.replay': 'Plays a CSV or NDJSON file as if it happened now.',
+
+  'test.title': 'Or send a test fix',
+  'test.lead':
+    'One location of a made-up tag, over this page’s own connection: it shows that everything behind it works.',
+  'test.send': 'Send a test fix',
+  'test.again': 'Move it a metre',
+  'test.sending': 'Sending…',
+  'test.accepted': 'The server took it. Waiting to see it come back…',
+  'test.seen': '`{id}` came back after {ms} ms and is on the map.',
+  'test.blind': 'The server took it. Your role does not list devices; somebody who may sees `{id}` on the map.',
+  'test.refused': 'The server refused it:',
+  'test.show': 'Show it on the map',
+  'test.remove': 'Remove the test tag',
+  'test.removed': '`{id}` is removed, with its history.',
+  'test.leftBehind': 'It stays until an operator removes it.',
+  'test.mayNot':
+    'This needs the permission `locations.report`: sign in with a token of the role publisher or operator.',
+  'test.offline': 'This needs a connection.',
+} as const;
