@@ -20,7 +20,7 @@ const mock: PluginOption = {
 
 export default defineConfig(({ mode }) => ({
   base: './',
-  plugins: [sizes({ all: 145, first: 60, translation: 20 }), mode === 'mock' && mock],
+  plugins: [sizes({ all: 130, first: 60, translation: 16 }), mode === 'mock' && mock],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   worker: { format: 'es' as const },
   build: {

@@ -28,13 +28,12 @@ const plans = later(async () => (await import('./rest')).Plans);
 const narrowed = later(async () => (await import('./rest')).Narrowed);
 const help = later(async () => (await import('./rest')).Help);
 
-const pages = later(async () => (await import('./pages/Pages')).Pages);
+const pages = later(async () => (await import('./rest')).Pages);
 
 /** Fetches what the first view leaves out. */
 function fetchTheRest(hub: Hub): void {
   // Pressed when the server may be away: a file that could not be had is asked for again then.
-  import('./list/csv').catch(() => undefined);
-  import('./shell/pulse').then(
+  import('./rest').then(
     ({ startPulse }) => {
       startPulse(hub);
     },

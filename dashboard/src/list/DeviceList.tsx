@@ -518,6 +518,6 @@ export function Battery({ percent }: { readonly percent: number | undefined }): 
 
 /** What makes the table is loaded after the first view. */
 async function saveCsv(rows: readonly Device[], zones: Place['zones'], now: number): Promise<void> {
-  const [{ fileName, toCsv }, { saveText }] = await Promise.all([import('./csv'), import('../save')]);
+  const { fileName, saveText, toCsv } = await import('../rest');
   saveText(toCsv(rows, zones), fileName(now), 'text/csv');
 }

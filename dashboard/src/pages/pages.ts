@@ -1,7 +1,7 @@
 import type { Word } from '../words';
 
 /**
- * The pages beside the live map: which there are, and who sees them. What they show is loaded when somebody opens one.
+ * The pages beside the live map: which there are, and who sees them. What they show is loaded after the first view.
  * A page without permissions is for everybody; else one of them is enough.
  */
 export interface PageRow {
