@@ -404,6 +404,10 @@ export class Hub {
         return;
       }
     } catch {
+      // The server went away again meanwhile: the client finds out when it is back, and whether the session is.
+      setTimeout(() => {
+        if (client === this.#client && this.link.value === 'failed') client?.connect().catch(ignore);
+      }, RENEW_MS);
       return;
     }
     batch(() => {

@@ -204,6 +204,24 @@ describe.skipIf(missing)('the page', () => {
       await live(page);
     });
 
+    it('makes its session anew also when the server goes away while it does', async () => {
+      const mock = await serve();
+      const page = await visitLive(mock);
+      const { port } = new URL(mock.url);
+      let asked = 0;
+      await page.route('**/api/v1/session', (route) => {
+        asked += 1;
+        return route.abort();
+      });
+      await mock.close();
+      await page.locator('.link[data-state=waiting]').waitFor();
+      await serve({ port: Number(port), remembers: false });
+      await expect.poll(() => asked, { timeout: 30_000 }).toBeGreaterThan(0);
+      await page.unroute('**/api/v1/session');
+      await lines(page, 'note').getByText('Signed in again.').waitFor({ timeout: 20_000 });
+      await live(page);
+    });
+
     it('does not wait when told to try now', async () => {
       const mock = await serve();
       const page = await visitLive(mock);
