@@ -139,11 +139,6 @@ class ForgedTest(unittest.TestCase):
     def test_what_is_not_valid_yet_is_refused(self):
         self.refused(signed_hs256(self.secret, claims(nbf=int(time.time()) + 60)))
 
-    @attack("a token that was issued in the future, so that no `issued_before` reaches it", "`invalid_token`, close 4501: five seconds are allowed")
-    def test_what_was_issued_in_the_future_is_refused(self):
-        for ahead in [30, 86_400 * 365 * 50]:
-            self.refused(signed_hs256(self.secret, claims(iat=int(time.time()) + ahead)))
-
     @attack("a token for another audience, of another issuer, or of nobody", "`invalid_token`, close 4501")
     def test_a_token_for_somebody_else_is_refused(self):
         for changes in [
@@ -450,13 +445,14 @@ roles_allowed = ["viewer"]
         self.assertEqual(self.server.http("GET", "/api/v1/devices", token=ticket).status, 401)
         self.closed(4501, f"/ws?ticket={self.server.token()}")
 
-    @attack("a token that was revoked, by its id, its subject or its age: presented anew, at a refresh, as a session, as a ticket", "`invalid_token`, close 4501 or 4509; REST 401; live sockets end within a second")
+    @attack("a token that was revoked, by its id, its subject or its age, also one that says it is of tomorrow: presented anew, at a refresh, as a session, as a ticket", "`invalid_token`, close 4501 or 4509; REST 401; live sockets end within a second")
     def test_what_was_revoked_opens_nothing(self):
         now = int(time.time())
         cases = [
             ("by-id", {"jti": "stolen-1"}, {"jti": "stolen-1"}),
             ("by-subject", {"subject": "by-subject"}, {}),
             ("by-age", {"subject": "by-age", "issued_before": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))}, {"iat": now - 60}),
+            ("by-no-age", {"subject": "by-no-age", "issued_before": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))}, {"iat": now + 86_400}),
         ]
         for subject, what, more in cases:
             token = signed_hs256(self.secret, claims(sub=subject, roles=["operator"], **more))

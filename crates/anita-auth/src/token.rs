@@ -74,11 +74,6 @@ pub enum TokenError {
     /// `nbf` is ahead.
     #[error("the token is not valid yet")]
     NotYet,
-    /// `iat` is ahead: revocations of what was issued before some moment would not concern it.
-    #[error(
-        "the token says that it was issued in the future; set the clock of its issuer, or of this server, right"
-    )]
-    IssuedAhead,
     /// `exp` is past.
     #[error("the token has run out")]
     Expired,

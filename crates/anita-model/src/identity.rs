@@ -27,7 +27,7 @@ pub struct Identity {
     pub user: UserId,
     /// The token's own id, `jti` (RFC 7519 §4.1.7), if it has one.
     pub token_id: Option<Arc<str>>,
-    /// When it was issued, `iat` (RFC 7519 §4.1.6), if it says so.
+    /// When it was issued, `iat` (RFC 7519 §4.1.6), if it says so and it can be true.
     pub issued_at: Option<Timestamp>,
 }
 

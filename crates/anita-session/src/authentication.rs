@@ -217,7 +217,6 @@ pub fn token_refusal(error: TokenError) -> Refusal {
         | TokenError::Subject
         | TokenError::TokenId
         | TokenError::NotYet
-        | TokenError::IssuedAhead
         | TokenError::Revoked
         | TokenError::Patterns => ErrorCode::InvalidToken,
     };

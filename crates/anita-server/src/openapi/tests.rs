@@ -122,7 +122,7 @@ fn refusal_of(path: &str, query: &str) -> Option<String> {
 fn a_parameter_that_is_mistyped_is_named_with_those_there_are() {
     assert_eq!(
         refusal_of("/api/v1/history/{id}", "start_tme=2026-03-01T00:00:00Z").unwrap(),
-        "start_tme: is not known here; there are: start_time, end_time, limit, after, format."
+        "start_tme: is not known here; there are: start_time, end_time, limit, after, format, every_secs."
     );
     assert_eq!(refusal_of("/api/v1/site", "x").unwrap(), "x: is not known here: this has no parameters.");
     let long = refusal_of("/api/v1/site", &"ä".repeat(10_000)).unwrap();
