@@ -375,12 +375,20 @@ export class Hub {
     this.#refusal = undefined;
     const isOfLink = error.kind === 'connection' || client.state !== 'online';
     if (isOfLink) this.#lost = error;
+    // A server that was started anew knows no sessions: the page makes its own again.
+    const renews = error.code === 'unauthenticated' && this.#mayRenew();
     this.log.error(
       error.code,
       {
         fault: FAULT[error.kind],
         cause: { by: 'client', error },
-        next: isOfLink ? whatNext(client) : error.kind === 'parse' ? { word: 'leftOut' } : again(error),
+        next: renews
+          ? { word: 'retry' }
+          : isOfLink
+            ? whatNext(client)
+            : error.kind === 'parse'
+              ? { word: 'leftOut' }
+              : again(error),
         ...(told?.id === undefined ? {} : { requestId: told.id }),
       },
       told?.text ?? frameOf(error),
@@ -421,8 +429,12 @@ export class Hub {
     });
   }
 
+  #mayRenew(): boolean {
+    return this.#token !== undefined && performance.now() - this.#renewedAt >= RENEW_MS;
+  }
+
   async #renew(): Promise<boolean> {
-    if (this.#token === undefined || performance.now() - this.#renewedAt < RENEW_MS) return false;
+    if (this.#token === undefined || !this.#mayRenew()) return false;
     this.#renewedAt = performance.now();
     try {
       await signIn(this.#token);

@@ -77,7 +77,7 @@ export function colours({ rgb }: Picture): Map<number, number> {
   return counts;
 }
 
-/** A PNG with a palette of at most 256 colours: the most frequent ones that are not too close to each other. */
+/** A PNG with a palette of at most 256 colours. */
 export function encodeFew(picture: Picture): Buffer {
   const palette = choose(colours(picture));
   const nearest = new Map<number, number>();
@@ -127,12 +127,16 @@ function closest(palette: readonly number[], colour: number): number {
   return best;
 }
 
-/** Frequent colours first; close ones are left out as long as there are others, ever less strictly. */
+/** How many colours are kept as they are: those of areas and of text. */
+const KEPT = 144;
+
+/** The most frequent colours as they are, then those of edges and shadows, as far apart as it takes to have room. */
 function choose(counts: Map<number, number>): number[] {
   const byCount = [...counts].sort(([, one], [, other]) => other - one).map(([colour]) => colour);
-  for (let apart = 16; ; apart *= 1.5) {
-    const palette: number[] = [];
-    for (const colour of byCount) {
+  const kept = byCount.slice(0, KEPT);
+  for (let apart = 16; ; apart *= 1.4) {
+    const palette = [...kept];
+    for (const colour of byCount.slice(KEPT)) {
       if (palette.length > 256) break;
       if (palette.every((one) => distance(one, colour) >= apart)) palette.push(colour);
     }

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { BrowserContextOptions, Page } from 'playwright-core';
@@ -24,7 +24,7 @@ const PUBLISHED = [
   'device-light',
   'log-dark',
   'history-light',
-  'administration-light',
+  'sources-light',
   'map-phone',
 ] as const;
 const BYTES_MAX = 200_000;
@@ -102,19 +102,25 @@ describe.skipIf(missing)('pictures', () => {
     if (DOCUMENTS !== undefined) writeFileSync(resolve(ROOT, DOCUMENTS, `${name}.png`), small);
   }
 
-  /** The name of the tag that is next to a place. */
+  /** The id of the tag at the top of the list that is next to a place. */
   async function nearest([x, y]: readonly [number, number]): Promise<string> {
     const headers = { authorization: `Bearer ${await hall.token('viewer')}` };
     const answer = await fetch(`${hall.http}api/v1/devices?kinds=tag&limit=100`, { headers });
-    const { devices } = (await answer.json()) as { devices: { name: string; location: { x: number; y: number } }[] };
+    const { devices } = (await answer.json()) as {
+      devices: { id: string; name: string; location: { x: number; y: number } }[];
+    };
     const far = ({ location }: (typeof devices)[number]): number => Math.hypot(location.x - x, location.y - y);
-    return [...devices].sort((one, other) => far(one) - far(other))[0]?.name ?? '';
+    return (
+      devices.filter(({ name }) => /^(Cart|Forklift)/.test(name)).sort((one, other) => far(one) - far(other))[0]?.id ??
+      ''
+    );
   }
 
-  /** Until trails have the length that is asked for. */
-  async function walked(): Promise<void> {
-    const begun = Date.now();
-    await expect.poll(() => Date.now() - begun, { timeout: 30_000, interval: 500 }).toBeGreaterThan(11_000);
+  /** Until trails have their length: some ten seconds of what the tags report. */
+  async function walked(page: Page): Promise<void> {
+    const counter = page.locator('.dock button', { hasText: 'Received' });
+    const heard = async (): Promise<number> => Number((await counter.textContent())?.replace(/\D/g, ''));
+    await expect.poll(heard, { timeout: 40_000 }).toBeGreaterThan(1_600);
   }
 
   const tab = (page: Page, name: string): Promise<void> =>
@@ -136,10 +142,9 @@ describe.skipIf(missing)('pictures', () => {
     await shot(page, `signin-${kind}`);
 
     await page.goto(`${hall.http}#trails=10&token=${await hall.token('admin', '--subject', 'anna')}`);
-    await page.reload();
     await live(page);
     if (!isPhone) await page.keyboard.press('l');
-    await walked();
+    await walked(page);
     await shot(page, `map-${kind}`);
 
     if (isPhone) await tab(page, 'Devices');
@@ -149,15 +154,15 @@ describe.skipIf(missing)('pictures', () => {
     if (!isPhone) await page.keyboard.press('w');
 
     // One that its card does not lie over.
-    await row(page, await nearest([14, 12])).click();
+    await page.goto(`${hall.http}#device=${await nearest([11, 11.5])}&trails=10`);
     await page.getByLabel('Selected device').waitFor();
     await shot(page, `device-${kind}`);
-    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Close the device panel' }).click();
 
     const [from, to] = hall.past;
     const range = `from=${iso(from)}&to=${iso(to)}&t=${iso(from + (to - from) * 0.4)}`;
     await page.goto(`${hall.http}#page=history&trails=30&${range}`);
-    await page.locator('.past .map[data-known=true]').waitFor();
+    await page.locator('.strip-known i').first().waitFor({ state: 'attached' });
     await page.getByText(/[1-9][\d,]* fixes/).waitFor();
     await shot(page, `history-${kind}`);
 
@@ -184,6 +189,8 @@ describe.skipIf(missing)('pictures', () => {
     await shot(page, `lost-${kind}`);
     await hall.start();
     await live(page);
+    // The simulated tags began anew, elsewhere.
+    await page.goto(`${hall.http}#trails=0`);
     await Promise.all(CLIENTS.map(([subject, program]) => connect(subject, program)));
 
     if (isPhone) await tab(page, 'Messages');
@@ -205,5 +212,10 @@ describe.skipIf(missing)('pictures', () => {
     await page.getByRole('dialog').waitFor();
     await shot(page, `help-${kind}`);
     await expectDiscreet(page);
+  });
+
+  it('of the documents are those that are made here', () => {
+    const there = readdirSync(join(ROOT, 'docs/pictures'));
+    expect(there.sort()).toEqual(PUBLISHED.map((name) => `${name}.png`).sort());
   });
 });
