@@ -78,28 +78,36 @@ function Link({ hub, view }: Props): JSX.Element {
   const state = hub.link.value;
   const { word, shape } = LINK[state];
   const retryAt = hub.retryAt.value;
+  const now = (
+    <>
+      <LinkIcon shape={shape} />
+      <b>{t(word)}</b>
+      {state === 'waiting' && retryAt !== null && (
+        <span class="link-countdown" aria-hidden="true">
+          {t('link.countdown', { n: secondsLeft(retryAt, hub.now.value) })}
+        </span>
+      )}
+    </>
+  );
   return (
     <div class="link" data-state={state}>
       <span class="link-now" role="status">
-        <button
-          ref={button}
-          type="button"
-          class="link-state"
-          title={t('link.more')}
-          aria-expanded={details}
-          disabled={view.kiosk}
-          onClick={() => {
-            view.linkDetails.value = !details;
-          }}
-        >
-          <LinkIcon shape={shape} />
-          <b>{t(word)}</b>
-          {state === 'waiting' && retryAt !== null && (
-            <span class="link-countdown" aria-hidden="true">
-              {t('link.countdown', { n: secondsLeft(retryAt, hub.now.value) })}
-            </span>
-          )}
-        </button>
+        {view.kiosk ? (
+          <span class="link-state">{now}</span>
+        ) : (
+          <button
+            ref={button}
+            type="button"
+            class="link-state"
+            title={t('link.more')}
+            aria-expanded={details}
+            onClick={() => {
+              view.linkDetails.value = !details;
+            }}
+          >
+            {now}
+          </button>
+        )}
       </span>
       {details && <linkDetails.Part hub={hub} view={view} button={button} />}
       {(state === 'waiting' || state === 'failed' || state === 'offline' || state === 'closed') && (
