@@ -95,6 +95,13 @@ pub(crate) struct Minted {
     pub(crate) expires_at: Timestamp,
 }
 
+impl Minted {
+    /// When the server takes it to be issued: what can't be true yet is as old as can be.
+    pub(crate) fn issued_as_judged(&self, wall: Timestamp) -> Timestamp {
+        if self.issued_at > wall.plus(LEEWAY) { Timestamp::UNIX_EPOCH } else { self.issued_at }
+    }
+}
+
 /// Whole seconds, as tokens say them.
 fn whole(moment: Timestamp) -> Timestamp {
     Timestamp::from_micros(moment.as_secs() * 1_000_000).unwrap()

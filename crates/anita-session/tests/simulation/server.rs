@@ -122,8 +122,9 @@ impl Simulation {
         if !session.is_live() || conn.believed.is_some() {
             return;
         }
-        let Minted { rights, issued_at, expires_at, .. } =
-            conn.brought.take().expect("a token that was brought");
+        let minted = conn.brought.take().expect("a token that was brought");
+        let issued_at = minted.issued_as_judged(now.wall);
+        let Minted { rights, expires_at, .. } = minted;
         let is_uwb = conn.peer.endpoint == Endpoint::Uwb;
         let is_revoked = truth.is_revoked(&users[conn.user].name, issued_at) && session.closing().is_none();
         if is_uwb && rights.joins("uwb") && session.closing().is_none() {
@@ -206,7 +207,7 @@ impl Simulation {
 
     /// What a conversation has to say is queued; its end is judged.
     fn after(&mut self, id: u32) {
-        let uptime = self.now().uptime;
+        let Now { wall, uptime } = self.now();
         let conn = self.conns.get_mut(&id).unwrap();
         let Some(session) = conn.session.as_mut() else { return };
         let frames = session.take_frames();
@@ -234,7 +235,8 @@ impl Simulation {
             CloseCode::LoggedOut => {
                 let subject = &self.users[conn.user].name;
                 let issued_at = conn.believed.as_ref().map(|it| it.issued_at);
-                let issued_at = issued_at.or(conn.brought.as_ref().map(|it| it.issued_at));
+                let brought = conn.brought.as_ref().map(|it| it.issued_as_judged(wall));
+                let issued_at = issued_at.or(brought);
                 let is_revoked = issued_at.is_some_and(|it| self.truth.is_revoked(subject, it));
                 assert!(is_revoked, "c{id}: logged out, and nothing was revoked");
             }
@@ -315,9 +317,10 @@ impl Simulation {
         let mut touched = Vec::new();
         match &sent.request {
             Request::Authenticate(minted) => {
-                let is_revoked = truth.is_revoked(&self.users[conn.user].name, minted.issued_at);
+                let issued_at = minted.issued_as_judged(now.wall);
+                let is_revoked = truth.is_revoked(&self.users[conn.user].name, issued_at);
                 if minted.expires_at.plus(LEEWAY) > now.wall && !is_revoked {
-                    let (rights, issued_at) = (minted.rights.clone(), minted.issued_at);
+                    let rights = minted.rights.clone();
                     *believed = Believed { rights, issued_at, expires_at: expiry(minted.expires_at, now) };
                 }
             }
