@@ -11,7 +11,7 @@ import { Sentence } from '../shell/Sentence';
 import type { View } from '../view';
 import { Completing } from './Completing';
 import { checkPayload, checkType, template, TEMPLATES } from './compose';
-import { loadRequests, loadSchema, type Request, type Schema } from './schema';
+import { loadRequests, loadSchema, shapesOf, type Request, type Schema, type Shapes } from './schema';
 import { SentMessages } from './sent';
 import { t } from './words';
 import './composer.css';
@@ -72,6 +72,8 @@ export function Composer({ hub, view }: Props): JSX.Element {
 
   const sendChecked = async (): Promise<void> => {
     const name = type.value.trim();
+    const text = payload.value;
+    const { requests, schema } = await shapesOf(name);
     const badType = checkType(
       name,
       requests.map((one) => one.type),
@@ -80,14 +82,14 @@ export function Composer({ hub, view }: Props): JSX.Element {
       problem.value = { field: 'type', text: badType };
       return;
     }
-    const checked = checkPayload(payload.value, schema);
+    const checked = checkPayload(text, schema);
     if ('problem' in checked) {
       problem.value = { field: 'payload', text: checked.problem };
       area.current?.focus();
       if (checked.at !== undefined) area.current?.setSelectionRange(...checked.at);
       return;
     }
-    sentMessages.add({ type: name, payload: payload.value });
+    sentMessages.add({ type: name, payload: text });
     outcome.value = { isGood: true, text: t('compose.waiting') };
     const begin = performance.now();
     try {
@@ -235,7 +237,7 @@ function Answer({ type, text }: { readonly type: string; readonly text: string }
 }
 
 /** The requests that the server has, and the shape of the one that is written; empty where it does not say. */
-function useShapes(type: string): { readonly requests: readonly Request[]; readonly schema: Schema | undefined } {
+function useShapes(type: string): Shapes {
   const requests = useSignal<readonly Request[]>([]);
   const shape = useSignal<{ readonly type: string; readonly schema: Schema } | null>(null);
   const name = type.trim();

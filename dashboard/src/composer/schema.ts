@@ -66,6 +66,27 @@ export function loadSchema(type: string): Promise<Schema> {
   return loading;
 }
 
+/** How long a message that is to be sent waits for the shapes: then the server judges it. */
+const SHAPES_MS = 2_000;
+
+export interface Shapes {
+  readonly requests: readonly Request[];
+  readonly schema: Schema | undefined;
+}
+
+/** What a message of this type is checked by, asked for again where it is not here yet. */
+export async function shapesOf(type: string): Promise<Shapes> {
+  let shapes: Shapes = { requests: [], schema: undefined };
+  const asked = (async () => {
+    const requests = await loadRequests();
+    shapes = { requests, schema: undefined };
+    if (requests.some((one) => one.type === type)) shapes = { requests, schema: await loadSchema(type) };
+  })();
+  const late = new Promise((done) => setTimeout(done, SHAPES_MS));
+  await Promise.race([asked.catch(() => undefined), late]);
+  return shapes;
+}
+
 /** Where a value is within a payload: names of fields, and places in lists. */
 export type Path = readonly (string | number)[];
 
