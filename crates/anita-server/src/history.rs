@@ -91,6 +91,9 @@ pub(crate) async fn one(
     caller.require(Permission::HistoryRead)?;
     let asked = Asked::new(query.as_deref());
     let Some(format) = format_of(&asked, &["json"])? else {
+        if asked.text("every_secs")?.is_some() {
+            return Err(asked::field("every_secs", "thins exports: say csv, ndjson or geojson as format"));
+        }
         let payload: GetLocationHistory = query_payload(query.as_deref(), &[("device_id", &id)], &[])?;
         let page = anita_session::history_page(&server.context.hub, &caller.principal, &payload)?;
         return answer(&server, &caller, page).await;

@@ -161,6 +161,7 @@ async fn what_is_asked_wrongly_is_explained() {
         ),
         ("/api/v1/history?format=csv&devices=%7Ba", 400, "not a glob"),
         ("/api/v1/history?format=csv&every_secs=-1", 400, "seconds, 0 or more"),
+        ("/api/v1/history/tag-1?every_secs=4", 400, "thins exports"),
         ("/api/v1/snapshot", 400, "at which moment"),
         ("/api/v1/snapshot?at=2026-03-01T12:00:00Z&limit=0", 422, "1 to 1000"),
         ("/api/v1/history/tag-1/track?tolerance=wide", 400, "not a number"),
