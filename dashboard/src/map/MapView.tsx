@@ -1,18 +1,19 @@
 import { useComputed } from '@preact/signals';
-import type { ComponentChildren, JSX } from 'preact';
+import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
 import { dependOn } from '../depend';
 import type { Hub } from '../hub';
-import { Icon, type IconName } from '../icons';
+import { Icon } from '../icons';
 import { later } from '../later';
 import { firstOf } from '../pages/pages';
 import { LINK } from '../shell/link';
 import { clockTime } from '../time';
-import { TRAIL_SECONDS, type View } from '../view';
+import type { View } from '../view';
 import { decimals, many, t } from '../words';
 import type { MapController } from './controller';
 import { area, total } from './measure';
+import { Floors, LayerSwitches, Press, Switch, ZoomTools } from './tools';
 import './map.css';
 
 const planTools = later(async () => (await import('../rest')).PlanTools);
@@ -204,94 +205,22 @@ export function Measured({ view, map }: Omit<Props, 'hub'>): JSX.Element {
   );
 }
 
-interface PressProps {
-  readonly icon: IconName;
-  readonly word: string;
-  readonly press: () => void;
-  readonly hotkey?: string;
-  readonly pressed?: boolean;
-  readonly children?: ComponentChildren;
-}
-
-/** A tool of the map. */
-export function Press({ icon, word, press, hotkey, pressed, children }: PressProps): JSX.Element {
-  return (
-    <button
-      type="button"
-      class="quiet square"
-      aria-label={word}
-      title={hotkey === undefined ? word : `${word} (${hotkey})`}
-      aria-pressed={pressed}
-      onClick={press}
-    >
-      <Icon name={icon} />
-      {children}
-    </button>
-  );
-}
-
 function Tools({ hub, view, map }: Props): JSX.Element {
   return (
     <div class="map-tools" role="group" aria-label={t('map.tools')}>
       <Floors view={view} map={map} />
       <div class="tool-group">
-        <Press
-          icon={view.paused.value ? 'play' : 'pause'}
-          word={t('map.pause')}
-          hotkey="Space"
-          pressed={view.paused.value}
-          press={() => {
-            view.paused.value = !view.paused.value;
-          }}
-        />
-        <Press
-          icon="measure"
-          word={t('map.measure')}
-          hotkey="d"
-          pressed={view.measuring.value}
-          press={() => {
-            view.measuring.value = !view.measuring.value;
-          }}
-        />
+        <Switch icon={view.paused.value ? 'play' : 'pause'} word={t('map.pause')} hotkey="Space" on={view.paused} />
+        <Switch icon="measure" word={t('map.measure')} hotkey="d" on={view.measuring} />
       </div>
       <planTools.Part hub={hub} view={view} />
       <Layers hub={hub} view={view} />
-      <div class="tool-group">
-        <Press
-          icon="plus"
-          word={t('map.zoomIn')}
-          hotkey="+"
-          press={() => {
-            map.zoomBy(1.4);
-          }}
-        />
-        <Press
-          icon="minus"
-          word={t('map.zoomOut')}
-          hotkey="−"
-          press={() => {
-            map.zoomBy(1 / 1.4);
-          }}
-        />
-        <Press
-          icon="fit"
-          word={t('map.fit')}
-          hotkey="0"
-          press={() => {
-            map.fit();
-          }}
-        />
-      </div>
+      <ZoomTools map={map} />
     </div>
   );
 }
 
-const LAYERS = [
-  { layer: 'heat', icon: 'heat', hotkey: 'h' },
-  { layer: 'accuracy', icon: 'accuracy', hotkey: 'c' },
-  { layer: 'names', icon: 'names', hotkey: 'n' },
-  { layer: 'trails', icon: 'trail', hotkey: 't' },
-] as const;
+const LAYERS = ['heat', 'accuracy', 'names', 'trails'] as const;
 
 function Layers({ hub, view }: Omit<Props, 'map'>): JSX.Element {
   const health = useHealth(hub);
@@ -303,53 +232,12 @@ function Layers({ hub, view }: Omit<Props, 'map'>): JSX.Element {
   return (
     <div class="tool-group" role="group" aria-label={t('map.layers')}>
       {health.all > 0 && (
-        <Press
-          icon="anchor"
-          word={`${t('map.anchors')}: ${said}`}
-          hotkey="a"
-          pressed={view.anchors.value}
-          press={() => {
-            view.anchors.value = !view.anchors.value;
-          }}
-        >
+        <Switch icon="anchor" word={`${t('map.anchors')}: ${said}`} hotkey="a" on={view.anchors}>
           {wrong > 0 && <span class="tool-badge">{wrong}</span>}
-        </Press>
+        </Switch>
       )}
-      {LAYERS.map(({ layer, icon, hotkey }) => (
-        <Press
-          key={layer}
-          icon={icon}
-          word={t(`map.${layer}`)}
-          hotkey={hotkey}
-          pressed={view[layer].value}
-          press={() => {
-            view[layer].value = !view[layer].value;
-          }}
-        />
-      ))}
-      <TrailLength view={view} />
+      <LayerSwitches view={view} layers={LAYERS} />
     </div>
-  );
-}
-
-export function TrailLength({ view }: Pick<Props, 'view'>): JSX.Element {
-  return (
-    <select
-      aria-label={t('map.trailLength')}
-      title={t('map.trailLength')}
-      disabled={!view.trails.value}
-      value={String(view.trailSeconds.value)}
-      onChange={(event) => {
-        const wanted = Number(event.currentTarget.value);
-        view.trailSeconds.value = TRAIL_SECONDS.find((seconds) => seconds === wanted) ?? 10;
-      }}
-    >
-      {TRAIL_SECONDS.map((seconds) => (
-        <option key={seconds} value={String(seconds)}>
-          {seconds < 60 ? t('time.seconds', { n: seconds }) : t('time.minutes', { n: seconds / 60 })}
-        </option>
-      ))}
-    </select>
   );
 }
 
@@ -374,53 +262,6 @@ function useHealth(hub: Hub): Health {
   });
   const [all = 0, stale = 0, gone = 0] = health.value.split(',').map(Number);
   return { all, stale, gone };
-}
-
-/** The floors, top above bottom; a site with one needs no switch. */
-export function Floors({ view, map }: Omit<Props, 'hub'>): JSX.Element | null {
-  const floors = map.floors.value;
-  const chosen = view.floor.value;
-  if (floors.length < 2 && chosen === null) return null;
-  const shown = chosen === null || floors.includes(chosen) ? floors : [...floors, chosen].sort((a, b) => a - b);
-  return (
-    <div class="tool-group floors" role="group" aria-label={t('map.floor')}>
-      {chosen !== null && (
-        <Press
-          icon="layers"
-          word={t('map.floors.faint')}
-          pressed={view.faintFloors.value}
-          press={() => {
-            view.faintFloors.value = !view.faintFloors.value;
-          }}
-        />
-      )}
-      <button
-        type="button"
-        class="quiet"
-        aria-pressed={chosen === null}
-        onClick={() => {
-          view.floor.value = null;
-        }}
-      >
-        {t('map.floors.all')}
-      </button>
-      {shown.map((floor, index) => (
-        <button
-          key={floor}
-          type="button"
-          class="quiet square"
-          aria-label={`${t('map.floor')} ${String(floor)}`}
-          title={`${t('map.floor')} ${String(floor)}${index < 9 ? ` (${String(index + 1)})` : ''}`}
-          aria-pressed={chosen === floor}
-          onClick={() => {
-            view.floor.value = floor;
-          }}
-        >
-          {floor}
-        </button>
-      ))}
-    </div>
-  );
 }
 
 function HeatLegend({ map }: { readonly map: MapController }): JSX.Element | null {

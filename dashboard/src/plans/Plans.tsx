@@ -6,7 +6,7 @@ import type { Hub } from '../hub';
 import { later } from '../later';
 import { underlay, type Underlay } from '../map/base';
 import type { MapController } from '../map/controller';
-import { Press } from '../map/MapView';
+import { Switch } from '../map/tools';
 import { theme } from '../shell/theme';
 import type { View } from '../view';
 import { draft, forget, keepPictures, plans, rasters, reload } from './book';
@@ -110,26 +110,8 @@ export function PlanTools({ hub, view }: Pick<Props, 'hub' | 'view'>): JSX.Eleme
   if (!has && !mayWrite) return null;
   return (
     <div class="tool-group" role="group" aria-label={t('tools')}>
-      {has && (
-        <Press
-          icon="plan"
-          word={t('tools.show')}
-          pressed={view.plans.value}
-          press={() => {
-            view.plans.value = !view.plans.value;
-          }}
-        />
-      )}
-      {mayWrite && (
-        <Press
-          icon={has ? 'edit' : 'plan'}
-          word={t('tools.edit')}
-          pressed={view.editingPlans.value}
-          press={() => {
-            view.editingPlans.value = !view.editingPlans.value;
-          }}
-        />
-      )}
+      {has && <Switch icon="plan" word={t('tools.show')} on={view.plans} />}
+      {mayWrite && <Switch icon={has ? 'edit' : 'plan'} word={t('tools.edit')} on={view.editingPlans} />}
     </div>
   );
 }

@@ -5,7 +5,8 @@ import { useEffect, useMemo } from 'preact/hooks';
 import type { Hub } from '../../hub';
 import { Icon } from '../../icons';
 import { MapController } from '../../map/controller';
-import { Floors, MapField, Measured, Press, Scale, TrailLength } from '../../map/MapView';
+import { MapField, Measured, Scale } from '../../map/MapView';
+import { Floors, LayerSwitches, Switch, ZoomTools } from '../../map/tools';
 import { ago, clockTime, dayAndTime, secondsLeft } from '../../time';
 import type { View } from '../../view';
 import { t as say } from '../../words';
@@ -234,66 +235,17 @@ function Empty({ hub, player }: Props): JSX.Element | null {
   );
 }
 
-const LAYERS = [
-  { layer: 'accuracy', icon: 'accuracy', hotkey: 'c' },
-  { layer: 'names', icon: 'names', hotkey: 'n' },
-  { layer: 'trails', icon: 'trail', hotkey: 't' },
-] as const;
+const LAYERS = ['accuracy', 'names', 'trails'] as const;
 
 function Tools({ view, map }: { readonly view: View; readonly map: MapController }): JSX.Element {
   return (
     <div class="map-tools" role="group" aria-label={say('map.tools')}>
       <Floors view={view} map={map} />
       <div class="tool-group" role="group" aria-label={say('map.layers')}>
-        <Press
-          icon="measure"
-          word={say('map.measure')}
-          hotkey="d"
-          pressed={view.measuring.value}
-          press={() => {
-            view.measuring.value = !view.measuring.value;
-          }}
-        />
-        {LAYERS.map(({ layer, icon, hotkey }) => (
-          <Press
-            key={layer}
-            icon={icon}
-            word={say(`map.${layer}`)}
-            hotkey={hotkey}
-            pressed={view[layer].value}
-            press={() => {
-              view[layer].value = !view[layer].value;
-            }}
-          />
-        ))}
-        <TrailLength view={view} />
+        <Switch icon="measure" word={say('map.measure')} hotkey="d" on={view.measuring} />
+        <LayerSwitches view={view} layers={LAYERS} />
       </div>
-      <div class="tool-group">
-        <Press
-          icon="plus"
-          word={say('map.zoomIn')}
-          hotkey="+"
-          press={() => {
-            map.zoomBy(1.4);
-          }}
-        />
-        <Press
-          icon="minus"
-          word={say('map.zoomOut')}
-          hotkey="−"
-          press={() => {
-            map.zoomBy(1 / 1.4);
-          }}
-        />
-        <Press
-          icon="fit"
-          word={say('map.fit')}
-          hotkey="0"
-          press={() => {
-            map.fit();
-          }}
-        />
-      </div>
+      <ZoomTools map={map} />
     </div>
   );
 }

@@ -1,6 +1,7 @@
 import type { JSX } from 'preact';
 
 import type { Hub } from '../../hub';
+import { SignButton } from '../../map/tools';
 import { ago, clockTime } from '../../time';
 import type { View } from '../../view';
 import { count } from '../../words';
@@ -163,18 +164,11 @@ interface KeyProps {
   readonly pressed?: boolean;
 }
 
-export function Key({ glyph, word, press, hotkey, pressed }: KeyProps): JSX.Element {
+/** A key of the player. */
+export function Key({ glyph, hotkey, ...more }: KeyProps): JSX.Element {
   return (
-    <button
-      type="button"
-      class="quiet square"
-      aria-label={word}
-      title={hotkey === undefined ? word : `${word} (${hotkey})`}
-      aria-keyshortcuts={hotkey}
-      aria-pressed={pressed}
-      onClick={press}
-    >
+    <SignButton {...more} hotkey={hotkey} shortcut={hotkey}>
       <Glyph name={glyph} />
-    </button>
+    </SignButton>
   );
 }
