@@ -27,12 +27,10 @@ import {
   type Column,
 } from './parts';
 import { RateMeter, type Rates } from './rates';
-import { read, remove, type Ages, type Connection, type Connections as Answer } from './rest';
+import { read, remove, SERVER_ROWS, type Ages, type Connection, type Connections as Answer } from './rest';
 import { matches, Trail, type Order } from './rows';
 import { many, t } from './words';
 
-/** As many as the server gives at a time. */
-const LIMIT = 1_000;
 const EVERY_MS = 2_000;
 const REASON_MAX = 256;
 
@@ -67,7 +65,7 @@ export function Connections({ hub }: PageProps): JSX.Element {
   const feed = useFeed<Answer>(
     hub,
     async (stop) => {
-      const answer = await read<Answer>('connections', { limit: LIMIT, after: trail.peek().after }, stop);
+      const answer = await read<Answer>('connections', { limit: SERVER_ROWS, after: trail.peek().after }, stop);
       meter.note(
         parseTime(answer.at) ?? Date.now(),
         answer.connections.map((it) => [it.client_id, it]),
@@ -118,7 +116,7 @@ export function Connections({ hub }: PageProps): JSX.Element {
               <ServerPager
                 trail={trail}
                 next={next}
-                text={t('connections.part', { part: trail.value.number, limit: LIMIT })}
+                text={t('connections.part', { part: trail.value.number, limit: SERVER_ROWS })}
                 moved={() => {
                   page.value = 0;
                 }}

@@ -2,6 +2,9 @@ import { call } from '../../session';
 
 /** What the server tells those who look after it, as docs/PROTOCOL.md has it. */
 
+/** As many connections, tokens or revocations as the server gives at a time. */
+export const SERVER_ROWS = 1_000;
+
 export interface Ages {
   readonly p50: number;
   readonly p99: number;
