@@ -110,9 +110,12 @@ pub(crate) fn pyclient(bench: &mut Bench) -> Result<Report, Fault> {
 
 pub(crate) fn e2e(bench: &mut Bench) -> Result<Report, Fault> {
     let program = bench.build_program()?;
+    // A program that the page offers to copy is written in Python.
+    let python = venv::python(bench)?;
     let checks = lint_and_types(bench, "e2e")?;
     let environment = [
         ("ANITA_BIN", &*program.to_string_lossy()),
+        ("ANITA_PYTHON", &*python.to_string_lossy()),
         ("ANITA_CHROMIUM", needs::chromium().unwrap_or_default()),
         ("ANITA_TEST_REQUIRE_SERVICES", "1"),
     ];

@@ -100,7 +100,7 @@ pub(crate) const SUITES: [Suite; 21] = [
 ];
 
 const RUST: &[Need] = &[Mosquitto, MosquittoClients, Socat, OpenSsl, Gdal, Postgres, Node, Npm, NodeModules];
-const E2E: &[Need] = &[Node, Npm, NodeModules, Chromium, Mosquitto, MosquittoClients, OpenSsl];
+const E2E: &[Need] = &[Node, Npm, NodeModules, Chromium, Mosquitto, MosquittoClients, OpenSsl, PythonVenv];
 
 const fn suite(
     name: &'static str,

@@ -11,8 +11,8 @@ import simulator from './snippets/simulator.toml?raw';
 import tcp from './snippets/tcp.toml?raw';
 
 /**
- * The ways in which locations come to the server, each with what has to be copied. The files are whole: a Rust test
- * gives each configuration to `anita check-config`, and the browser tests run what reports.
+ * The ways in which locations come to the server, each with what has to be copied. The files are whole: a test gives each
+ * configuration to `anita check-config` and builds the Rust program; another one runs the other programs.
  */
 
 /** A table of `anita.toml`, or something that reports by itself with a token. */
