@@ -148,19 +148,22 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Asks the server; a refusal is a `Problem`. What was called off with `signal` is the error that the signal says. */
+/**
+ * Asks the server; a refusal is a `Problem`. What was called off with `signal` is the error that the signal says. A `Blob`
+ * is sent as it is, everything else as JSON. The server says what may be kept, and of that it is asked whether it is still so.
+ */
 export async function call(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(address(path), {
       method,
       credentials: 'same-origin',
-      cache: 'no-store',
+      cache: 'no-cache',
       headers: {
         accept: 'application/json, application/problem+json',
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(body === undefined || body instanceof Blob ? {} : { 'content-type': 'application/json' }),
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: body instanceof Blob ? body : JSON.stringify(body) }),
       ...(signal === undefined ? {} : { signal }),
     });
   } catch {
@@ -177,7 +180,7 @@ export async function call(method: string, path: string, body?: unknown, signal?
 }
 
 /** An RFC 9457 problem; a refusal without one (a proxy's page, say) still becomes a sentence. */
-export async function readProblem(response: Response): Promise<Problem> {
+async function readProblem(response: Response): Promise<Problem> {
   const text = await response.text().catch(() => '');
   let value: unknown;
   try {

@@ -1,4 +1,4 @@
-import { address } from '../session';
+import { call } from '../session';
 
 /**
  * The shapes of requests, as the server publishes them under `/schema/`: what may be completed, and what is checked
@@ -34,11 +34,7 @@ export interface Request {
 /** More requests than a protocol will have; a page that is not the server's own says no more than this. */
 const REQUESTS_MAX = 500;
 
-async function get(path: string): Promise<unknown> {
-  const response = await fetch(address(path), { credentials: 'same-origin' });
-  if (!response.ok) throw new Error(`${path}: ${String(response.status)}`);
-  return response.json();
-}
+const get = async (path: string): Promise<unknown> => (await call('GET', path)).json();
 
 let requests: Promise<readonly Request[]> | undefined;
 

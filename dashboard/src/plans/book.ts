@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 
-import { address, call, Problem, readProblem } from '../session';
+import { address, call, Problem } from '../session';
 import { loadImage, Raster } from './picture';
 import { LIMITS, readPlan, readPlans, scaled, type Calibration, type Limits, type Picture, type Plan } from './plan';
 
@@ -32,8 +32,7 @@ let asked = 0;
 /** Asks for the plans; the browser knows by their tag whether there is anything new. */
 export async function reload(): Promise<void> {
   const turn = (asked += 1);
-  const response = await fetch(address('api/v1/plans'), { credentials: 'same-origin', cache: 'no-cache' });
-  if (!response.ok) throw await readProblem(response);
+  const response = await call('GET', 'api/v1/plans');
   const told = readPlans(await response.json());
   if (turn !== asked) return;
   plans.value = told.plans;
@@ -96,7 +95,7 @@ export async function save(wanted: Draft): Promise<Plan> {
   if (wanted.id === undefined) await call('PUT', path, body);
   let sent: Plan;
   try {
-    sent = await sendPicture(path, wanted.file);
+    sent = noted(await (await call('PUT', `${path}/picture`, wanted.file)).json());
   } catch (error) {
     // A plan without its picture is nothing that anybody wanted.
     if (wanted.id === undefined) await call('DELETE', path).catch(() => undefined);
@@ -105,19 +104,6 @@ export async function save(wanted: Draft): Promise<Plan> {
   // The server's measure counts, where a browser has another one.
   const factor = (sent.picture?.width ?? wanted.picture.width) / wanted.picture.width;
   return put(factor === 1 ? wanted.calibration : scaled(wanted.calibration, factor));
-}
-
-async function sendPicture(path: string, file: Blob): Promise<Plan> {
-  const response = await fetch(`${address(path).href}/picture`, {
-    method: 'PUT',
-    credentials: 'same-origin',
-    body: file,
-  }).catch(() => undefined);
-  if (response === undefined) {
-    throw new Problem(0, 'unreachable', 'The server does not answer.', 'Try again when it does.');
-  }
-  if (!response.ok) throw await readProblem(response);
-  return noted(await response.json());
 }
 
 function noted(told: unknown): Plan {

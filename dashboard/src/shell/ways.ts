@@ -1,4 +1,4 @@
-import { address } from '../session';
+import { address, call } from '../session';
 
 /** Where people can sign in instead of pasting a token. */
 export interface Way {
@@ -31,12 +31,8 @@ const WAYS_MS = 3_000;
 /** The ways that the server offers; none where it does not answer, for then the token form says so. */
 export async function loadWays(): Promise<readonly Way[]> {
   try {
-    const response = await fetch(address('api/v1/page'), {
-      credentials: 'same-origin',
-      cache: 'no-store',
-      signal: AbortSignal.timeout(WAYS_MS),
-    });
-    return response.ok ? readWays(await response.json()) : [];
+    const response = await call('GET', 'api/v1/page', undefined, AbortSignal.timeout(WAYS_MS));
+    return readWays(await response.json());
   } catch {
     return [];
   }
