@@ -1,5 +1,6 @@
 import { defineConfig, type PluginOption } from 'vite';
 
+import { encoded } from './dev/encoded.ts';
 import { startMock } from './dev/mock.ts';
 import { sizes } from './dev/sizes.ts';
 
@@ -20,7 +21,7 @@ const mock: PluginOption = {
 
 export default defineConfig(({ mode }) => ({
   base: './',
-  plugins: [sizes({ all: 130, first: 60, translation: 16 }), mode === 'mock' && mock],
+  plugins: [encoded(), sizes({ all: 130, first: 60, translation: 16 }), mode === 'mock' && mock],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   worker: { format: 'es' as const },
   build: {

@@ -1,5 +1,6 @@
-import { gzipSync } from 'node:zlib';
 import type { Plugin } from 'vite';
+
+import { brotli, gzip } from './encoded.ts';
 
 interface Limits {
   readonly all: number;
@@ -11,6 +12,7 @@ interface Limits {
  * Prints what each built file weighs, and fails the build above `all` kilobytes gzipped, or above `first` for what the
  * browser needs before it shows anything: the page, its style, its script with what that imports at once, its worker.
  * `all` is all that a reader of English can load; another language comes on top of it, at most `translation` each.
+ * Everything together, as Brotli, which is how browsers get it over TLS, weighs at most `all` too.
  */
 export function sizes({ all, first, translation }: Limits): Plugin {
   return {
@@ -20,6 +22,7 @@ export function sizes({ all, first, translation }: Limits): Plugin {
       let total = 0;
       let begin = 0;
       let german = 0;
+      let overTls = 0;
       // What the page's script imports at once, chunk by chunk; a script or style of any other is loaded later.
       const atOnce = new Set<string>();
       const visit = (name: string): void => {
@@ -33,18 +36,21 @@ export function sizes({ all, first, translation }: Limits): Plugin {
       const isLater = (file: (typeof bundle)[string]): boolean =>
         !atOnce.has(file.fileName) && (file.type === 'chunk' || file.fileName.endsWith('.css'));
       for (const file of Object.values(bundle).sort((a, b) => a.fileName.localeCompare(b.fileName))) {
-        const bytes = gzipSync(file.type === 'chunk' ? file.code : file.source, { level: 9 }).length;
+        const content = Buffer.from(file.type === 'chunk' ? file.code : file.source);
+        const bytes = gzip(content).length;
+        overTls += brotli(content).length;
         if (file.fileName.includes('german')) german += bytes;
         else total += bytes;
         if (!isLater(file)) begin += bytes;
         this.info(`${file.fileName.padEnd(40)} ${kilobytes(bytes)} gzipped`);
       }
-      for (const [name, bytes, limit] of [
-        ['first view', begin, first],
-        ['all', total, all],
-        ['German', german, translation],
+      for (const [name, bytes, coding, limit] of [
+        ['first view', begin, 'gzipped', first],
+        ['all', total, 'gzipped', all],
+        ['German', german, 'gzipped', translation],
+        ['all, with German', overTls, 'as Brotli', all],
       ] as const) {
-        const line = `${name.padEnd(40)} ${kilobytes(bytes)} gzipped, at most ${String(limit)} KB`;
+        const line = `${name.padEnd(40)} ${kilobytes(bytes)} ${coding}, at most ${String(limit)} KB`;
         if (bytes > limit * 1_000) this.error(line);
         this.info(line);
       }

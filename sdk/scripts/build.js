@@ -1,8 +1,9 @@
 // One module a source by tsc: a bundler takes what is used. `anita.js` by esbuild, for pages without a bundler.
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
@@ -19,3 +20,7 @@ await build({
   logLevel: 'warning',
   outfile: 'dist/anita.js',
 });
+// As the server sends it to those that take it so; it compresses nothing itself.
+const bytes = readFileSync('dist/anita.js');
+writeFileSync('dist/anita.js.br', brotliCompressSync(bytes));
+writeFileSync('dist/anita.js.gz', gzipSync(bytes, { level: 9 }));

@@ -1,7 +1,10 @@
 //! The dashboard and the JavaScript client, embedded as `cargo xtask` built them; where they are not built, a page that
 //! says how.
 
+use std::borrow::Cow;
+
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -17,7 +20,8 @@ struct Dashboard;
 
 #[derive(RustEmbed)]
 #[folder = "../../sdk/dist"]
-#[include = "anita.js"]
+#[include = "anita.js*"]
+#[exclude = "*.map"]
 #[allow_missing = true]
 struct Sdk;
 
@@ -33,12 +37,12 @@ pub(crate) async fn dashboard(method: Method, uri: Uri, headers: HeaderMap) -> R
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     let path = uri.path().trim_start_matches('/');
-    if let Some(file) = Dashboard::get(path) {
-        return file_response(path, &file, &headers);
+    if let Some(file) = file::<Dashboard>(path, &headers) {
+        return file;
     }
     let is_page = !path.contains('.') && !path.starts_with("assets/") && !path.starts_with("api/");
-    match Dashboard::get("index.html") {
-        Some(index) if is_page => file_response("index.html", &index, &headers),
+    match file::<Dashboard>("index.html", &headers) {
+        Some(index) if is_page => index,
         None if path.is_empty() => html(StatusCode::OK, NOT_BUILT),
         _ => (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response(),
     }
@@ -46,18 +50,55 @@ pub(crate) async fn dashboard(method: Method, uri: Uri, headers: HeaderMap) -> R
 
 /// `/sdk/anita.js`: the client as a plain ES module.
 pub(crate) async fn sdk(headers: HeaderMap) -> Response {
-    match Sdk::get("anita.js") {
-        Some(file) => file_response("anita.js", &file, &headers),
-        None => html(StatusCode::NOT_FOUND, NOT_BUILT),
-    }
+    file::<Sdk>("anita.js", &headers).unwrap_or_else(|| html(StatusCode::NOT_FOUND, NOT_BUILT))
 }
 
 fn html(status: StatusCode, page: &'static str) -> Response {
     (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
 
-fn file_response(path: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
+/// How a file may be encoded, as HTTP calls it, and the ending of the file that the build made of it; the best first.
+const CODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+
+/// A file as the client takes it; `None` when there is none of this name.
+fn file<Files: RustEmbed>(path: &str, headers: &HeaderMap) -> Option<Response> {
+    if CODINGS.iter().any(|(_coding, ending)| path.ends_with(ending)) {
+        return None;
+    }
+    let plain = Files::get(path)?;
+    let encoded = CODINGS
+        .into_iter()
+        .filter_map(|(coding, ending)| Some((coding, Files::get(&format!("{path}{ending}"))?)))
+        .find(|(coding, _file)| is_accepted(coding, headers));
+    let (coding, file) = encoded.map_or((None, plain), |(coding, file)| (Some(coding), file));
+    Some(file_response(path, coding, file, headers))
+}
+
+/// Whether the client takes this coding, as RFC 9110, section 12.5.3 has it; what it does not speak of, it does not get.
+fn is_accepted(coding: &str, headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|it| it.to_str().ok());
+    let mut by_star = false;
+    for element in lists.flat_map(|it| it.split(',')) {
+        let (name, weight) = element.split_once(';').unwrap_or((element, ""));
+        let weight = weight.trim().to_ascii_lowercase();
+        let is_wanted = weight.strip_prefix("q=").is_none_or(|q| q.parse::<f32>().is_ok_and(|q| q > 0.0));
+        match name.trim() {
+            name if name.eq_ignore_ascii_case(coding) => return is_wanted,
+            "*" => by_star = is_wanted,
+            _ => {}
+        }
+    }
+    by_star
+}
+
+fn file_response(
+    path: &str,
+    coding: Option<&'static str>,
+    file: EmbeddedFile,
+    headers: &HeaderMap,
+) -> Response {
     let hash = file.metadata.sha256_hash();
+    // Of the bytes that are sent: another coding has another one.
     let etag: String =
         hash.iter().take(16).fold(String::from("\""), |text, byte| format!("{text}{byte:02x}")) + "\"";
     let is_known = headers.get(header::IF_NONE_MATCH).is_some_and(|it| it.as_bytes() == etag.as_bytes());
@@ -66,10 +107,18 @@ fn file_response(path: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Respon
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        ([(header::CONTENT_TYPE, content_type(path))], file.data.to_vec()).into_response()
+        let bytes = match file.data {
+            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            Cow::Owned(bytes) => Bytes::from(bytes),
+        };
+        ([(header::CONTENT_TYPE, content_type(path))], bytes).into_response()
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Some(coding) = coding.filter(|_| !is_known) {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         headers.insert(header::ETAG, etag);
     }
@@ -86,5 +135,34 @@ fn content_type(path: &str) -> &'static str {
         Some("json" | "webmanifest") => "application/json",
         Some("woff2") => "font/woff2",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coding_is_used_only_where_the_client_takes_it() {
+        let table: [(&[&str], bool, bool); 13] = [
+            (&[], false, false),
+            (&[""], false, false),
+            (&["identity"], false, false),
+            (&["gzip, deflate, br, zstd"], true, true),
+            (&["gzip"], false, true),
+            (&["GZIP;Q=0.5"], false, true),
+            (&["br;q=0, gzip;q=1.0"], false, true),
+            (&["br ; q=0.001"], true, false),
+            (&["*"], true, true),
+            (&["*;q=0"], false, false),
+            (&["*, br;q=0.0"], false, true),
+            (&["gzip", "br"], true, true),
+            (&["br;q=much, gzip;q="], false, false),
+        ];
+        for (lists, br, gzip) in table {
+            let headers = lists.iter().map(|it| (header::ACCEPT_ENCODING, HeaderValue::from_static(it)));
+            let headers: HeaderMap = headers.collect();
+            assert_eq!((is_accepted("br", &headers), is_accepted("gzip", &headers)), (br, gzip), "{lists:?}");
+        }
     }
 }

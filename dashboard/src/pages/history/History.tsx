@@ -35,7 +35,7 @@ export function History({ hub, view }: Omit<PageProps, 'map'>): JSX.Element {
     <div class="past" data-listed={isListed.value}>
       {isListed.value && <Devices hub={hub} view={view} player={player} />}
       <div class="past-map">
-        <div class="map" data-measuring={view.measuring.value} data-known={!Number.isNaN(player.world.instant)}>
+        <div class="map" data-measuring={view.measuring.value}>
           <MapField view={view} map={map} label={t('past.map')} />
           <div class="map-top">
             <AsOf hub={hub} player={player} leave={leave} />
