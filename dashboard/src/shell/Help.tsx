@@ -2,6 +2,8 @@ import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
 import { Icon, StatusShape } from '../icons';
+import { PAST_KEYS } from '../pages/history/keys';
+import { t as ofPast } from '../pages/history/words';
 import type { View } from '../view';
 import { KEYS } from './keylist';
 import { t } from './words';
@@ -37,18 +39,9 @@ export function Help({ view }: { readonly view: View }): JSX.Element {
             <Icon name="close" />
           </button>
         </div>
-        <dl class="keys">
-          {KEYS.map(({ keys, does }) => (
-            <div key={does}>
-              <dt>
-                {keys.map((key) => (
-                  <kbd key={key}>{key}</kbd>
-                ))}
-              </dt>
-              <dd>{t(does)}</dd>
-            </div>
-          ))}
-        </dl>
+        <Keys list={KEYS.map(({ keys, does }) => ({ keys, does: t(does) }))} />
+        <h3>{t('help.past')}</h3>
+        <Keys list={PAST_KEYS.map(({ keys, does }) => ({ keys, does: ofPast(does) }))} />
         <label class="check">
           <input
             type="checkbox"
@@ -87,5 +80,22 @@ export function Help({ view }: { readonly view: View }): JSX.Element {
         <p class="help-note">{t('help.note')}</p>
       </div>
     </dialog>
+  );
+}
+
+function Keys({ list }: { list: readonly { keys: readonly string[]; does: string }[] }): JSX.Element {
+  return (
+    <dl class="keys">
+      {list.map(({ keys, does }) => (
+        <div key={does}>
+          <dt>
+            {keys.map((key) => (
+              <kbd key={key}>{key}</kbd>
+            ))}
+          </dt>
+          <dd>{does}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }

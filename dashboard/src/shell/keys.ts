@@ -18,6 +18,19 @@ function isPressable(target: EventTarget | null): boolean {
 const GO_MS = 1_500;
 const GO: Partial<Record<string, Section>> = { l: 'live', h: 'history', c: 'connect', a: 'administration' };
 
+/** What a key does on a page; `undefined` where it means what it means everywhere. */
+export type PageKeys = (key: string) => (() => void) | undefined;
+
+let ofPage: PageKeys | undefined;
+
+/** Keys of a page's own, until what is returned is called. */
+export function takeKeys(keys: PageKeys): () => void {
+  ofPage = keys;
+  return () => {
+    if (ofPage === keys) ofPage = undefined;
+  };
+}
+
 export function listenToKeys(view: View, map: MapController, permissions: () => readonly string[]): void {
   let goBefore = -Infinity;
   addEventListener('keydown', (event) => {
@@ -41,33 +54,45 @@ export function listenToKeys(view: View, map: MapController, permissions: () => 
       view.page.value = firstOf(section, permissions()) ?? view.page.value;
       return;
     }
-    const act = /^[1-9]$/.test(event.key) ? floor(map, Number(event.key) - 1) : actions(view, map)[event.key];
+    const act = ofPage?.(event.key) ?? keysOfMap(map)(event.key) ?? actions(view)[event.key];
     if (act === undefined) return;
     event.preventDefault();
     act();
   });
 }
 
-const floor = (map: MapController, index: number) => (): void => {
-  map.chooseFloor(index);
-};
+/** The keys that the live map and the map of the past have in common. */
+export const keysOfMap =
+  (map: MapController): PageKeys =>
+  (key) => {
+    const zoom = (factor: number) => (): void => {
+      map.zoomBy(factor);
+    };
+    switch (key) {
+      case '+':
+      case '=':
+        return zoom(1.4);
+      case '-':
+        return zoom(1 / 1.4);
+      case '0':
+        return () => {
+          map.fit();
+        };
+      default:
+        if (!/^[1-9]$/.test(key)) return undefined;
+        return () => {
+          map.chooseFloor(Number(key) - 1);
+        };
+    }
+  };
 
 type Toggle = 'trails' | 'names' | 'anchors' | 'accuracy' | 'heat' | 'measuring' | 'paused' | 'wide';
 
-function actions(view: View, map: MapController): Partial<Record<string, () => void>> {
-  const zoom = (factor: number) => (): void => {
-    map.zoomBy(factor);
-  };
+function actions(view: View): Partial<Record<string, () => void>> {
   const toggle = (choice: Toggle) => (): void => {
     view[choice].value = !view[choice].value;
   };
   return {
-    '+': zoom(1.4),
-    '=': zoom(1.4),
-    '-': zoom(1 / 1.4),
-    '0': () => {
-      map.fit();
-    },
     '/': () => {
       view.tab.value = 'devices';
       requestAnimationFrame(() => document.getElementById('device-search')?.focus());

@@ -8,13 +8,14 @@ import { MapController } from '../../map/controller';
 import { MapField, Measured, Scale } from '../../map/MapView';
 import { Floors, LayerSwitches, Switch, ZoomTools } from '../../map/tools';
 import { ago, clockTime, dayAndTime, secondsLeft } from '../../time';
+import { takeKeys } from '../../shell/keys';
 import type { View } from '../../view';
 import { t as say } from '../../words';
 import type { PageProps } from '../Pages';
 import { restApi } from './api';
 import { keepPastInAddress } from './keep';
 import { Devices } from './Devices';
-import { listenToPastKeys } from './keys';
+import { pastKeys } from './keys';
 import { PRESETS, total } from './plan';
 import { Player } from './player';
 import { Ranges } from './Ranges';
@@ -110,7 +111,7 @@ function begin(hub: Hub, view: View, player: Player, map: MapController): () => 
         player.world.renew();
       }
     }),
-    listenToPastKeys(player, map),
+    takeKeys(pastKeys(player, map)),
     keepPastInAddress(player, () => {
       const now = hub.clock.now();
       return { start: now - PRESETS.minutes, end: now };

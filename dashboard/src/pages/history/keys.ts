@@ -1,39 +1,31 @@
 import type { MapController } from '../../map/controller';
+import { keysOfMap, type PageKeys } from '../../shell/keys';
 import type { Player } from './player';
 import { SPEEDS } from './replay';
+import type { en } from './words/en';
 
-/** The keys of this page; the others of the dashboard work as on the live map. */
-export function listenToPastKeys(player: Player, map: MapController): () => void {
-  const listen = (event: KeyboardEvent): void => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    const { target, key } = event;
-    const isTyping =
-      target instanceof HTMLElement &&
-      (target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName));
-    if (isTyping) return;
-    // The space bar presses what has the focus, before it does anything else.
-    const isPressable = target instanceof HTMLElement && target.closest('button, a[href], summary, dialog') !== null;
-    if (isPressable && key === ' ') return;
-    const act = /^[1-9]$/.test(key) ? floor(map, Number(key) - 1) : actions(player, map)[key];
-    if (act === undefined) return;
-    event.preventDefault();
-    act();
-  };
-  // Before the keys of the live map, which is not there.
-  addEventListener('keydown', listen, { capture: true });
-  return () => {
-    removeEventListener('keydown', listen, { capture: true });
-  };
+/** The keys of this page, as the help shows them; those of the strip when it has the focus. */
+export const PAST_KEYS = [
+  { keys: ['Space'], does: 'key.play' },
+  { keys: [','], does: 'play.back' },
+  { keys: ['.'], does: 'play.forward' },
+  { keys: ['<', '>'], does: 'key.speed' },
+  { keys: ['o'], does: 'play.loop' },
+  { keys: ['['], does: 'range.cutBefore' },
+  { keys: [']'], does: 'range.cutAfter' },
+  { keys: ['Backspace'], does: 'range.back' },
+  { keys: ['←', '→'], does: 'key.seconds' },
+  { keys: ['PgUp', 'PgDn'], does: 'key.tenths' },
+] as const satisfies readonly { keys: readonly string[]; does: keyof typeof en }[];
+
+/** What keys do on this page; those of its strip, while that has the focus, are there. */
+export function pastKeys(player: Player, map: MapController): PageKeys {
+  const ofMap = keysOfMap(map);
+  const own = actions(player);
+  return (key) => own[key] ?? ofMap(key);
 }
 
-const floor = (map: MapController, index: number) => (): void => {
-  map.chooseFloor(index);
-};
-
-function actions(player: Player, map: MapController): Partial<Record<string, () => void>> {
-  const zoom = (factor: number) => (): void => {
-    map.zoomBy(factor);
-  };
+function actions(player: Player): Partial<Record<string, () => void>> {
   const speed = (by: 1 | -1) => (): void => {
     const next = SPEEDS[SPEEDS.indexOf(player.speed.peek()) + by];
     if (next !== undefined) player.setSpeed(next);
@@ -62,12 +54,6 @@ function actions(player: Player, map: MapController): Partial<Record<string, () 
     },
     Backspace: () => {
       player.goBack();
-    },
-    '+': zoom(1.4),
-    '=': zoom(1.4),
-    '-': zoom(1 / 1.4),
-    '0': () => {
-      map.fit();
     },
     // The heat map counts what happens now.
     h: () => undefined,

@@ -58,6 +58,7 @@ export const de: Readonly<Record<keyof typeof en, string>> = {
   'help.title': 'Tasten und Formen',
   'help.close': 'Hilfe schließen',
   'help.single': 'Einzelne Tasten wirken',
+  'help.past': 'Im Verlauf',
   'help.onMap': 'Auf der Karte',
   'help.tagConnected': 'Tag, verbunden',
   'help.tagStale': 'Tag, verstummt: seit einer Weile still',

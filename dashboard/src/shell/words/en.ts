@@ -54,6 +54,7 @@ export const en = {
   'help.title': 'Keys and shapes',
   'help.close': 'Close the help',
   'help.single': 'Single keys act',
+  'help.past': 'In the history',
   'help.onMap': 'On the map',
   'help.tagConnected': 'tag, connected',
   'help.tagStale': 'tag, stale: silent for a while',

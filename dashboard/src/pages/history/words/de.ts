@@ -46,6 +46,10 @@ export const de: Readonly<Record<keyof typeof en, string>> = {
   'strip.value': '{time}, in der Nähe {fixes}',
   'strip.gap': 'keine Positionen',
 
+  'key.play': 'Abspielen oder anhalten',
+  'key.speed': 'Langsamer, schneller',
+  'key.seconds': 'Auf dem Streifen: um 1 s, mit Umschalt um 10 s',
+  'key.tenths': 'Auf dem Streifen: um ein Zehntel der Zeit',
   'play.label': 'Abspielen',
   'play.play': 'Abspielen',
   'play.pause': 'Anhalten',

@@ -45,6 +45,10 @@ export const en = {
   'strip.value': '{time}, {fixes} near it',
   'strip.gap': 'no fixes',
 
+  'key.play': 'Play or pause',
+  'key.speed': 'Slower, faster',
+  'key.seconds': 'On the strip: by 1 s, with Shift by 10 s',
+  'key.tenths': 'On the strip: by a tenth of the time',
   'play.label': 'Playing',
   'play.play': 'Play',
   'play.pause': 'Pause',
