@@ -1,6 +1,7 @@
 //! A browser without pages: it goes where it is sent, keeps cookies by host and port, and fills in the forms of the issuer.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -37,8 +38,16 @@ fn joined(address: &str, location: &str) -> String {
 }
 
 impl Browser {
+    /// Where there were too many sign-ins of this address in a second, as a person does: again a little later.
     pub(crate) async fn get(&mut self, address: &str) -> Seen {
-        self.ask("GET", address, &[], "").await
+        loop {
+            let seen = self.ask("GET", address, &[], "").await;
+            let is_too_much = |location: &String| location.contains("sign_in_error=rate_limited");
+            if !seen.location.as_ref().is_some_and(is_too_much) {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     pub(crate) async fn ask(
