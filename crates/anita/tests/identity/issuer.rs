@@ -4,16 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::house::{House, token, until};
+use crate::house::{House, PATIENCE, token, until};
 use crate::provider::Provider;
 
 const SERVICE: &str = "client_credentials";
 const PERSON: &str = "authorization_code";
 const RS256: &str = "urn:anita";
 const ES256: &str = "urn:anita:es";
-
-/// The longest that a token waits for keys, with what a busy machine adds.
-const WAIT_MAX: Duration = Duration::from_secs(8);
 
 async fn open(issuer: &str) -> House {
     House::open(&format!(
@@ -65,7 +62,7 @@ async fn tokens_of_a_real_issuer_come_in_and_its_keys_are_rotated_in_mid_flight(
             break;
         }
         assert_eq!(first["payload"]["code"], "unavailable", "{first}");
-        assert!(started.elapsed() < Duration::from_secs(15), "the new key is not taken");
+        assert!(started.elapsed() < PATIENCE, "the new key is not taken");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert_eq!(status(&house, &old).await, 200, "both are published");
@@ -95,7 +92,7 @@ async fn an_issuer_that_freezes_or_is_gone_takes_nobody_with_it() {
     let answer = house.ask("GET", "/api/v1/session", &unknown, "").await;
     // Between the stop and now the new key may have been read.
     assert!([503, 200].contains(&answer.status), "{}", answer.body);
-    assert!(started.elapsed() < WAIT_MAX, "{:?}", started.elapsed());
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
     let own = token("bob", "viewer", "t1");
     assert_eq!(status(&house, &own).await, 200, "other issuers have nothing to do with it");
 
@@ -129,6 +126,6 @@ async fn a_server_starts_while_its_issuer_is_away_and_says_so() {
     assert_eq!((answer.status, &answer.body["code"]), (503, &Value::from("unavailable")));
     assert!(answer.head.to_ascii_lowercase().contains("retry-after: "), "{}", answer.head);
     assert_eq!(house.with_token(&token).await.refused().await, ("unavailable".to_owned(), 1013));
-    assert!(started.elapsed() < WAIT_MAX * 2, "{:?}", started.elapsed());
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
     house.running.stop().await.unwrap();
 }
