@@ -62,6 +62,8 @@ pub(crate) struct Stay {
 /// What woke the loop.
 enum Wake {
     Socket(Result<Event, SocketError>),
+    /// A message has begun: from now on its deadline counts.
+    Begun,
     Bell,
     Due,
     Answered,
@@ -215,7 +217,7 @@ async fn converse(server: &Server, line: &Line, mut session: Box<Session>, place
         let due_at = session.wake_at().min(close_at).min(message_due_at);
         let due = tokio::time::sleep_until(server.clock.instant_of(due_at));
         let wake = tokio::select! {
-            event = line.next(reading) => Wake::Socket(event),
+            event = line.next(reading, unfinished.since.is_some()) => event.map_or(Wake::Begun, Wake::Socket),
             () = peer.bell.notified() => Wake::Bell,
             () = due => Wake::Due,
             () = session.answered() => Wake::Answered,
@@ -233,6 +235,8 @@ async fn converse(server: &Server, line: &Line, mut session: Box<Session>, place
                     return;
                 }
             },
+            // The next round counts from now on.
+            Wake::Begun => continue,
             Wake::Socket(Ok(Event::Flushed)) | Wake::Bell | Wake::Due | Wake::Answered => {}
             Wake::Socket(Err(error)) => {
                 drop(session);

@@ -76,10 +76,22 @@ impl Line {
         self.socket.lock().take()
     }
 
-    /// What happens next on the socket.
-    pub(crate) async fn next(&self, reading: Reading) -> Result<Event, SocketError> {
+    /// What happens next on the socket; `None` when a message has begun that is not complete, where none was under way.
+    pub(crate) async fn next(
+        &self,
+        reading: Reading,
+        is_mid_message: bool,
+    ) -> Option<Result<Event, SocketError>> {
         poll_fn(|context| {
-            self.socket.lock().as_mut().map_or(Poll::Pending, |socket| socket.poll_next(context, reading))
+            let mut socket = self.socket.lock();
+            let Some(socket) = socket.as_mut() else { return Poll::Pending };
+            match socket.poll_next(context, reading) {
+                Poll::Ready(event) => Poll::Ready(Some(event)),
+                Poll::Pending if reading == Reading::Active && !is_mid_message && socket.is_mid_message() => {
+                    Poll::Ready(None)
+                }
+                Poll::Pending => Poll::Pending,
+            }
         })
         .await
     }
