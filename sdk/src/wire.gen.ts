@@ -276,6 +276,8 @@ export interface HistoryEntry {
 export interface JoinRoom {
   /** Which room. */
   room: string;
+  /** Of the room `uwb` alone: whether each new location is told as well, as it is by default. A client with a view of its own does without; the last `join_room` counts. */
+  positions?: boolean | null;
   /** Where the client left off. */
   since?: Since | null;
 }
@@ -1039,7 +1041,7 @@ get_device_location,remove_device,device.removed device_id
 get_active_devices ? after # limit [=connected|stale|disconnected status [=tag|anchor|gateway kinds
 send_to_room room name * data
 leave_room,get_room_members,room.left room
-join_room room ? A since
+join_room room ? ! positions A since
 ping,stop_position_tracking,get_connection_stats,stop_playback,uwb.tracking_stopped
 authenticate token
 A epoch # seq

@@ -49,6 +49,9 @@ pub struct JoinRoom {
     /// Where the client left off.
     #[serde(default, deserialize_with = "object_or_null")]
     pub since: Option<Since>,
+    /// Of the room `uwb` alone: whether each new location is told as well, as it is by default. A client with a view of
+    /// its own does without; the last `join_room` counts.
+    pub positions: Option<bool>,
 }
 
 /// Leaves a room.

@@ -26,7 +26,17 @@ impl Session {
         id: Option<&RequestId>,
         now: Now,
     ) -> Result<Bytes, Refused> {
+        let is_uwb = payload.room == RoomName::uwb();
+        if !is_uwb && payload.positions.is_some() {
+            let message = "positions: only the room \"uwb\" tells where devices are.";
+            return Err(Refusal::saying(ErrorCode::InvalidPayload, message)
+                .with_details(json!({ "path": "positions" }))
+                .into());
+        }
         let joined = self.join(&payload.room, payload.since.as_ref(), now)?;
+        if payload.positions == Some(false) {
+            self.stop_hearing_locations(now);
+        }
         Ok(answer(&joined, id))
     }
 
