@@ -72,7 +72,8 @@ def wait_for(predicate, what, seconds=PATIENCE, every=0.02):
 class Server:
     """A real `anita serve` in a temporary folder."""
 
-    def __init__(self, *, tls=False, heartbeat_secs=1, more="", prepare=lambda folder, config: config):
+    # Two of its intervals of silence are twenty seconds: a client that is held up is not taken for one that is gone.
+    def __init__(self, *, tls=False, heartbeat_secs=10, more="", prepare=lambda folder, config: config):
         """`more` goes at the end of the configuration; `prepare` may change all of it."""
         self.program = program()
         self.scheme = "https" if tls else "http"

@@ -10,7 +10,7 @@ import time
 import unittest
 
 from attacks import attack, b64, claims, rsa_jwk, rsa_key, signed_hs256, signed_rs256
-from harness import Server, need, program
+from harness import PATIENCE, Server, need, program
 
 
 class ForgedTest(unittest.TestCase):
@@ -129,15 +129,15 @@ class ForgedTest(unittest.TestCase):
 
     @attack("going on with a socket after its token has run out", "`token_expired`, close 4401")
     def test_a_socket_ends_with_its_token(self):
-        # The leeway is five seconds; two of them and more are left.
-        with self.server.client("/ws", signed_hs256(self.secret, claims(exp=int(time.time()) - 2))) as client:
+        # The leeway is five seconds more.
+        with self.server.client("/ws", signed_hs256(self.secret, claims(exp=int(time.time()) + 3))) as client:
             client.expect("system.connection")
-            closed = client.closed()
+            closed = client.closed(2 * PATIENCE)
         self.assertEqual((closed.code, closed.error["code"]), (4401, "token_expired"))
 
     @attack("a token that is not valid yet", "`invalid_token`, close 4501")
     def test_what_is_not_valid_yet_is_refused(self):
-        self.refused(signed_hs256(self.secret, claims(nbf=int(time.time()) + 60)))
+        self.refused(signed_hs256(self.secret, claims(nbf=int(time.time()) + 600)))
 
     @attack("a token for another audience, of another issuer, or of nobody", "`invalid_token`, close 4501")
     def test_a_token_for_somebody_else_is_refused(self):
@@ -395,9 +395,10 @@ roles_allowed = ["viewer"]
         return answer.json["ticket"]
 
     def revoke(self, **what):
+        """Revokes; what the answer says of it."""
         answer = self.server.http("POST", "/api/v1/revocations", token=self.server.token("admin", "root"), body=what)
         self.assertEqual(answer.status, 201, answer.body)
-        return answer.json["id"]
+        return answer.json
 
     @attack("a ticket that was used already, that was guessed, or that is nearly right", "`invalid_token`, close 4501")
     def test_a_ticket_opens_one_socket_once(self):
@@ -428,13 +429,15 @@ roles_allowed = ["viewer"]
 
     @attack("a ticket that has run out", "`invalid_token`, close 4501")
     def test_a_ticket_runs_out(self):
-        server = Server(prepare=lambda _folder, config: config.replace("[auth]", "[auth]\nticket_ttl_secs = 2"))
+        server = Server(prepare=lambda _folder, config: config.replace("[auth]", "[auth]\nticket_ttl_secs = 8"))
         self.addCleanup(server.close)
-        answers = [server.http("POST", "/api/v1/tickets", token=server.token()) for _ in range(2)]
-        with server.client(f"/ws?ticket={answers[0].json['ticket']}") as client:
+        token = server.token()
+        issue = lambda: server.http("POST", "/api/v1/tickets", token=token).json
+        with server.client(f"/ws?ticket={issue()['ticket']}") as client:
             client.expect("system.connection")
-        time.sleep(answers[1].json["expires_in_secs"] + 0.1)
-        with server.client(f"/ws?ticket={answers[1].json['ticket']}") as client:
+        late = issue()
+        time.sleep(late["expires_in_secs"] + 0.1)
+        with server.client(f"/ws?ticket={late['ticket']}") as client:
             closed = client.closed()
         self.assertEqual((closed.code, closed.error["code"]), (4501, "invalid_token"))
 
@@ -445,7 +448,7 @@ roles_allowed = ["viewer"]
         self.assertEqual(self.server.http("GET", "/api/v1/devices", token=ticket).status, 401)
         self.closed(4501, f"/ws?ticket={self.server.token()}")
 
-    @attack("a token that was revoked, by its id, its subject or its age, also one that says it is of tomorrow: presented anew, at a refresh, as a session, as a ticket", "`invalid_token`, close 4501 or 4509; REST 401; live sockets end within a second")
+    @attack("a token that was revoked, by its id, its subject or its age, also one that says it is of tomorrow: presented anew, at a refresh, as a session, as a ticket", "`invalid_token`, close 4501 or 4509; REST 401; live sockets end at once")
     def test_what_was_revoked_opens_nothing(self):
         now = int(time.time())
         cases = [
@@ -469,12 +472,14 @@ roles_allowed = ["viewer"]
             other = self.server.client("/ws", signed_hs256(self.secret, claims(sub=subject, roles=["viewer"], iat=now + 1)))
             self.addCleanup(other.close)
             other.expect("system.connection")
-            id = self.revoke(**what, reason="stolen")
+            # The sockets are closed before it is answered; until they hear of it, time may pass on a busy machine.
+            made = self.revoke(**what, reason="stolen")
             began_at = time.monotonic()
+            self.assertEqual(made["connections_closed"], 3 if subject == "by-subject" else 2, subject)
             for socket in [live, page]:
                 closed = socket.closed()
                 self.assertEqual((closed.code, closed.reason["code"]), (4509, "logged_out"), subject)
-            self.assertLess(time.monotonic() - began_at, 1.0)
+            self.assertLess(time.monotonic() - began_at, 10)
             if subject == "by-subject":
                 self.assertEqual(other.closed().code, 4509)
             else:
@@ -490,7 +495,7 @@ roles_allowed = ["viewer"]
             # Somebody else is not concerned, and what is taken back counts again.
             with self.server.hello(role="viewer", subject="alice") as other:
                 other.ask("ping")
-            gone = self.server.http("DELETE", f"/api/v1/revocations/{id}", token=self.server.token("admin", "root"))
+            gone = self.server.http("DELETE", f"/api/v1/revocations/{made['id']}", token=self.server.token("admin", "root"))
             self.assertEqual(gone.status, 204)
             with self.server.client("/ws", token) as client:
                 client.expect("system.connection")

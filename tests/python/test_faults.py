@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from harness import Broker, Server, program, wait_for
+from harness import PATIENCE, Broker, Server, program, wait_for
 
 
 class Gateway:
@@ -63,7 +63,7 @@ type = "mqtt"
 url = "mqtt://127.0.0.1:{cls.broker.port}"
 format = "pozyx"
 """
-        cls.server = Server(heartbeat_secs=5, more=source)
+        cls.server = Server(more=source)
         cls.addClassCleanup(cls.server.close)
         cls.gateway = Gateway(cls.broker)
         cls.addClassCleanup(cls.gateway.close)
@@ -93,7 +93,7 @@ format = "pozyx"
         self.moves()
         self.broker.process.send_signal(signal.SIGSTOP)
         try:
-            self.assertLess(self.others_are_served(), 5)
+            self.assertLess(self.others_are_served(), PATIENCE)
             self.assertEqual(self.server.http("GET", "/healthz").status, 200)
         finally:
             self.broker.process.send_signal(signal.SIGCONT)
@@ -104,7 +104,7 @@ format = "pozyx"
         restarts = self.source()["restarts"]
         self.broker.kill()
         wait_for(lambda: self.source()["state"] != "connected", "the source notices")
-        self.assertLess(self.others_are_served(), 5)
+        self.assertLess(self.others_are_served(), PATIENCE)
         self.broker.start()
         wait_for(lambda: self.source()["state"] == "connected", "the source is connected again", seconds=60)
         self.assertGreater(self.source()["restarts"], restarts)

@@ -3,6 +3,7 @@ real server. ANITA_BIN names the `anita` program."""
 
 import concurrent.futures
 import hashlib
+import itertools
 import json
 import random
 import re
@@ -32,7 +33,7 @@ def item(device, x, y=0.0, z=0.0, **more):
 
 
 class ProtocolTest(unittest.TestCase):
-    """All of it against one plain server on loopback, with a heartbeat each second."""
+    """All of it against one plain server on loopback."""
 
     @classmethod
     def setUpClass(cls):
@@ -83,7 +84,8 @@ class ProtocolTest(unittest.TestCase):
 
     def test_g01_however_a_socket_ends_nothing_of_it_stays(self):
         watcher = self.hello(role="operator", subject="watcher")
-        before = self.server.metric("anita_connections")
+        connections = lambda: self.server.metric("anita_connections")
+        wait_for(lambda: connections() == 1, "those of other tests are gone")
         watcher.ask("join_room", {"room": "ends"})
         polite = self.server.hello(role="operator")
         polite.ask("join_room", {"room": "ends"})
@@ -91,11 +93,11 @@ class ProtocolTest(unittest.TestCase):
         rude.send_frame(1, b'{"type":"join_room","payload":{"room":"ends"}}')
         total = lambda: watcher.ask("get_room_members", {"room": "ends"})["total"]
         wait_for(lambda: total() == 3, "all are in the room")
-        self.assertEqual(self.server.metric("anita_connections"), before + 2)
+        self.assertEqual(connections(), 3)
         polite.close()
         rude.vanish()
         wait_for(lambda: total() == 1, "both are out of the room")
-        wait_for(lambda: self.server.metric("anita_connections") == before, "both are gone")
+        wait_for(lambda: connections() == 1, "both are gone")
 
     def test_g01_messages_are_numbered_and_what_was_missed_comes_after_a_return(self):
         speaker = self.hello(role="operator", subject="speaker")
@@ -202,7 +204,7 @@ class ProtocolTest(unittest.TestCase):
         hello = client.hello
         self.assertEqual((hello["roles"], hello["protocol"]), (["viewer"], "anita.v1"))
         self.assertEqual(sorted(hello["permissions"]), ["devices.read", "history.read", "rooms.join"])
-        self.assertEqual(hello["heartbeat_interval_secs"], 1)
+        self.assertEqual(hello["heartbeat_interval_secs"], 10)
         self.assertRegex(hello["expires_at"], TIME)
         expires_at = datetime.fromisoformat(hello["expires_at"])
         self.assertAlmostEqual((expires_at - datetime.now(timezone.utc)).total_seconds(), 1_800, delta=60)
@@ -270,24 +272,25 @@ class ProtocolTest(unittest.TestCase):
             self.assertEqual((closed.code, closed.error["code"]), (code, error), text[:60])
 
     def test_g03_nobody_waits_for_a_token_longer_than_ten_seconds(self):
+        began_at = time.monotonic()
         with self.server.client("/ws") as client:
-            began_at = time.monotonic()
-            closed = client.closed()
+            closed = client.closed(2 * PATIENCE)
             took = time.monotonic() - began_at
         self.assertEqual(closed.code, 4408)
         self.assertEqual(closed.error["code"], "unauthenticated")
-        self.assertTrue(9 < took < 13, took)
+        # Not before its time; after it as soon as a busy machine can.
+        self.assertTrue(9.9 < took < 10 + PATIENCE, took)
 
     def test_g03_a_token_that_runs_out_closes_with_the_advice_to_come_back(self):
-        client = self.hello(subject="short", ttl="1s")
+        client = self.hello(subject="short", ttl="3s")
         expires_at = datetime.fromisoformat(client.hello["expires_at"])
-        closed = client.closed()
+        closed = client.closed(2 * PATIENCE)
         late = (datetime.now(timezone.utc) - expires_at).total_seconds()
         self.assertEqual((closed.code, closed.reason), (4401, {"code": "token_expired"}))
         self.assertEqual((closed.error["code"], closed.error["retryable"]), ("token_expired", True))
-        self.assertTrue(4.5 < late < 8, f"closed {late} s after it ran out, not 5")
+        self.assertGreater(late, 4.5, "there are five seconds of leeway")
         expired = self.server.token(ttl="1s")
-        wait_for(lambda: self.is_expired(expired), "the token is not accepted any more", every=0.5)
+        wait_for(lambda: self.is_expired(expired), "the token is not accepted any more", 2 * PATIENCE, every=0.5)
 
     def is_expired(self, token):
         with self.server.client("/ws", token) as client:
@@ -299,20 +302,22 @@ class ProtocolTest(unittest.TestCase):
             return True
 
     def test_g03_a_fresh_token_of_the_same_subject_keeps_the_socket(self):
-        client = self.hello(role="operator", subject="fresh", ttl="2s")
-        other = client.refused("authenticate", {"token": self.server.token("operator", "somebody-else")})
+        somebody_elses = self.server.token("operator", "somebody-else")
+        narrow = self.server.token("viewer", "fresh", rooms=["kept"])
+        client = self.hello(role="operator", subject="fresh", ttl="10s")
+        other = client.refused("authenticate", {"token": somebody_elses})
         self.assertEqual(other["code"], "conflict")
         bad = client.refused("authenticate", {"token": "nonsense"})
         self.assertEqual(bad["code"], "invalid_token")
         client.ask("join_room", {"room": "kept"})
         client.ask("join_room", {"room": "lost"})
-        narrow = self.server.token("viewer", "fresh", rooms=["kept"])
         refreshed = client.ask("authenticate", {"token": narrow})
         self.assertEqual(refreshed["roles"], ["viewer"])
         self.assertEqual(client.expect("room.left")["payload"], {"room": "lost"})
         self.assertEqual(client.refused("register_device", {"device_id": "d"})["code"], "forbidden")
         old_end = datetime.fromisoformat(client.hello["expires_at"]) + timedelta(seconds=6)
-        wait_for(lambda: client.ask("ping") and datetime.now(timezone.utc) > old_end, "the old token's end passes", every=0.2)
+        is_past = lambda: client.ask("ping") and datetime.now(timezone.utc) > old_end
+        wait_for(is_past, "the old token's end passes", 2 * PATIENCE, every=0.2)
 
     # --- G4: roles and patterns
 
@@ -523,42 +528,6 @@ class ProtocolTest(unittest.TestCase):
                     raw.send_frame(opcode, payload, is_last=is_last)
                 self.assertEqual(raw.until_close()[0], code, frames[0][:1])
 
-    # --- G10: signs of life
-
-    def test_g10_the_server_gives_signs_of_life(self):
-        client = self.hello()
-        beats = [client.expect("system.heartbeat")["payload"] for _ in range(3)]
-        for beat in beats:
-            self.assertRegex(beat["server_time"], TIME)
-        uptimes = [beat["uptime_seconds"] for beat in beats]
-        steps = [after - before for before, after in zip(uptimes, uptimes[1:])]
-        self.assertTrue(all(0.9 < step < 2 for step in steps), steps)
-        # The library answers the server's pings: it is never silent.
-        began_at = time.monotonic()
-        wait_for(lambda: client.expect("system.heartbeat") and time.monotonic() > began_at + 4, "it lives on")
-
-    def test_g10_who_says_nothing_for_two_intervals_is_sent_away(self):
-        with RawClient(self.server, token=self.server.token()) as raw:
-            began_at = time.monotonic()
-            code, why, before = raw.until_close()
-            took = time.monotonic() - began_at
-        self.assertEqual((code, why), (4410, {"code": "silence"}))
-        self.assertTrue(1.9 < took < 4, took)
-        self.assertGreaterEqual([opcode for opcode, _ in before].count(9), 1, "it was pinged")
-
-    def test_g10_any_frame_is_a_sign_of_life(self):
-        with RawClient(self.server, token=self.server.token()) as raw:
-            ends_at = time.monotonic() + 5
-            pongs = 0
-            while time.monotonic() < ends_at:
-                opcode, payload = raw.receive_frame()
-                if opcode == 9:
-                    # An unsolicited one does as well as an answer.
-                    raw.send_frame(10, b"whatever")
-                    pongs += 1
-                self.assertNotEqual(opcode, 8, payload)
-            self.assertGreaterEqual(pongs, 3)
-
     # --- G11: lists
 
     def test_g11_the_list_comes_in_pages_ordered_by_id(self):
@@ -686,15 +655,26 @@ class ProtocolTest(unittest.TestCase):
         self.assertEqual(fast.ask("start_position_tracking", {"device_ids": ["track"], "update_frequency": 0.1})["update_frequency"], 0.1)
         defaulted = self.hello().ask("start_position_tracking", {"device_ids": []})
         self.assertEqual(defaulted, {"device_ids": [], "update_frequency": 0.5})
-        ends_at, x = time.monotonic() + 3, 0
-        while time.monotonic() < ends_at:
-            x += 1
-            publisher.ask("report_location", item("track", float(x)))
-            time.sleep(0.02)
         updates = lambda client: [it["payload"] for it in client.so_far() if it["type"] == "uwb.position_update"]
-        of_fast, of_slow = updates(fast), updates(slow)
-        self.assertTrue(20 <= len(of_fast) <= 33, f"{len(of_fast)} updates at 0.1 s in 3 s")
-        self.assertTrue(2 <= len(of_slow) <= 5, f"{len(of_slow)} updates at 1 s in 3 s")
+        of_fast, of_slow, steps = [], [], itertools.count(1)
+
+        def has_enough():
+            publisher.ask("report_location", item("track", float(next(steps))))
+            of_fast.extend(updates(fast))
+            of_slow.extend(updates(slow))
+            return len(of_fast) >= 20 and len(of_slow) >= 2 and len(of_fast) >= 3 * len(of_slow)
+
+        counts = lambda: f"{len(of_fast)} updates at 0.1 s, {len(of_slow)} at 1 s"
+        try:
+            wait_for(has_enough, "one hears of the tag several times as often as the other", 2 * PATIENCE, every=0.05)
+        except AssertionError as fault:
+            fault.add_note(counts())
+            raise
+        for heard, seconds in [(of_fast, 0.1), (of_slow, 1)]:
+            moments = [datetime.fromisoformat(it["timestamp"]) for it in heard]
+            span = (moments[-1] - moments[0]).total_seconds()
+            # One that was late may be followed by one that is not.
+            self.assertLessEqual(len(heard) - 1, span / seconds + 2, f"in {span} s: {counts()}")
         xs = [it["positions"]["track"]["x"] for it in of_fast]
         self.assertEqual(xs, sorted(xs))
         self.assertRegex(of_fast[0]["timestamp"], TIME)
@@ -803,6 +783,51 @@ class ProtocolTest(unittest.TestCase):
         self.assertIn("guide-1", [device["id"] for device in devices])
 
 
+class HeartbeatTest(unittest.TestCase):
+    """G10: signs of life. Two intervals are longer than a client that means well is held up on a busy machine."""
+
+    INTERVAL = 4.0
+
+    @classmethod
+    def setUpClass(cls):
+        program()
+        cls.server = Server(heartbeat_secs=int(cls.INTERVAL))
+        cls.addClassCleanup(cls.server.close)
+
+    def test_g10_the_server_gives_signs_of_life(self):
+        # The library answers the server's pings: it is not taken for silent.
+        with self.server.hello() as client:
+            self.assertEqual(client.hello["heartbeat_interval_secs"], self.INTERVAL)
+            beats = [client.expect("system.heartbeat")["payload"] for _ in range(4)]
+        for beat in beats:
+            self.assertRegex(beat["server_time"], TIME)
+        uptimes = [beat["uptime_seconds"] for beat in beats]
+        steps = [after - before for before, after in zip(uptimes, uptimes[1:])]
+        self.assertTrue(all(self.INTERVAL - 0.01 < step < PATIENCE for step in steps), steps)
+
+    def test_g10_who_says_nothing_for_two_intervals_is_sent_away(self):
+        token = self.server.token()
+        began_at = time.monotonic()
+        with RawClient(self.server, token=token) as raw:
+            code, why, before = raw.until_close(2 * PATIENCE)
+            took = time.monotonic() - began_at
+        self.assertEqual((code, why), (4410, {"code": "silence"}))
+        self.assertTrue(2 * self.INTERVAL < took < 2 * self.INTERVAL + PATIENCE, took)
+        self.assertGreaterEqual([opcode for opcode, _ in before].count(9), 1, "it was pinged")
+
+    def test_g10_any_frame_is_a_sign_of_life(self):
+        with RawClient(self.server, token=self.server.token()) as raw:
+            pongs = 0
+            # The third ping is later than the end of somebody who is silent.
+            while pongs < 3:
+                opcode, payload = raw.receive_frame()
+                self.assertNotEqual(opcode, 8, payload)
+                if opcode == 9:
+                    # An unsolicited one does as well as an answer.
+                    raw.send_frame(10, b"whatever")
+                    pongs += 1
+
+
 class TlsTest(unittest.TestCase):
     """G5: a server with a certificate of its own."""
 
@@ -846,7 +871,7 @@ class OperationTest(unittest.TestCase):
 
     def setUp(self):
         program()
-        self.server = Server()
+        self.server = Server(heartbeat_secs=5)
         self.addCleanup(self.server.close)
 
     def test_sigterm_drains(self):
@@ -915,9 +940,9 @@ class OperationTest(unittest.TestCase):
                 self.assertEqual((heard["payload"]["data"], heard["seq"]), (rounds, rounds), "none is lost")
             for it in misbehaving:
                 it.result()
-        self.assertLess(worst, 5.0, "the slowest round of a client that behaves")
+        self.assertLess(worst, PATIENCE, "the slowest round of a client that behaves")
         wait_for(lambda: server.metric("anita_connections") == before, "all are gone", seconds=30, every=0.1)
-        self.assertEqual(server.metric("anita_rooms"), rooms_before)
+        wait_for(lambda: server.metric("anita_rooms") == rooms_before, "the room of the garbage is gone")
         total = operator.ask("get_room_members", {"room": "calm"})["total"]
         self.assertEqual(total, 2)
         # The allocator may keep some; what 200 sockets of 300 KB each would leave behind is ten times as much.
@@ -968,7 +993,7 @@ def misbehave_half_open(server, token, _expired):
     raw.send_frame(1, b'{"type":"start_position_tracking","payload":{"device_ids":[],"update_frequency":0.02}}')
     half = random.choice([b"\x81", b"\x81\xfe", b"\x81\x85mask", b"\x01\x82mask"])
     raw.socket.sendall(half)
-    code, _, _ = raw.until_close()
+    code, _, _ = raw.until_close(4 * PATIENCE)
     assert code == 4410, code
     raw.socket.close()
 
@@ -976,7 +1001,7 @@ def misbehave_half_open(server, token, _expired):
 def misbehave_expired(server, _token, expired):
     try:
         with server.client("/ws/uwb", expired) as client:
-            closed = client.closed(seconds=20)
+            closed = client.closed(2 * PATIENCE)
             assert closed.code == 4401, closed.code
     except ConnectionClosed:
         pass

@@ -65,7 +65,7 @@ class ViewsTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         program()
-        cls.server = Server(heartbeat_secs=5)
+        cls.server = Server()
         cls.addClassCleanup(cls.server.close)
         cls.publisher = cls.server.token("publisher")
 
@@ -254,11 +254,15 @@ class ViewsTest(unittest.TestCase):
             rounds = 200
             for step in range(1, rounds + 1):
                 self.report(**{id: (step, 1) for id in ids})
+                if step % 10 == 0:
+                    slow.send_frame(10)  # It does not read, but it lives.
             self.shows(watcher, **{id: (rounds, 1) for id in ids})
             last, paces, told = {}, 0, 0
             slow.socket.settimeout(PATIENCE)
             while len(last) < len(ids) or any(place != (rounds, 1) for place in last.values()) or not paces:
                 opcode, text = slow.receive_frame()
+                if opcode == 9:
+                    slow.send_frame(10, text)
                 if opcode != 1:
                     continue
                 message = json.loads(text)

@@ -114,25 +114,39 @@ class Link(unittest.IsolatedAsyncioTestCase):
                     self.assertEqual(len(hub.peers), 1)
 
     async def test_the_time_that_the_server_names_is_obeyed(self) -> None:
+        loop = asyncio.get_running_loop()
+        moments: list[float] = []
+
         async def leaves(peer: Peer) -> None:
             await peer.hello()
+            moments.append(loop.time())
             await peer.close(1013, '{"code":"try_later","retry_after_ms":300}')
 
         async def announces(peer: Peer) -> None:
             await peer.hello()
+            moments.append(loop.time())
             await peer.say("system.reconnect", {"retry_after_ms": 300, "message": "Soon."})
             await peer.close(1012)
 
-        loop = asyncio.get_running_loop()
+        async def is_back(peer: Peer) -> None:
+            moments.append(loop.time())
+            await greets(peer)
+
+        coming = ["connecting", "authenticating", "online"]
         for play in (leaves, announces):
-            with self.subTest(play=play.__name__):
-                async with server(play, greets) as hub:
+            # Without that time, the pause would be another: none.
+            with (
+                self.subTest(play=play.__name__),
+                mock.patch.object(client_module, "pause", lambda attempt, random: 0.0),
+            ):
+                moments.clear()
+                async with server(play, is_back) as hub:
                     client = self.client(f"{hub.url}/ws")
+                    states = client.states()
                     client.start()
-                    await self.state(client, State.WAITING)
-                    began = loop.time()
-                    await self.state(client, State.ONLINE)
-                    self.assertGreater(loop.time() - began, 0.25)
+                    told = [await anext(states) for _ in range(7)]
+                    self.assertEqual(told, [*coming, "waiting", *coming])
+                    self.assertGreaterEqual(moments[1] - moments[0], 0.3)
 
     async def test_a_pause_can_be_ended(self) -> None:
         async def leaves(peer: Peer) -> None:
@@ -201,10 +215,12 @@ class Link(unittest.IsolatedAsyncioTestCase):
             await peer.end()
 
         async with server(silent) as hub:
-            client = self.client(f"{hub.url}/ws", connect_timeout=0.2)
+            client = self.client(f"{hub.url}/ws", connect_timeout=1.0)
+            states = client.states()
             client.start()
-            await self.state(client, State.AUTHENTICATING)
-            await self.state(client, State.WAITING)
+            for awaited in (State.AUTHENTICATING, State.WAITING):
+                while await anext(states) is not awaited:
+                    pass
             self.assertEqual(client.error and client.error.code, "timeout")
 
     @at_once
@@ -213,10 +229,10 @@ class Link(unittest.IsolatedAsyncioTestCase):
 
         async def falls_silent(peer: Peer) -> None:
             nonlocal pings
-            await peer.hello(heartbeat_interval_secs=1)
+            await peer.hello(heartbeat_interval_secs=3)
             # A ping of WebSocket is a sign of life as well: in all they take longer than a silence may.
             for _ in range(6):
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(1.5)
                 await peer.connection.ping()
                 pings += 1
             await peer.end()
@@ -244,10 +260,12 @@ class Link(unittest.IsolatedAsyncioTestCase):
 
         with mock.patch.object(client_module, "pause", lambda attempt, random: 0.0):
             async with server(greets) as hub:
-                client = self.client(f"{hub.url}/ws", token=stubborn, connect_timeout=0.3)
+                client = self.client(f"{hub.url}/ws", token=stubborn, connect_timeout=1.0)
                 client.start()
                 await self.state(client, State.ONLINE)
-                self.assertEqual(calls, ["connect"] * 3)
+                # On a busy machine a good token may be too late as well.
+                self.assertGreaterEqual(len(calls), 3)
+                self.assertEqual(set(calls), {"connect"})
 
     async def test_a_header_that_was_taken_away_is_made_good_by_a_message(self) -> None:
         async def asks(peer: Peer) -> None:
