@@ -39,5 +39,10 @@ export default defineConfig(({ mode }) => ({
       '/ws': { target: SERVER, ws: true, changeOrigin: true, headers: { origin: new URL(SERVER).origin } },
     },
   },
-  test: { include: ['tests/**/*.test.ts'] },
+  test: {
+    include: ['tests/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
+  },
 }));

@@ -10,7 +10,7 @@
 //   end alice                                the refresh tokens of somebody are not taken any more
 //
 // `urn:anita` has its tokens signed with RS256, `urn:anita:es` with ES256; those of `urn:anita:short` are valid for 8
-// seconds. Whoever signs in as `nobody` has no roles.
+// seconds, those of `urn:anita:brief` for 30. Whoever signs in as `nobody` has no roles.
 
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -81,7 +81,7 @@ function provider(issuer) {
           scope: scopes,
           audience: 'anita',
           accessTokenFormat: 'jwt',
-          accessTokenTTL: resource.endsWith(':short') ? 8 : 600,
+          accessTokenTTL: { short: 8, brief: 30 }[resource.split(':').at(-1)] ?? 600,
           jwt: { sign: { alg: resource.endsWith(':es') ? 'ES256' : 'RS256' } },
         }),
       },

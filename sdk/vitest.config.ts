@@ -10,5 +10,5 @@ export default defineConfig({
       { find: /^@anita\/client\/(\w+)$/, replacement: source('$1.ts') },
     ],
   },
-  test: { include: ['tests/**/*.test.{ts,tsx}'], testTimeout: 10_000 },
+  test: { include: ['tests/**/*.test.{ts,tsx}'], testTimeout: 60_000, hookTimeout: 60_000 },
 });

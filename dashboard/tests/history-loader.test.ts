@@ -131,12 +131,14 @@ const range = (from: number, to: number): { start: number; end: number } => ({
 });
 const seconds = (): number => Math.round(player.instant - T0) / 1_000;
 const xOf = (id: string): number | undefined => player.world.tracks.get(id)?.shownX;
+/** Waits for what a busy machine does when it comes to it. */
+const until = (look: () => void): Promise<void> => vi.waitFor(look, { timeout: 20_000 });
 const shows = (x: number, id = 'a'): Promise<void> =>
-  vi.waitFor(() => {
+  until(() => {
     expect(xOf(id)).toBeCloseTo(x, 3);
   });
 const idle = (): Promise<void> =>
-  vi.waitFor(() => {
+  until(() => {
     expect([player.density.value === null, player.loader.progress.value]).toEqual([false, null]);
   });
 
@@ -194,7 +196,7 @@ describe('the replay', () => {
     player.play();
     frame(100);
     expect([player.waiting.value, seconds()]).toEqual([true, 0]);
-    await vi.waitFor(() => {
+    await until(() => {
       expect(answer).toBeDefined();
     });
     answer?.(new Response(server.csv(server.asked.at(-1)?.words ?? new URLSearchParams())));
@@ -209,7 +211,7 @@ describe('the replay', () => {
     server.devices = Array.from({ length: 30 }, (_, index) => `tag-${String(index)}`);
     server.instead.push(() => new Promise<Response>(() => undefined));
     player.choose(range(0, 20_000), T0 + 100_000);
-    await vi.waitFor(() => {
+    await until(() => {
       expect(server.exports()).toHaveLength(1);
     });
     const first = server.asked.find(({ path }) => path.endsWith('/history'));
@@ -230,7 +232,7 @@ describe('the replay', () => {
     expect(seconds()).toBe(50);
     selected = 'nobody';
     player.step('forward');
-    await vi.waitFor(() => {
+    await until(() => {
       expect(player.stepEnded.value).toBe('forward');
     });
     expect(seconds()).toBe(50);
@@ -245,11 +247,11 @@ describe('the replay', () => {
     await shows(10);
     await idle();
     player.step('forward');
-    await vi.waitFor(() => {
+    await until(() => {
       expect(seconds()).toBe(3_000);
     });
     player.step('back');
-    await vi.waitFor(() => {
+    await until(() => {
       expect(seconds()).toBe(10);
     });
     expect(server.exports().length).toBeLessThanOrEqual(3);
@@ -280,7 +282,7 @@ describe('the replay', () => {
     expect(server.asked.at(-1)?.words.get('every_secs')).toBe('5');
     await idle();
     player.setSpeed(1);
-    await vi.waitFor(() => {
+    await until(() => {
       expect(player.archive.at(player.instant)?.everyMs).toBe(0);
     });
   });
@@ -291,7 +293,7 @@ describe('the replay', () => {
       [2_000, 2_100],
     ];
     player.choose(range(500, 1_000));
-    await vi.waitFor(() => {
+    await until(() => {
       expect(player.elsewhere.value).not.toBeNull();
     });
     expect(player.elsewhere.value?.before).toBe(T0 + 100_000);
@@ -335,7 +337,7 @@ describe('when the server refuses', () => {
       problem(503, { code: 'store_unavailable', detail: 'The store does not answer.', remedy: 'Look at the disk.' }),
     );
     player.choose(range(0, 300), T0 + 60_000);
-    await vi.waitFor(() => {
+    await until(() => {
       expect(player.loader.trouble.value).not.toBeNull();
     });
     const trouble = player.loader.trouble.value;
@@ -362,7 +364,7 @@ describe('when the server refuses', () => {
       server.instead.push(() => problem(429, { code: 'rate_limited', detail: 'Too many.', retry_after_ms: 1 }));
     }
     player.choose(range(0, 300), T0 + 60_000);
-    await vi.waitFor(() => {
+    await until(() => {
       expect(player.loader.trouble.value?.retryAt).toBeNull();
     });
     expect(server.exports()).toHaveLength(4);
@@ -371,7 +373,7 @@ describe('when the server refuses', () => {
   it('in the middle of a transfer, nothing of it is shown', async () => {
     server.instead.push(({ words }) => new Response(server.csv(words).slice(0, -20)));
     player.choose(range(0, 300), T0 + 60_000);
-    await vi.waitFor(() => {
+    await until(() => {
       expect(player.loader.trouble.value?.problem.code).toBe('broken_off');
     });
     expect(player.archive.fixes).toBe(0);
@@ -382,7 +384,7 @@ describe('when the server refuses', () => {
   it('the strip, that is said as well', async () => {
     vi.stubGlobal('fetch', () => Promise.resolve(problem(403, { code: 'forbidden', detail: 'Not allowed.' })));
     player.choose(range(0, 300));
-    await vi.waitFor(() => {
+    await until(() => {
       expect(player.densityProblem.value?.code).toBe('forbidden');
     });
     vi.stubGlobal('fetch', server.fetch);

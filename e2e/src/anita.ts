@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -30,7 +30,8 @@ async function start(args: readonly string[], ready: RegExp): Promise<Program> {
   await new Promise<void>((done, fail) => {
     const timer = setTimeout(() => {
       fail(new Error(`anita ${args.join(' ')} did not say ${String(ready)}:\n${output}`));
-    }, 30_000);
+      child.kill('SIGKILL');
+    }, 60_000);
     const hear = (data: Buffer): void => {
       output += data.toString();
       if (!ready.test(output)) return;
@@ -91,13 +92,15 @@ export interface Server {
 /**
  * `more` is added to the configuration: tables of sources, for example. `ofServer` makes lines of its table `[server]`
  * from the server's address. `storage` is an address of a store: `sqlite:anita.db` lies in the server's folder. `tls` are
- * the lines of `[server.tls]`.
+ * the lines of `[server.tls]`. A connection that is silent for two heartbeats is closed: where a test counts connections, or
+ * has some that do not come back, `heartbeatSecs` is longer than a machine stands still.
  */
 export async function makeServer(
   more = '',
   ofServer: (http: string) => string = () => '',
   storage = 'memory',
   tls = 'self_signed = true',
+  heartbeatSecs = 5,
 ): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'anita-e2e-'));
   const port = await freePort();
@@ -117,7 +120,7 @@ issuer = "anita"
 audience = "anita"
 secret_file = "jwt.secret"
 [heartbeat]
-interval_secs = 2
+interval_secs = ${String(heartbeatSecs)}
 [storage]
 url = "${storage}"
 ${more}`,
@@ -137,7 +140,7 @@ ${more}`,
       return output().trim();
     },
     start: async () => {
-      running = await start(['serve', '--config', config], /listening|127\.0\.0\.1/i);
+      running = await patiently(() => start(['serve', '--config', config], /listening on/));
       await answers(http);
     },
     kill,
@@ -150,7 +153,7 @@ ${more}`,
 
 /** Waits until the server is ready. */
 async function answers(http: string): Promise<void> {
-  for (const end = Date.now() + 20_000; ;) {
+  for (const end = Date.now() + 60_000; ;) {
     const ready = await fetch(`${http}readyz`).then(
       (response) => response.ok,
       () => false,
@@ -161,15 +164,33 @@ async function answers(http: string): Promise<void> {
   }
 }
 
-export function freePort(): Promise<number> {
-  return new Promise((done, fail) => {
-    const probe = createServer();
-    probe.once('error', fail);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => {
-        done(port);
+/** Tries again for some seconds while somebody else has the port. */
+async function patiently<T>(bind: () => Promise<T>): Promise<T> {
+  for (const end = Date.now() + 20_000; ;) {
+    try {
+      return await bind();
+    } catch (error) {
+      if (Date.now() > end || !/in use|EADDRINUSE/i.test(String(error))) throw error;
+      await new Promise((done) => setTimeout(done, 250));
+    }
+  }
+}
+
+/** A port that stays free: the system gives none of these to whoever connects without saying from where. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const isFree = await new Promise<boolean>((done) => {
+      const probe = createServer();
+      probe.once('error', () => {
+        done(false);
+      });
+      probe.listen(port, '127.0.0.1', () => {
+        probe.close(() => {
+          done(true);
+        });
       });
     });
-  });
+    if (isFree) return port;
+  }
 }

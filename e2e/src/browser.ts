@@ -81,7 +81,7 @@ export async function openPage(chrome: Chrome, origin: string, options: BrowserC
     ignoreHTTPSErrors: true,
     ...options,
   });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   const faults: string[] = [];
   const { host } = new URL(origin);

@@ -53,7 +53,7 @@ function exit(child: ChildProcess): Promise<number | null> {
 
 /** Waits until somebody listens on the port. */
 async function reachable(port: number): Promise<void> {
-  for (const end = Date.now() + 10_000; ;) {
+  for (const end = Date.now() + 60_000; ;) {
     const isThere = await new Promise<boolean>((done) => {
       const probe = connect(port, '127.0.0.1');
       probe.once('connect', () => {

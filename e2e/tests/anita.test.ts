@@ -216,9 +216,9 @@ describe.skipIf(missing)('the dashboard of anita', () => {
     const server = await makeServer();
     try {
       await server.start();
-      const page = await visitLive(server.http, await server.token('viewer', '--ttl', '2s'));
+      const page = await visitLive(server.http, await server.token('viewer', '--ttl', '30s'));
       // The token's leeway of 5 s is over before the socket closes.
-      await page.getByText('Your session is over.').waitFor({ timeout: 20_000 });
+      await page.getByText('Your session is over.').waitFor({ timeout: 90_000 });
       await expectError(page, 'authentication', /token_expired|unauthenticated/);
       await page.getByLabel('Access token').fill(await server.token('viewer'));
       await page.keyboard.press('Enter');

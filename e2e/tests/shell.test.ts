@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 
 import { startMock, type Mock } from '../../dashboard/dev/mock.ts';
@@ -15,7 +15,7 @@ import {
   type Chrome,
   type Watched,
 } from '../src/browser.ts';
-import { compose, lines, live, row } from '../src/page.ts';
+import { clipboard, compose, goByKeys, lines, live, names } from '../src/page.ts';
 
 /** What is around the map: the log, messages by hand, the link, saved views, keys; and the first minute of a server. */
 
@@ -104,9 +104,8 @@ describe.skipIf(missing)('around the map', () => {
       const hello = lines(page, 'received').filter({ hasText: 'system.connection' });
       await hello.hover();
       await hello.getByRole('button', { name: 'Copy this line' }).click();
-      const copied = await page.evaluate(() => navigator.clipboard.readText());
-      expect(copied).toContain('heartbeat_interval_secs');
-      expect(copied).not.toContain('\n');
+      await expect.poll(() => clipboard(page)).toContain('heartbeat_interval_secs');
+      expect(await clipboard(page)).not.toContain('\n');
     });
 
     it('speaks the reader’s language, lines that are there already as well', async () => {
@@ -132,6 +131,7 @@ describe.skipIf(missing)('around the map', () => {
       await page.keyboard.press('Enter');
       await expect.poll(() => payload(page).inputValue()).toBe('{"kinds": ');
       await page.keyboard.type('["');
+      await page.getByRole('option', { name: /anchor/ }).waitFor();
       await page.keyboard.press('ArrowDown');
       await page.keyboard.press('Tab');
       await expect.poll(() => payload(page).inputValue()).toBe('{"kinds": ["anchor"');
@@ -146,6 +146,11 @@ describe.skipIf(missing)('around the map', () => {
       await compose(page);
       await page.getByLabel('Type of the message').fill('register_device');
       await expect.poll(() => payload(page).inputValue()).toContain('tag-99');
+      // What it is completed with comes from the schema: now it is there.
+      await payload(page).fill('');
+      await payload(page).pressSequentially('{"ki');
+      await page.getByRole('option', { name: /kind/ }).waitFor();
+      await page.keyboard.press('Escape');
       await payload(page).fill('{\n  "device_id": "a",\n  "kind": "tagg"\n}');
       const alert = page.getByRole('alert');
       await expect
@@ -166,20 +171,25 @@ describe.skipIf(missing)('around the map', () => {
     });
 
     it('comes back with the arrow up', async () => {
-      const { page } = await visitMock();
+      const { page, mock } = await visitMock();
       await compose(page);
       for (const limit of [3, 4]) {
         await payload(page).fill(`{"limit": ${String(limit)}}`);
         await page.keyboard.press('Control+Enter');
-        await page.getByText(/Answered after/).waitFor();
+        const isLimited = (text: string): boolean => new RegExp(`"limit": ?${String(limit)}}`).test(text);
+        await expect.poll(() => mock.heard.some(isLimited)).toBe(true);
       }
+      await page.getByText(/Answered after/).waitFor();
       await payload(page).fill('{}');
-      const shown: string[] = [];
-      for (const key of ['ArrowUp', 'ArrowUp', 'ArrowDown', 'ArrowDown']) {
+      for (const [key, text] of [
+        ['ArrowUp', '{"limit": 4}'],
+        ['ArrowUp', '{"limit": 3}'],
+        ['ArrowDown', '{"limit": 4}'],
+        ['ArrowDown', '{}'],
+      ] as const) {
         await page.keyboard.press(key);
-        shown.push(await payload(page).inputValue());
+        await expect.poll(() => payload(page).inputValue()).toBe(text);
       }
-      expect(shown).toEqual(['{"limit": 4}', '{"limit": 3}', '{"limit": 4}', '{}']);
     });
   });
 
@@ -220,7 +230,7 @@ describe.skipIf(missing)('around the map', () => {
       await page.reload();
       await menu.click();
       await views.getByRole('button', { name: 'Copy link to Forklifts' }).click();
-      expect(await page.evaluate(() => navigator.clipboard.readText())).toMatch(/\/#q=forklift$/);
+      await expect.poll(() => clipboard(page)).toMatch(/\/#q=forklift$/);
       expect(await views.getByRole('link', { name: 'Forklifts as a wall display' }).getAttribute('href')).toMatch(
         /\?kiosk=1#q=forklift$/,
       );
@@ -273,16 +283,17 @@ describe.skipIf(skipOrFail(missingBrowser() ?? missingProgram()))('the first min
 
   beforeAll(async () => {
     chrome = await openChrome();
+  });
+  afterAll(() => chrome.close());
+  // What one test reports is nothing that the next one begins with.
+  beforeEach(async () => {
     server = await makeServer();
     await server.start();
-  });
-  afterAll(async () => {
-    await chrome.close();
-    await server.remove();
   });
   afterEach(async () => {
     const faults = watched.flatMap((one) => one.faults);
     for (const one of watched.splice(0)) await one.close();
+    await server.remove();
     expect(faults).toEqual([]);
   });
 
@@ -338,8 +349,9 @@ describe.skipIf(skipOrFail(missingBrowser() ?? missingProgram()))('the first min
     await page.goto(`${server.http}#page=connect`);
     await page.getByLabel('Its address').fill('mqtt://broker.example');
     await page.getByRole('button', { name: 'Copy the text for MQTT, Qorvo DRTLS' }).click();
-    const copied = await page.evaluate(() => navigator.clipboard.readText());
-    expect(copied).toContain('[[sources]]\nname = "hall"\ntype = "mqtt"\nurl = "mqtt://broker.example"');
+    await expect
+      .poll(() => clipboard(page))
+      .toContain('[[sources]]\nname = "hall"\ntype = "mqtt"\nurl = "mqtt://broker.example"');
     await page.getByRole('button', { name: 'HTTP', exact: true }).click();
     await page.getByText(`${server.http}api/v1/locations`).waitFor();
   });
@@ -349,25 +361,21 @@ describe.skipIf(skipOrFail(missingBrowser() ?? missingProgram()))('the first min
     await page.locator('.map-banner').getByText('No devices yet.').waitFor();
     expect(await page.getByRole('button', { name: 'Show how to connect' }).count()).toBe(0);
     const publisher = await visit('publisher');
-    await publisher.keyboard.press('g');
-    await publisher.keyboard.press('c');
+    await goByKeys(publisher, 'c', 'Connect');
     await publisher.getByRole('button', { name: 'Send a test fix' }).click();
     await publisher.getByText('The server took it. Your role does not list devices').waitFor();
-    await row(page, (await names(page))[0] ?? '').waitFor();
+    await expect.poll(async () => (await names(page)).length).toBe(1);
   });
 
   it('goes from section to section with the keyboard alone', async () => {
     const page = await visit('admin');
-    const section = page.getByRole('navigation', { name: 'Pages' }).locator('[aria-current=page]');
     for (const [key, name] of [
       ['h', 'History'],
       ['c', 'Connect'],
       ['a', 'Administration'],
       ['l', 'Live'],
     ] as const) {
-      await page.keyboard.press('g');
-      await page.keyboard.press(key);
-      await expect.poll(() => section.innerText()).toBe(name);
+      await goByKeys(page, key, name);
     }
     await page.keyboard.press('?');
     await page.getByRole('dialog').getByText('to the page that shows how to connect').waitFor();
@@ -386,8 +394,3 @@ describe.skipIf(skipOrFail(missingBrowser() ?? missingProgram()))('the first min
     await page.locator('.map').waitFor();
   });
 });
-
-const names = async (page: Page): Promise<string[]> => {
-  await page.locator('.grid-row .name').first().waitFor();
-  return page.locator('.grid-row .name').allInnerTexts();
-};

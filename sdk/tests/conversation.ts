@@ -13,7 +13,7 @@ import {
 } from '../src/index.js';
 import { Program } from './program.js';
 
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 
 /** A request, and what came of it. */
 interface Asked {

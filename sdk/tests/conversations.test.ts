@@ -14,7 +14,7 @@ test('there are conversations', () => {
 });
 
 describe.skipIf(program === undefined)('the conversation', () => {
-  test.concurrent.each(scripts)('%s', { timeout: 120_000 }, async (name) => {
+  test.concurrent.each(scripts)('%s', { timeout: 240_000 }, async (name) => {
     const conversation = await Conversation.begin(program!);
     try {
       for (const [index, line] of readFileSync(folder + name, 'utf8')

@@ -35,7 +35,7 @@ describe('the emitter', () => {
     events.on('a', told);
     events.emit('a', 1);
     expect(told).toHaveBeenCalledOnce();
-    await vi.waitFor(() => expect(report).toHaveBeenCalledTimes(2));
+    await vi.waitFor(() => expect(report).toHaveBeenCalledTimes(2), { timeout: 20_000 });
   });
 
   test('everybody hears events in the order in which they happened', () => {

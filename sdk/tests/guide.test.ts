@@ -23,7 +23,7 @@ socket.addEventListener('error', (event) => { console.error('WebSocket error:', 
 describe.skipIf(!address)('the example of the guide', () => {
   afterEach(() => void vi.restoreAllMocks());
 
-  test('prints the devices', { timeout: 15_000 }, async () => {
+  test('prints the devices', { timeout: 60_000 }, async () => {
     const url = new URL(address!);
     if (token) url.searchParams.set('token', token);
     const printed = vi.spyOn(console, 'log').mockReturnValue();
@@ -38,14 +38,16 @@ describe.skipIf(!address)('the example of the guide', () => {
     const socket = (run as (...args: unknown[]) => WebSocket)(WebSocket, console);
 
     await vi.waitFor(() => expect(printed).toHaveBeenCalledWith('UWB Devices:', expect.any(Array)), {
-      timeout: 10_000,
+      timeout: 20_000,
     });
     expect(printed).toHaveBeenCalledWith('WebSocket connection opened');
     for (const device of printed.mock.calls.find(([first]) => first === 'UWB Devices:')![1] as object[]) {
       expect(device).toMatchObject({ id: expect.any(String), kind: expect.any(String), status: expect.any(String) });
     }
     socket.close();
-    await vi.waitFor(() => expect(printed).toHaveBeenCalledWith('WebSocket connection closed'));
+    await vi.waitFor(() => expect(printed).toHaveBeenCalledWith('WebSocket connection closed'), {
+      timeout: 20_000,
+    });
     expect(failed).not.toHaveBeenCalled();
   });
 });

@@ -53,7 +53,7 @@ describe.skipIf(!url || !token)('a real server', () => {
     const devices = new DeviceStore(anita);
     await anita.connect();
     const { total } = await anita.request('get_active_devices', {});
-    await vi.waitFor(() => expect(devices.size).toBeGreaterThanOrEqual(total), { timeout: 5_000 });
+    await vi.waitFor(() => expect(devices.size).toBeGreaterThanOrEqual(total), { timeout: 20_000 });
     expect(errors).toEqual([]);
   });
 
@@ -64,12 +64,12 @@ describe.skipIf(!url || !token)('a real server', () => {
     const view = subscribe(anita, { view: { area }, mode: 'columns', maxRateHz: 5 });
     const snapshots: unknown[] = [];
     view.on('snapshot', (devices) => snapshots.push([...devices.keys()]));
-    await vi.waitFor(() => expect(snapshots).toHaveLength(1), { timeout: 5_000 });
+    await vi.waitFor(() => expect(snapshots).toHaveLength(1), { timeout: 20_000 });
     await view.update({ view: { area: { circle: { x: 0, y: 0, radius_m: 5 } } } });
     const { subscriptions } = await anita.request('get_connection_stats', {});
     expect(subscriptions).toMatchObject([{ subscription: view.id, mode: 'columns', max_rate_hz: 5 }]);
     sockets.at(-1)!.terminate();
-    await vi.waitFor(() => expect(snapshots).toHaveLength(2), { timeout: 5_000 });
+    await vi.waitFor(() => expect(snapshots).toHaveLength(2), { timeout: 20_000 });
     await view.close();
     expect((await anita.request('get_connection_stats', {})).subscriptions).toEqual([]);
     expect(errors.map(({ code }) => code)).toEqual(['connection_lost']);
@@ -116,7 +116,9 @@ describe.skipIf(!url || !token)('a real server', () => {
     await anita.connect();
     anita.sendText('not json');
     anita.sendText('{"type":"no_such_request"}');
-    await vi.waitFor(() => expect(errors.map(({ code }) => code)).toEqual(['invalid_json', 'unknown_type']));
+    await vi.waitFor(() => expect(errors.map(({ code }) => code)).toEqual(['invalid_json', 'unknown_type']), {
+      timeout: 20_000,
+    });
     await anita.request('ping', {});
   });
 });

@@ -1,14 +1,14 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 
-/** The real program in a folder of its own: an empty store in a file, a heartbeat of one second, loopback. */
+/** The real program in a folder of its own: an empty store in a file, a heartbeat of ten seconds, loopback. */
 export class Program {
   readonly http: string;
   readonly ws: string;
@@ -39,7 +39,7 @@ export class Program {
       'audience = "anita"',
       'secret_file = "jwt.secret"',
       '[heartbeat]',
-      'interval_secs = 1',
+      'interval_secs = 10',
       '[storage]',
       'url = "sqlite:anita.db"',
     ];
@@ -101,15 +101,21 @@ export class Program {
   }
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => {
-        resolve(port);
+/** A port that stays free: the system gives none of these to whoever connects without saying from where. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const isFree = await new Promise<boolean>((resolve) => {
+      const probe = createServer();
+      probe.once('error', () => {
+        resolve(false);
+      });
+      probe.listen(port, '127.0.0.1', () => {
+        probe.close(() => {
+          resolve(true);
+        });
       });
     });
-  });
+    if (isFree) return port;
+  }
 }

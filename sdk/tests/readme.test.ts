@@ -18,7 +18,7 @@ const fences = [...readFileSync(`${root}README.md`, 'utf8').matchAll(/^```(js|ts
 );
 
 /** A compiler that ran before, or another test, may have the machine. */
-const BUSY = { timeout: 20_000 };
+const BUSY = { timeout: 40_000 };
 
 /** What the examples take for granted. */
 const ground = `
@@ -55,7 +55,7 @@ afterAll(() => {
 });
 
 describe('the examples of the README', () => {
-  test('compile', { timeout: 60_000 }, () => {
+  test('compile', { timeout: 180_000 }, () => {
     const { config } = ts.readConfigFile(`${root}tsconfig.json`, (path) => ts.sys.readFile(path)) as { config: object };
     const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
     const files = ['ground.d.ts', ...fences.map(({ name }) => name)].map((name) => folder + name);

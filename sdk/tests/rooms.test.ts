@@ -8,6 +8,21 @@ let anita: AnitaClient;
 let gaps: Gap[];
 let resyncs: Resync[];
 
+/** A client that is online at this endpoint. */
+async function open(path: string): Promise<AnitaClient> {
+  const client = new AnitaClient(`wss://plant.test${path}`, {
+    WebSocket: server.WebSocket,
+    network: null,
+    random: () => 0,
+  });
+  rooms(client).on('gap', (gap) => gaps.push(gap));
+  rooms(client).on('resync', (resync) => resyncs.push(resync));
+  void client.connect();
+  await clock.advance(0);
+  server.last.welcome();
+  return client;
+}
+
 const joined = (room: string, more: object = {}) => ({ room, epoch: 'e', seq: 5, ...more });
 const asked = (type: string, connection = server.last) => connection.heard(type).map(({ payload }) => payload);
 const failure = (promise: Promise<unknown>) =>
@@ -35,14 +50,9 @@ async function again(): Promise<FakeConnection> {
 beforeEach(async () => {
   clock = new ManualClock().install();
   server = new FakeServer();
-  anita = new AnitaClient('wss://plant.test/ws', { WebSocket: server.WebSocket, network: null, random: () => 0 });
   gaps = [];
   resyncs = [];
-  rooms(anita).on('gap', (gap) => gaps.push(gap));
-  rooms(anita).on('resync', (resync) => resyncs.push(resync));
-  void anita.connect();
-  await clock.advance(0);
-  server.last.welcome();
+  anita = await open('/ws');
 });
 afterEach(() => {
   anita.close();
@@ -104,11 +114,119 @@ describe('the uses of a room', () => {
     expect(await waiting).toEqual(joined('hall'));
   });
 
+  test('without a connection there is nothing to leave', async () => {
+    const join = rooms(anita).join('hall');
+    answerJoins(server.last);
+    await join;
+    server.last.drop();
+    expect(await rooms(anita).leave('hall')).toEqual({ room: 'hall' });
+    anita.retryNow();
+    await clock.advance(0);
+    server.last.welcome();
+    expect([...asked('join_room'), ...asked('leave_room')]).toEqual([]);
+  });
+
+  test('a join that waits for the connection and its leave are both said', () => {
+    server.last.drop();
+    void rooms(anita)
+      .join('hall')
+      .catch(() => undefined);
+    void rooms(anita)
+      .leave('hall')
+      .catch(() => undefined);
+    anita.retryNow();
+    return clock.advance(0).then(() => {
+      server.last.welcome();
+      expect([...asked('join_room'), ...asked('leave_room')]).toEqual([{ room: 'hall' }, { room: 'hall' }]);
+    });
+  });
+
   test('leaving a room that nobody joined asks the server: it may have put the client there', () => {
     void rooms(anita)
       .leave('uwb')
       .catch(() => undefined);
     expect(asked('leave_room')).toEqual([{ room: 'uwb' }]);
+  });
+});
+
+describe('the room that /ws/uwb joins by itself', () => {
+  const status = (seq: number): void => {
+    const payload = { device_id: 'a', status: 'stale' };
+    server.last.tell('device.status', payload, { room: 'uwb', epoch: 'e', seq });
+  };
+
+  beforeEach(async () => {
+    anita.close();
+    anita = await open('/ws/uwb?site=main');
+  });
+
+  test('is not asked for, and stays when everybody who joined it beside has left', async () => {
+    expect(asked('join_room')).toEqual([]);
+    const joins = [rooms(anita).join('uwb'), rooms(anita).join('uwb')];
+    expect(asked('join_room')).toEqual([{ room: 'uwb' }]);
+    answerJoins(server.last);
+    expect(await Promise.all(joins)).toEqual([joined('uwb'), joined('uwb')]);
+    for (const _ of joins) expect(await rooms(anita).leave('uwb')).toEqual({ room: 'uwb' });
+    expect(asked('leave_room')).toEqual([]);
+    // Nothing is asked of the server again, which would tell where everything is once more.
+    status(6);
+    expect(await rooms(anita).join('uwb')).toEqual(joined('uwb'));
+    await rooms(anita).leave('uwb');
+    expect(asked('leave_room')).toEqual([]);
+  });
+
+  test('a join of one who knows a number of it from the messages themselves asks nothing', async () => {
+    status(7);
+    expect(await rooms(anita).join('uwb')).toEqual({ room: 'uwb', epoch: 'e', seq: 7 });
+    expect(asked('join_room')).toEqual([]);
+  });
+
+  test('ends where somebody leaves who never joined, until the endpoint joins it again', async () => {
+    void rooms(anita).leave('uwb');
+    expect(asked('leave_room')).toEqual([{ room: 'uwb' }]);
+    server.last.answer('leave_room', 'room.left', { room: 'uwb' });
+    await again();
+    const join = rooms(anita).join('uwb');
+    answerJoins(server.last);
+    await join;
+    await rooms(anita).leave('uwb');
+    expect(asked('leave_room')).toEqual([]);
+  });
+
+  test('is asked for after a reconnect from where it was, and nothing is taken for lost before the answer', async () => {
+    status(5);
+    const connection = await again();
+    expect(asked('join_room')).toEqual([{ room: 'uwb', since: { epoch: 'e', seq: 5 } }]);
+    // The endpoint has joined already: what is new comes before what was missed.
+    status(8);
+    connection.tell('room.advanced', { room: 'uwb', epoch: 'e', seq: 9 });
+    status(6);
+    status(7);
+    connection.answer('join_room', 'room.joined', joined('uwb', { seq: 9, recovered: true }));
+    status(10);
+    await clock.advance(0);
+    expect(gaps).toEqual([]);
+    expect(resyncs).toEqual([{ isWhole: true, lost: [] }]);
+    status(12);
+    expect(gaps).toEqual([{ room: 'uwb', epoch: 'e', fromSeq: 11, toSeq: 11 }]);
+  });
+
+  test('what was new before the answer hides nothing that cannot be recovered', async () => {
+    status(5);
+    const connection = await again();
+    status(8);
+    connection.tell('room.advanced', { room: 'uwb', epoch: 'e', seq: 9 });
+    connection.answer('join_room', 'room.joined', joined('uwb', { seq: 9, recovered: false }));
+    await clock.advance(0);
+    expect(gaps).toEqual([{ room: 'uwb', epoch: 'e', fromSeq: 6, toSeq: 9 }]);
+    expect(resyncs).toEqual([{ isWhole: false, lost: ['uwb'] }]);
+  });
+
+  test('where no number was heard, a reconnect is not called whole', async () => {
+    await again();
+    await clock.advance(0);
+    expect(asked('join_room')).toEqual([]);
+    expect(resyncs).toEqual([{ isWhole: false, lost: ['uwb'] }]);
   });
 });
 

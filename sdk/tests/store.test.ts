@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { AnitaClient, type Device } from '../src/index.js';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { AnitaClient, rooms, type Device } from '../src/index.js';
 import { DeviceStore } from '../src/store.js';
 import { FakeServer, type FakeConnection } from '../src/testing.js';
 
@@ -141,6 +141,15 @@ describe('the map of devices', () => {
     expect(socket.heard('get_active_devices').map(({ payload }) => payload)).toEqual([{}, {}]);
   });
 
+  test('asks for nothing that the endpoint does by itself', async () => {
+    const devices = new DeviceStore(anita);
+    const socket = await connect();
+    list(socket, [device('a')]);
+    await turn();
+    devices.close();
+    expect(socket.said.map(({ type }) => type)).toEqual(['get_active_devices']);
+  });
+
   test('tells what changed once a turn', async () => {
     const changes: string[][] = [];
     new DeviceStore(anita).on('change', (ids) => changes.push([...ids]));
@@ -159,10 +168,149 @@ describe('the map of devices', () => {
     const [first] = socket.heard('get_active_devices');
     const busy = { code: 'unavailable', message: 'later', retryable: true, retry_after_ms: 5 };
     socket.tell('error', busy, { id: first!.id });
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await vi.waitFor(() => expect(socket.heard('get_active_devices')).toHaveLength(2), { timeout: 20_000 });
     const [, second] = socket.heard('get_active_devices');
     socket.tell('error', { code: 'forbidden', message: 'no', retryable: false }, { id: second!.id });
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(socket.heard('get_active_devices')).toHaveLength(2);
+  });
+});
+
+describe('on an endpoint that joins nothing', () => {
+  const joined = (socket: FakeConnection, more: object = {}): void => {
+    socket.answer('join_room', 'room.joined', { room: 'uwb', epoch: 'e', seq: 1, ...more });
+  };
+  const talk = (socket: FakeConnection) =>
+    socket.said.filter(({ type }) => type !== 'ping').map(({ type, payload }) => [type, payload]);
+
+  beforeEach(async () => {
+    anita.close();
+    await turn();
+    anita = new AnitaClient('wss://plant.test/ws', { WebSocket: server.WebSocket, network: null, random: () => 0 });
+    void anita.connect();
+  });
+
+  /** The next connection, once the one before is lost. */
+  async function again(): Promise<FakeConnection> {
+    server.last.drop();
+    anita.retryNow();
+    return connect();
+  }
+
+  test('the map joins the room that tells what moves, before it reads the list, and leaves it when it is closed', async () => {
+    const devices = new DeviceStore(anita);
+    const socket = await connect();
+    expect(talk(socket)).toEqual([
+      ['join_room', { room: 'uwb' }],
+      ['get_active_devices', {}],
+    ]);
+    joined(socket);
+    list(socket, [device('a')]);
+    await turn();
+    socket.tell('uwb.location', fix('a', 1, 1));
+    expect(devices.get('a')).toMatchObject({ location: place(1) });
+    devices.close();
+    devices.close();
+    expect(talk(socket).slice(2)).toEqual([['leave_room', { room: 'uwb' }]]);
+  });
+
+  test('it is one of those who joined: two maps and an application need three leaves', async () => {
+    const maps = [new DeviceStore(anita), new DeviceStore(anita)];
+    const socket = await connect();
+    joined(socket);
+    await turn();
+    await rooms(anita).join('uwb');
+    // However often the list is read, a map has joined once.
+    for (const seq of [5, 9]) socket.tell('room.gap', { room: 'uwb', epoch: 'e', from_seq: seq, to_seq: seq });
+    await turn();
+    for (const map of maps) map.close();
+    expect(socket.heard('leave_room')).toEqual([]);
+    rooms(anita)
+      .leave('uwb')
+      .catch(() => undefined);
+    expect(socket.heard('leave_room')).toHaveLength(1);
+    expect(socket.heard('join_room')).toHaveLength(1);
+  });
+
+  test('after a reconnect it is in the room again, from where it was', async () => {
+    const devices = new DeviceStore(anita);
+    joined(await connect());
+    await turn();
+    const socket = await again();
+    expect(talk(socket)).toEqual([
+      ['join_room', { room: 'uwb', since: { epoch: 'e', seq: 1 } }],
+      ['get_active_devices', {}],
+    ]);
+    joined(socket, { recovered: true });
+    list(socket, []);
+    await turn();
+    devices.close();
+    expect(socket.heard('leave_room')).toHaveLength(1);
+  });
+
+  test('a join that the connection took with it is made on the next one', async () => {
+    const devices = new DeviceStore(anita);
+    await connect();
+    const socket = await again();
+    expect(socket.heard('join_room')).toHaveLength(1);
+    joined(socket);
+    await turn();
+    devices.close();
+    expect(socket.heard('leave_room')).toHaveLength(1);
+  });
+
+  test('who is closed before the answer leaves after it', async () => {
+    const devices = new DeviceStore(anita);
+    const socket = await connect();
+    devices.close();
+    joined(socket);
+    await turn();
+    expect(socket.heard('leave_room')).toHaveLength(1);
+  });
+
+  test('a server that is busy is asked again, also on the way back', async () => {
+    const devices = new DeviceStore(anita);
+    const busy = { retryable: true, retry_after_ms: 5 };
+    let socket = await connect();
+    for (let round = 1; round <= 2; round++) {
+      list(socket, []);
+      socket.refuse('join_room', 'unavailable', busy);
+      await vi.waitFor(() => expect(socket.heard('join_room')).toHaveLength(2), { timeout: 20_000 });
+      joined(socket, { recovered: true });
+      await turn();
+      if (round === 1) socket = await again();
+    }
+    devices.close();
+    expect(socket.heard('leave_room')).toHaveLength(1);
+  });
+
+  test('who may not be in the room has the list all the same, and asks once a connection', async () => {
+    const devices = new DeviceStore(anita);
+    let socket = await connect();
+    for (let round = 1; round <= 2; round++) {
+      socket.refuse('join_room', 'forbidden');
+      list(socket, [device('a')]);
+      await turn();
+      expect([...devices.keys()]).toEqual(['a']);
+      expect(socket.heard('join_room')).toHaveLength(1);
+      if (round === 1) socket = await again();
+    }
+    devices.close();
+    expect(socket.heard('leave_room')).toEqual([]);
+  });
+
+  test('who was taken out of the room, and is in it again later, leaves it once', async () => {
+    const devices = new DeviceStore(anita);
+    let socket = await connect();
+    joined(socket);
+    await turn();
+    socket.tell('room.left', { room: 'uwb' });
+    socket = await again();
+    expect(talk(socket)[0]).toEqual(['join_room', { room: 'uwb' }]);
+    joined(socket);
+    await turn();
+    expect(socket.heard('leave_room')).toEqual([]);
+    devices.close();
+    expect(socket.heard('leave_room')).toHaveLength(1);
   });
 });

@@ -88,6 +88,20 @@ describe('a stream', () => {
     expect(heard('leave_room')).toEqual([{ room: 'hall' }]);
   });
 
+  test('a loop that ends leaves a client of /ws/uwb where the endpoint has put it', async () => {
+    const uwb = new AnitaClient('wss://plant.test/ws/uwb', { WebSocket: server.WebSocket, network: null });
+    await uwb.connect();
+    const messages = stream(uwb, 'uwb.location', { room: 'uwb' });
+    const first = messages.next();
+    await turn();
+    fix('a', 1);
+    await first;
+    await messages.return();
+    await turn();
+    expect(server.last.heard('leave_room')).toEqual([]);
+    uwb.close();
+  });
+
   test('a room that is refused ends the loop with the reason', async () => {
     anita.close();
     server = new FakeServer().welcomes();
