@@ -8,7 +8,7 @@ import { sizes } from './dev/sizes.ts';
 const SERVER = process.env['ANITA_URL'] ?? 'http://127.0.0.1:8080';
 
 /** The other language is one file: small ones compress badly. */
-const GROUPS = [{ name: 'german', test: /words\/de\.ts|german\.table/ }];
+const GROUPS = [{ name: 'german', test: /words\/(de|german)\.ts|german\.table/ }];
 
 const mock: PluginOption = {
   name: 'mock-server',

@@ -32,8 +32,6 @@ export interface MockOptions {
   readonly hz?: number;
   /** Whether it knows the sessions that were made before it started. */
   readonly remembers?: boolean;
-  /** All positions of a round in one message, as for a client that asked for batches. */
-  readonly batch?: boolean;
   /** Devices are on so many floors, from -1 up; with 1, they tell none. */
   readonly floors?: number;
   /** The client may change and remove devices. */
@@ -68,11 +66,15 @@ const OPERATOR: Roles = { roles: ['operator'], permissions: [...READER, 'devices
 const inOneHour = (): string => stamp(Date.now() + 3_600_000);
 
 export async function startMock(options: MockOptions = {}): Promise<Mock> {
-  const { port = 0, tags = 50, hz = 10, remembers = true, root, batch = false, floors = 1, operator = false } = options;
+  const { port = 0, tags = 50, hz = 10, remembers = true, root, floors = 1, operator = false } = options;
   const hall = new Hall(tags, floors);
   const roles: Roles = operator ? OPERATOR : VIEWER;
   const heard: string[] = [];
   const members = new Set<WebSocket>();
+  /** Those that asked for a view: all positions of a round come in one message. */
+  const viewers = new WeakSet<WebSocket>();
+  /** Those that hear each position from the room. */
+  const listeners = new WeakSet<WebSocket>();
   let sessions = remembers;
 
   const http = createServer((request, response) => {
@@ -87,7 +89,7 @@ export async function startMock(options: MockOptions = {}): Promise<Mock> {
       },
     );
   });
-  const sockets = new WebSocketServer({ server: http, path: '/ws/uwb' });
+  const sockets = new WebSocketServer({ server: http, path: '/ws' });
   sockets.on('connection', (socket, request) => {
     if (!sessions || request.headers.cookie?.includes(COOKIE) !== true) {
       tell(socket, 'system.auth_required', { auth_methods: ['message'], message: 'Send authenticate.' });
@@ -99,7 +101,7 @@ export async function startMock(options: MockOptions = {}): Promise<Mock> {
     socket.on('message', (data: Buffer) => {
       const text = data.toString();
       heard.push(text);
-      reply(socket, hall, text, roles, say);
+      reply(socket, hall, text, roles, say, viewers, listeners);
     });
   });
 
@@ -108,14 +110,18 @@ export async function startMock(options: MockOptions = {}): Promise<Mock> {
   };
   const walking = setInterval(() => {
     const moved = hall.step(1 / hz);
-    if (batch) {
-      const positions: Record<string, unknown> = {};
-      for (const { id, location, accuracy, floor } of moved) positions[id] = { ...location, accuracy, floor };
-      say(envelope('uwb.position_update', { positions, timestamp: stamp() }));
-      return;
-    }
+    const positions: Record<string, unknown> = {};
+    const singles: string[] = [];
     for (const { id, location, accuracy, battery, floor, timestamp, received_at } of moved) {
-      say(envelope('uwb.location', { device_id: id, location, accuracy, battery, floor, timestamp, received_at }));
+      positions[id] = { ...location, accuracy, battery, floor, timestamp };
+      const single = { device_id: id, location, accuracy, battery, floor, timestamp, received_at };
+      singles.push(envelope('uwb.location', single));
+    }
+    const payload = { positions, timestamp: stamp() };
+    const together = JSON.stringify({ type: 'uwb.position_update', subscription: VIEW, payload });
+    for (const socket of members) {
+      if (viewers.has(socket)) socket.send(together);
+      if (listeners.has(socket)) for (const text of singles) socket.send(text);
     }
   }, 1_000 / hz);
   const beating = setInterval(() => {
@@ -184,7 +190,18 @@ function welcome(socket: WebSocket, roles: Roles): void {
   });
 }
 
-function reply(socket: WebSocket, hall: Hall, text: string, roles: Roles, say: (text: string) => void): void {
+/** The name of the one view that there is. */
+const VIEW = 's1';
+
+function reply(
+  socket: WebSocket,
+  hall: Hall,
+  text: string,
+  roles: Roles,
+  say: (text: string) => void,
+  viewers: WeakSet<WebSocket>,
+  listeners: WeakSet<WebSocket>,
+): void {
   let message: { type?: unknown; payload?: Record<string, unknown>; id?: unknown };
   try {
     message = JSON.parse(text) as typeof message;
@@ -196,6 +213,18 @@ function reply(socket: WebSocket, hall: Hall, text: string, roles: Roles, say: (
   switch (type) {
     case 'ping':
       tell(socket, 'system.pong', { server_time: stamp() }, id);
+      return;
+    case 'subscribe':
+      viewers.add(socket);
+      tell(socket, 'subscribed', { subscription: VIEW, epoch: 'e1', seq: 0 }, id);
+      return;
+    case 'update_subscription':
+      tell(socket, 'subscription.updated', { subscription: VIEW, epoch: 'e1', seq: 0 }, id);
+      return;
+    case 'join_room':
+      if (payload['positions'] === false) listeners.delete(socket);
+      else listeners.add(socket);
+      tell(socket, 'room.joined', { room: payload['room'], epoch: 'e1', seq: 0 }, id);
       return;
     case 'get_connection_stats': {
       const stats = {

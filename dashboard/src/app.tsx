@@ -6,7 +6,7 @@ import { Vitals } from './detail/vitals';
 import type { Hub } from './hub';
 import { Icon, type IconName } from './icons';
 import { DeviceList } from './list/DeviceList';
-import { later } from './later';
+import { later, rest } from './later';
 import type { MapController } from './map/controller';
 import { MapView } from './map/MapView';
 import { pagesFor } from './pages/pages';
@@ -20,20 +20,20 @@ interface Props {
   readonly map: MapController;
 }
 
-const log = later(async () => (await import('./rest')).LogPanel);
-const composer = later(async () => (await import('./rest')).Composer);
-const panel = later(async () => (await import('./rest')).DevicePanel);
-const signIn = later(async () => (await import('./rest')).SignIn);
-const plans = later(async () => (await import('./rest')).Plans);
-const narrowed = later(async () => (await import('./rest')).Narrowed);
-const help = later(async () => (await import('./rest')).Help);
+const log = later(({ LogPanel }) => LogPanel);
+const composer = later(({ Composer }) => Composer);
+const panel = later(({ DevicePanel }) => DevicePanel);
+const signIn = later(({ SignIn }) => SignIn);
+const plans = later(({ Plans }) => Plans);
+const narrowed = later(({ Narrowed }) => Narrowed);
+const help = later(({ Help }) => Help);
 
-const pages = later(async () => (await import('./rest')).Pages);
+const pages = later(({ Pages }) => Pages);
 
 /** Fetches what the first view leaves out. */
 function fetchTheRest(hub: Hub): void {
   // Pressed when the server may be away: a file that could not be had is asked for again then.
-  import('./rest').then(
+  rest().then(
     ({ startPulse }) => {
       startPulse(hub);
     },
@@ -73,7 +73,9 @@ export function App({ hub, view, map }: Props): JSX.Element {
       <main class="stage" aria-label={isLive ? t('app.map') : undefined}>
         {known && isLive && <MapView hub={hub} view={view} map={map} />}
         {known && !isLive && <pages.Part hub={hub} view={view} map={map} />}
-        {known && isLive && gate === 'open' && !view.kiosk && <panel.Part hub={hub} view={view} vitals={vitals} />}
+        {known && isLive && gate === 'open' && !view.kiosk && !view.editingPlans.value && (
+          <panel.Part hub={hub} view={view} vitals={vitals} />
+        )}
         {known && <plans.Part hub={hub} view={view} map={map} mayEdit={isLive && gate === 'open' && !view.kiosk} />}
         {gate === 'open' && hub.narrowed.value.length > 0 && <narrowed.Part hub={hub} />}
         {gate === 'closed' && <signIn.Part hub={hub} />}

@@ -24,6 +24,9 @@ export type Gate = 'asking' | 'closed' | 'open';
 const PING_MS = 10_000;
 /** How often the server is asked how old the positions are that it sends here. */
 const FRESHNESS_MS = 5_000;
+/** Positions of a device in a second, while the page is looked at and while it is not. */
+const SHOWN_HZ = 10;
+const HIDDEN_HZ = 1;
 /** A session is made again at most this often: not at all where it does not hold, and after each of two quick restarts. */
 const RENEW_MS = 3_000;
 /** The close code of a session that was ended on purpose. */
@@ -91,6 +94,8 @@ export class Hub {
   #replaced = 0;
   #lastPing = 0;
   #lastAsked = 0;
+  /** The name of the view that tells positions, on this connection. */
+  #view: string | undefined;
   /** An `error` message of the server: the client tells of it as an `error` event right after. */
   #refusal: { readonly text: string; readonly id: string | undefined } | undefined;
   /** The last failure of the connection; the `close` event that follows it says nothing new. */
@@ -107,6 +112,9 @@ export class Hub {
     setInterval(() => {
       this.#tick();
     }, 500);
+    document.addEventListener('visibilitychange', () => {
+      if (this.#view !== undefined && this.live.peek()) void this.#look(this.#view);
+    });
   }
 
   /** Uses the token if the page was opened with one, else the session of this browser, else shows the form. */
@@ -307,6 +315,8 @@ export class Hub {
       if (session !== null) this.#allow({ ...session, client_id, roles, permissions });
       this.log.note({ word: client.stats().reconnects === 0 ? 'connected' : 'connectedAgain' });
       this.#lastPing = this.#lastAsked = 0;
+      this.#view = undefined;
+      void this.#look();
       this.#wantsGone = true;
     });
     client.on('message', ({ type, payload, id }, text) => {
@@ -359,6 +369,31 @@ export class Hub {
     devices.on('change', (ids) => {
       if (!isOld()) this.world.update(ids, performance.now());
     });
+  }
+
+  /**
+   * Asks for positions as the picture needs them: all that moved in one message, ten times a second, and once a second
+   * while nobody looks. The room tells what happens to devices, and need not tell the same positions one by one.
+   */
+  async #look(subscription?: string): Promise<void> {
+    const client = this.#client;
+    const max_rate_hz = document.hidden ? HIDDEN_HZ : SHOWN_HZ;
+    try {
+      if (subscription !== undefined) {
+        await client?.request('update_subscription', { subscription, max_rate_hz });
+        return;
+      }
+      const view = { status: ['connected' as const, 'stale' as const, 'disconnected' as const] };
+      const [told] = await Promise.all([
+        client?.request('subscribe', { view, fields: 'all', max_rate_hz, snapshot: false }),
+        client?.request('join_room', { room: 'uwb', positions: false }),
+      ]);
+      if (told === undefined || client !== this.#client) return;
+      this.#view = told.subscription;
+      if (max_rate_hz !== (document.hidden ? HIDDEN_HZ : SHOWN_HZ)) void this.#look(this.#view);
+    } catch {
+      // A refusal is told as an `error` event; the room goes on telling positions.
+    }
   }
 
   /** The client reads the devices that are heard of; when it is through, the disconnected ones are asked for as well. */

@@ -8,7 +8,6 @@ export { DevicePanel } from './detail/DevicePanel';
 export { fileName, toCsv } from './list/csv';
 export { LogPanel } from './log/LogPanel';
 export { Pages } from './pages/Pages';
-export { Editor } from './plans/Editor';
 export { Plans, PlanTools } from './plans/Plans';
 export { saveText } from './save';
 export { Help } from './shell/Help';

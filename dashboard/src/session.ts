@@ -52,7 +52,7 @@ export function address(path: string): URL {
 }
 
 export function socketAddress(): string {
-  const url = address('ws/uwb');
+  const url = address('ws');
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   return url.href;
 }

@@ -84,6 +84,14 @@ describe('fit', () => {
     expect(toScreen(fitted, { x: -10, y: 5 }).x).toBeCloseTo(40);
   });
 
+  it('leaves out what something lies over', () => {
+    const bounds = { minX: 0, minY: 0, maxX: 10, maxY: 40 };
+    const fitted = fit(camera, bounds, 24, 60, 100);
+    expect(toScreen(fitted, { x: 5, y: 40 }).y).toBeCloseTo(60);
+    expect(toScreen(fitted, { x: 5, y: 0 }).y).toBeCloseTo(fitted.height - 100);
+    expect(toScreen(fitted, { x: 5, y: 0 }).x).toBeCloseTo(fitted.width / 2);
+  });
+
   it('gives a single point a few metres around it', () => {
     const fitted = fit(camera, { minX: 3, maxX: 3, minY: 4, maxY: 4 });
     expect(fitted.x).toBe(3);

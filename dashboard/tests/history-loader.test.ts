@@ -143,12 +143,21 @@ const idle = (): Promise<void> =>
   });
 
 describe('the replay', () => {
-  it('goes to the first fixes when nobody says where to begin, and loads from there', async () => {
-    server.times = [[100, 600]];
+  it('goes to the newest fix when nobody says where to begin, and loads what is around it', async () => {
+    server.times = [[100, 200]];
     player.choose(range(0, 300));
-    await shows(100);
-    expect(seconds()).toBeCloseTo(100, 0);
+    expect(seconds()).toBe(300);
+    await shows(200);
+    expect(seconds()).toBeCloseTo(200, 0);
     expect(player.present.value).toEqual(['a', 'b']);
+  });
+
+  it('stays where somebody has put it meanwhile', async () => {
+    player.choose(range(0, 300));
+    player.seek(T0 + 50_000);
+    await shows(50);
+    await idle();
+    expect(seconds()).toBe(50);
   });
 
   it('goes to the moment that it is told, in the middle of a way', async () => {
@@ -389,7 +398,7 @@ describe('when the server refuses', () => {
     });
     vi.stubGlobal('fetch', server.fetch);
     player.retry();
-    await shows(0);
+    await shows(300);
   });
 });
 

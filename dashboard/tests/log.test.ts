@@ -5,7 +5,7 @@ import { AnitaError } from '@anita/client';
 import { own, closes, remedies as germanRemedies } from '../src/log/german.table';
 import { CAPACITY, MessageLog, type Cause, type Entry } from '../src/log/log';
 import { redact } from '../src/log/redact';
-import { asJson, asText, fileName, wanted, type Filter } from '../src/log/text';
+import { asJson, asText, explained, fileName, wanted, type Filter } from '../src/log/text';
 import { Ring } from '../src/ring';
 import { load } from '../src/words';
 import { closeMeanings, remedies } from '../../sdk/src/wire.gen';
@@ -69,6 +69,15 @@ describe('the filter', () => {
   it('goes by level', () => {
     expect(matches(entry({}), { ...all, level: 'sent' })).toBe(false);
     expect(matches(remedied, { ...all, level: 'error' })).toBe(true);
+  });
+
+  it('asks nobody to sign in where the page does it by itself', () => {
+    const cause = { by: 'page', message: 'Not signed in.', remedy: 'Sign in.' } as const;
+    const remedyOf = (fault: 'authentication' | 'connection', word: 'retry' | 'never'): string =>
+      explained({ fault, cause, next: { word } }, 'unauthenticated').remedy;
+    expect(remedyOf('authentication', 'retry')).toBe('');
+    expect(remedyOf('authentication', 'never')).toBe('Sign in.');
+    expect(remedyOf('connection', 'retry')).toBe('Sign in.');
   });
 
   it('looks into type, text, message and remedy, whatever the case', () => {

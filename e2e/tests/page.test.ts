@@ -320,9 +320,9 @@ describe.skipIf(missing)('the page', () => {
       await expect
         .poll(async () => Number(await page.locator('.dock-head .check .dim').innerText()))
         .toBeGreaterThan(50);
-      expect(await lines(page, 'received').getByText('uwb.location', { exact: true }).count()).toBe(0);
+      expect(await lines(page, 'received').getByText('uwb.position_update', { exact: true }).count()).toBe(0);
       await page.getByLabel('Hide high-rate').uncheck();
-      await lines(page, 'received').getByText('uwb.location', { exact: true }).first().waitFor();
+      await lines(page, 'received').getByText('uwb.position_update', { exact: true }).first().waitFor();
     });
 
     it('filters by level and text, pauses and clears', async () => {
@@ -481,7 +481,7 @@ describe.skipIf(missing)('the page', () => {
       const blank = await visit(await serve());
       await blank.goto('about:blank');
       const best = await framesIn(blank, 2_000);
-      const mock = await serve({ tags: 2_000, hz: 10, batch: true });
+      const mock = await serve({ tags: 2_000, hz: 10 });
       const page = await visitLive(mock);
       // A slow machine takes its time to draw the first 2,000.
       const field = page.getByLabel('Search devices');

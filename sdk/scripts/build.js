@@ -1,5 +1,5 @@
 // One module a source by tsc: a bundler takes what is used. `anita.js` by esbuild, for pages without a bundler.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,8 @@ import { build } from 'esbuild';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 rmSync('dist', { recursive: true, force: true });
+// The texts are at the root of the repository, and in each package. With their times: they don't make the build look old.
+for (const name of ['LICENSE-APACHE', 'LICENSE-MIT']) cpSync(`../${name}`, name, { preserveTimestamps: true });
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
 await build({

@@ -31,7 +31,13 @@ export interface RoomsEvents {
 }
 
 /** What rooms need of the client. */
-export type RoomsPort = Pick<AnitaClient, 'on' | 'request' | 'state' | 'stats'>;
+export type RoomsPort = Pick<AnitaClient, 'on' | 'request' | 'state' | 'stats' | 'url'>;
+
+/** The room of all positions and of what happens to devices. */
+export const UWB = 'uwb';
+
+/** Whether the endpoint joins the room `uwb` by itself, on each connection. */
+export const isUwbEndpoint = ({ url }: RoomsPort): boolean => /\/ws\/uwb(\?|$)/.test(url);
 
 const all = new WeakMap<RoomsPort, Rooms>();
 
@@ -43,8 +49,10 @@ export function rooms(client: RoomsPort): Rooms {
 }
 
 interface Room {
-  /** How many joined and did not leave. */
+  /** How many joined and did not leave; an endpoint that joins by itself is one of them. */
   uses: number;
+  /** Whether the endpoint joins it by itself. */
+  isOfEndpoint?: boolean;
   /** How far its numbering has been seen. */
   since?: Since;
   /** The last answer to a join, or the one that is waited for. */
@@ -63,6 +71,7 @@ export class Rooms {
 
   constructor(port: RoomsPort) {
     this.#port = port;
+    this.#count();
     port.on('message', (envelope) => {
       this.#note(envelope);
     });
@@ -88,17 +97,26 @@ export class Rooms {
     const room = this.#use(name);
     room.uses++;
     try {
-      return await (room.answer ?? this.#ask(name, room));
+      if (room.answer) return await room.answer;
+      // The connection is in it: to name a place would ask for everything again.
+      if (room.isOfEndpoint && room.since && this.#port.state === 'online') return { room: name, ...room.since };
+      return await this.#ask(name, room);
     } catch (thrown) {
       room.uses--;
       throw thrown;
     }
   }
 
+  /**
+   * Leaves it when nobody is left who joined. What the endpoint joined by itself (`/ws/uwb`: `uwb`) counts as one, so a
+   * join and its leave do not end it.
+   */
   leave(name: string): Promise<ServerMessages['room.left']> {
     const room = this.#rooms.get(name);
     if (room && --room.uses > 0) return Promise.resolve({ room: name });
     this.#rooms.delete(name);
+    // A connection that was lost has left all its rooms.
+    if (this.#port.state !== 'online' && !room?.isAsked) return Promise.resolve({ room: name });
     return this.#port.request('leave_room', { room: name });
   }
 
@@ -108,8 +126,17 @@ export class Rooms {
     return room;
   }
 
+  /** Counts what the endpoint joins. */
+  #count(): void {
+    if (!isUwbEndpoint(this.#port)) return;
+    const room = this.#use(UWB);
+    room.uses ||= 1;
+    room.isOfEndpoint = true;
+  }
+
   /** Joins all rooms on a new connection, each from where it was left. */
   async #rejoin(): Promise<void> {
+    this.#count();
     const isBack = this.#port.stats().reconnects > 0;
     const lost: string[] = [];
     await Promise.all(
@@ -118,7 +145,10 @@ export class Rooms {
         if (room.uses < 1) return;
         try {
           // What waited for the connection is on its way already.
-          await (room.isAsked ? room.answer : this.#ask(name, room));
+          if (room.isAsked) await room.answer;
+          else if (room.since || !room.isOfEndpoint) await this.#ask(name, room);
+          // No number was ever heard: there is no place to go on from.
+          else room.isTorn = true;
         } catch {
           // Refusals are told as `error` events; a lost connection is followed by another rejoin.
           room.isTorn = true;
@@ -151,17 +181,20 @@ export class Rooms {
   #note({ type, payload, room: numbered, epoch, seq, id }: Envelope): void {
     const told = payload as Joined & ServerMessages['room.gap'];
     const name = numbered ?? told.room;
-    const since = this.#rooms.get(name)?.since;
+    const { since, isAsked } = this.#rooms.get(name) ?? {};
     if (type === 'room.gap') {
       this.#see(name, told.epoch, told.to_seq, { epoch: told.epoch, seq: told.from_seq - 1 }, told.to_seq);
     } else if (type === 'room.joined') {
+      this.#use(name).isAsked = false;
       this.#see(name, told.epoch, told.seq, told.recovered ? undefined : since, told.seq);
-    } else if (type === 'room.advanced') {
-      // Numbers that were not for this client: nothing is missing.
-      if (since?.epoch === told.epoch && since.seq < told.seq) this.#see(name, told.epoch, told.seq);
     } else if (type === 'room.left') {
       // Nobody asked: the server took the client out.
       if (id === undefined) this.#rooms.delete(name);
+    } else if (isAsked) {
+      // The answer will say where it stands. Where the endpoint joins too, what is new comes before what was missed.
+    } else if (type === 'room.advanced') {
+      // Numbers that were not for this client: nothing is missing.
+      if (since?.epoch === told.epoch && since.seq < told.seq) this.#see(name, told.epoch, told.seq);
     } else if (numbered !== undefined && epoch !== undefined && seq !== undefined) {
       // What was told before is told again after a reconnect.
       if (since?.epoch !== epoch || seq > since.seq) this.#see(name, epoch, seq, since, seq - 1);

@@ -1,7 +1,7 @@
 import type { AnitaClient } from './client.js';
 import { Emitter, type ListenOptions } from './emitter.js';
 import { AnitaError } from './errors.js';
-import { rooms } from './rooms.js';
+import { isUwbEndpoint, rooms, UWB } from './rooms.js';
 import type { ServerMessages } from './wire.gen.js';
 
 /** A device, as `uwb.device_list` tells it. Each change makes a new object, so that `===` tells whether it changed. */
@@ -11,13 +11,14 @@ type Told =
   | 'uwb.device_list'
   | 'uwb.location'
   | 'uwb.position_update'
+  | 'view.entered'
   | 'uwb.device_registered'
   | 'device.status'
   | 'device.updated'
   | 'device.removed';
 
 /** What the store needs of the client. */
-export type StorePort = Pick<AnitaClient, 'on' | 'request' | 'state' | 'stats'>;
+export type StorePort = Pick<AnitaClient, 'on' | 'request' | 'state' | 'stats' | 'url'>;
 
 interface StoreEvents {
   change: [ids: Set<string>];
@@ -35,21 +36,24 @@ export class DeviceStore<Client extends StorePort = StorePort> implements Readon
   readonly #port: StorePort;
   readonly #devices = new Map<string, Device>();
   readonly #events = new Emitter<StoreEvents>();
-  readonly #end = new AbortController();
+  /** What ends the listening to the client. */
+  readonly #ends: (() => void)[] = [];
+  #isClosed = false;
   #changed = new Set<string>();
   #snapshot: readonly Device[] = [];
   #isStale = false;
   /** The devices heard of since the list was asked for; `undefined` when it isn't. */
   #heard: Set<string> | undefined;
   #run = 0;
+  /** Whether it has joined the room that tells it what changes. */
+  #isIn = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor(client: Client) {
     this.client = client;
     const port: StorePort = (this.#port = client);
-    const { signal } = this.#end;
     const on = <Type extends Told>(type: Type, handler: (payload: ServerMessages[Type]) => void): void => {
-      port.on(type as 'uwb.location', handler as (payload: ServerMessages['uwb.location']) => void, { signal });
+      this.#ends.push(port.on(type as 'uwb.location', handler as (payload: ServerMessages['uwb.location']) => void));
     };
     on('uwb.device_list', ({ devices }) => {
       for (const device of devices) this.#list(device);
@@ -63,9 +67,16 @@ export class DeviceStore<Client extends StorePort = StorePort> implements Readon
     on('uwb.position_update', ({ positions, timestamp, playback }) => {
       if (playback !== undefined) return; // The past.
       for (const [id, { x, y, z, ...more }] of Object.entries(positions)) {
+        const { accuracy, floor, ...known } = this.#known(id);
+        if (more.timestamp && known.timestamp && known.timestamp > more.timestamp) continue;
+        // With the device's own time comes all that it said: what is missing, it did not say.
+        const kept = more.timestamp ? known : this.#known(id);
         const told = { location: { x, y, z }, received_at: timestamp, last_seen: timestamp };
-        this.#put({ ...this.#known(id), ...more, ...told });
+        this.#put({ ...kept, ...more, ...told });
       }
+    });
+    on('view.entered', ({ devices }) => {
+      for (const device of devices) this.#put(device);
     });
     on('uwb.device_registered', ({ device_id, initial_location }) => {
       // Its status may have been told before this answer.
@@ -81,15 +92,18 @@ export class DeviceStore<Client extends StorePort = StorePort> implements Readon
     on('device.removed', ({ device_id }) => {
       if (this.#devices.delete(device_id)) this.#change(device_id);
     });
-    port.on('open', () => void this.#fill(), { signal });
-    port.on(
-      'state',
-      (now) => {
+    this.#ends.push(
+      port.on('room.left', ({ room }, { id }) => {
+        // Nobody asked: the server took the client out, and everybody's joins with it.
+        if (room === UWB && id === undefined) this.#isIn = false;
+      }),
+      // Before the state is listened to: rooms are joined again before the list is read.
+      rooms(port).on('gap', () => void this.#fill()),
+      port.on('state', (now) => {
+        if (now === 'online') void this.#fill();
         if (now === 'closed') this.close();
-      },
-      { signal },
+      }),
     );
-    rooms(port).on('gap', () => void this.#fill(), { signal });
     if (port.state === 'online') void this.#fill();
   }
 
@@ -108,11 +122,15 @@ export class DeviceStore<Client extends StorePort = StorePort> implements Readon
     return this.#snapshot;
   };
 
-  /** Hears nothing any more; what is known stays. */
+  /** Hears nothing any more, and leaves its room; what is known stays. */
   close(): void {
-    this.#end.abort();
+    this.#isClosed = true;
+    for (const end of this.#ends) end();
     this.#run++;
     clearTimeout(this.#retry);
+    if (!this.#isIn) return;
+    this.#isIn = false;
+    this.#leave();
   }
 
   get size(): number {
@@ -147,11 +165,37 @@ export class DeviceStore<Client extends StorePort = StorePort> implements Readon
     for (const [id, device] of this.#devices) task(device, id, this);
   }
 
+  /**
+   * Is in the room of positions and events, where the endpoint does not see to that: one of those who joined, however often
+   * it is called.
+   */
+  async #hold(): Promise<void> {
+    if (isUwbEndpoint(this.#port)) return;
+    try {
+      await rooms(this.#port).join(UWB);
+    } catch (thrown) {
+      // What is refused for good is joined by nobody any more.
+      if (!(thrown as AnitaError).retryable) this.#isIn = false;
+      throw thrown;
+    }
+    if (this.#isIn || this.#isClosed) this.#leave();
+    else this.#isIn = true;
+  }
+
+  #leave(): void {
+    rooms(this.#port)
+      .leave(UWB)
+      .catch(() => undefined);
+  }
+
   /** Reads all pages of the list, then drops what is neither on them nor heard of meanwhile. */
   async #fill(): Promise<void> {
     const run = ++this.#run;
     const heard = (this.#heard = new Set<string>());
     const listed = new Set<string>();
+    // Joined first: nothing that changes after the list was read is missed.
+    const held = this.#hold();
+    held.catch(() => undefined);
     try {
       let after: string | undefined;
       do {
@@ -165,6 +209,7 @@ export class DeviceStore<Client extends StorePort = StorePort> implements Readon
         this.#devices.delete(id);
         this.#change(id);
       }
+      await held;
     } catch (thrown) {
       // Failures are told as `error` events; a lost connection is followed by another fill.
       if (!(thrown instanceof AnitaError) || !thrown.retryable || thrown.kind === 'connection') return;

@@ -276,7 +276,7 @@ export interface HistoryEntry {
 export interface JoinRoom {
   /** Which room. */
   room: string;
-  /** Of the room `uwb` alone: whether each new location is told as well, as it is by default. A client with a view of its own does without; the last `join_room` counts. */
+  /** Of the room `uwb` alone: whether each new location is told as well. It is until a `join_room` says `false`, for a client with a view of its own, and from then on until one says `true` or the room was left. */
   positions?: boolean | null;
   /** Where the client left off. */
   since?: Since | null;
@@ -1135,9 +1135,9 @@ export const remedies: Record<string, string> = {
 export const limits = {
   /** The largest message a client may send unless the configuration says otherwise, bytes. */
   message_bytes_max_default: 262144,
-  /** The largest message before authentication, bytes: room for a token and its envelope. */
+  /** The largest message before authentication unless the configuration says otherwise, bytes: room for a token and its envelope. */
   message_bytes_before_auth_max: 16384,
-  /** How deep objects and arrays may be nested. */
+  /** How deep objects and arrays may be nested; the configuration may allow less. */
   nesting_depth_max: 16,
   /** The longest request id, bytes of its JSON text. */
   request_id_bytes_max: 128,
@@ -1161,13 +1161,13 @@ export const limits = {
   update_frequency_secs_min: 0.02,
   /** The longest time between two position updates, seconds. */
   update_frequency_secs_max: 3600.0,
-  /** The most subscriptions of one connection. */
+  /** The most subscriptions of one connection; the configuration may allow fewer. */
   subscriptions_max: 16,
   /** The most ids of one view; of patterns, 100. */
   view_devices_max: 1000,
   /** The most floors of one view. */
   view_floors_max: 100,
-  /** The most corners of a view's polygon. */
+  /** The most corners of a view's polygon; the configuration may allow fewer. */
   area_corners_max: 64,
   /** The lowest rate of a view, positions of a device in a second; 0 pauses it. */
   max_rate_hz_min: 0.0002,

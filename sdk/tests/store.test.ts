@@ -299,6 +299,20 @@ describe('on an endpoint that joins nothing', () => {
     expect(socket.heard('leave_room')).toEqual([]);
   });
 
+  test('who may not come back, and may again later, leaves it once', async () => {
+    const devices = new DeviceStore(anita);
+    joined(await connect());
+    await turn();
+    (await again()).refuse('join_room', 'forbidden');
+    await turn();
+    const socket = await again();
+    joined(socket);
+    await turn();
+    expect(socket.heard('leave_room')).toEqual([]);
+    devices.close();
+    expect(socket.heard('leave_room')).toHaveLength(1);
+  });
+
   test('who was taken out of the room, and is in it again later, leaves it once', async () => {
     const devices = new DeviceStore(anita);
     let socket = await connect();

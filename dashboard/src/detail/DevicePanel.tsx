@@ -146,7 +146,8 @@ function Speed({ hub, track }: { readonly hub: Hub; readonly track: Track }): JS
   return <Fact name={t('card.speed')}>{t('card.speedValue', { speed: decimals(speed, 1) })}</Fact>;
 }
 
-function Fact({ name, children }: { readonly name: string; readonly children: ComponentChildren }): JSX.Element {
+/** What something is called, and what it is. */
+export function Fact({ name, children }: { readonly name: string; readonly children: ComponentChildren }): JSX.Element {
   return (
     <div>
       <dt>{name}</dt>

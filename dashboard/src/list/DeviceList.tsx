@@ -6,7 +6,9 @@ import { useEffect, useRef } from 'preact/hooks';
 import { dependOn } from '../depend';
 import type { Hub } from '../hub';
 import { Icon, StatusShape } from '../icons';
+import { rest } from '../later';
 import type { MapController } from '../map/controller';
+import { asOf } from '../shell/link';
 import { ago, parseTime } from '../time';
 import type { View } from '../view';
 import { count, decimals, many, t } from '../words';
@@ -54,7 +56,7 @@ export function DeviceList({ hub, view, map }: Props): JSX.Element {
   const filtered = isFiltered(filters, place.floor);
 
   return (
-    <section class="devices" aria-label={t('app.devices')}>
+    <section class="devices" aria-label={t('app.devices')} data-live={hub.live.value}>
       <div class="devices-head">
         <label class="search">
           <Icon name="search" />
@@ -142,7 +144,9 @@ function More({ hub, view, map, rows, total, place }: MoreProps): JSX.Element {
           <Icon name="filter" /> {t('list.more')}
           {used > 0 && <b class="used">{used}</b>}
         </button>
-        <span class="shown">{rows.length < total && many('list.shown', rows.length, { total })}</span>
+        <span class="shown">
+          {hub.live.value ? rows.length < total && many('list.shown', rows.length, { total }) : asOf(hub)}
+        </span>
         <button
           type="button"
           class="quiet square wide-button"
@@ -359,7 +363,7 @@ function Grid({ hub, view, rows, place }: GridProps): JSX.Element {
       ref={scroller}
       class="grid"
       role="grid"
-      aria-label={t('app.devices')}
+      aria-label={`${t('app.devices')} ${hub.live.value ? '' : asOf(hub)}`}
       aria-rowcount={rows.length + 1}
       aria-colcount={columns.length}
       aria-activedescendant={selectedIndex >= first && selectedIndex < end ? `row-${String(selectedIndex)}` : undefined}
@@ -518,6 +522,6 @@ export function Battery({ percent }: { readonly percent: number | undefined }): 
 
 /** What makes the table is loaded after the first view. */
 async function saveCsv(rows: readonly Device[], zones: Place['zones'], now: number): Promise<void> {
-  const { fileName, saveText, toCsv } = await import('../rest');
+  const { fileName, saveText, toCsv } = await rest();
   saveText(toCsv(rows, zones), fileName(now), 'text/csv');
 }

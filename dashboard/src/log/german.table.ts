@@ -53,7 +53,7 @@ export const remedies: Readonly<Record<string, string>> = {
   not_found: 'Prüfen Sie die Id; prüfen Sie die Muster des Tokens.',
   conflict: 'Lesen Sie den jetzigen Stand und entscheiden Sie neu.',
   rate_limited:
-    'Warten Sie `retry_after_ms` ab und fragen Sie dann seltener; eine Meldung fasst bis zu 1.000 Positionen, und ein Abonnement erspart neues Fragen.',
+    'Warten Sie `retry_after_ms` ab und fragen Sie dann seltener; eine Nachricht fasst bis zu 1.000 Positionen, und ein Abonnement erspart neues Fragen.',
   too_large: 'Senden Sie weniger auf einmal; die Grenzen stehen in `system.connection`.',
   limit_reached:
     'Verlassen Sie erst einen Raum oder beenden Sie eine Ansicht; die Grenzen stehen in `system.connection`.',

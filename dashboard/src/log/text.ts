@@ -20,9 +20,11 @@ const explanation = (cause: Cause): Explanation => {
 };
 
 /** What happened and what to do about it; never with a token in it. */
-export function explained({ cause }: ErrorDetail, code: string): Explanation {
+export function explained({ cause, fault, next }: ErrorDetail, code: string): Explanation {
   const { meaning, remedy } = inGerman(cause, code, explanation(cause));
-  return { meaning: redact(meaning), remedy: redact(remedy) };
+  // Who is signed in again by the page has nothing to do for it.
+  const isDone = fault === 'authentication' && next?.word === 'retry';
+  return { meaning: redact(meaning), remedy: isDone ? '' : redact(remedy) };
 }
 
 export function sayNext(next: Next): string {

@@ -7,7 +7,7 @@ import type { Hub } from '../hub';
 import { Icon } from '../icons';
 import { later } from '../later';
 import { firstOf } from '../pages/pages';
-import { LINK } from '../shell/link';
+import { asOf, LINK } from '../shell/link';
 import { clockTime } from '../time';
 import type { View } from '../view';
 import { decimals, many, t } from '../words';
@@ -16,7 +16,7 @@ import { area, total } from './measure';
 import { Floors, LayerSwitches, Press, Switch, ZoomTools } from './tools';
 import './map.css';
 
-const planTools = later(async () => (await import('../rest')).PlanTools);
+const planTools = later(({ PlanTools }) => PlanTools);
 
 interface Props {
   readonly hub: Hub;
@@ -107,11 +107,9 @@ export function MapView({ hub, view, map }: Props): JSX.Element {
 }
 
 function NotLive({ hub }: { readonly hub: Hub }): JSX.Element {
-  const at = hub.dataAt.value;
   return (
     <p class="map-banner is-lost">
-      <b>{hub.gate.value === 'open' ? t(LINK[hub.link.value].word) : t('map.signedOut')}</b>{' '}
-      {at === null ? t('map.noData') : t('map.asOf', { time: clockTime(at) })}
+      <b>{t(hub.gate.value === 'open' ? LINK[hub.link.value].word : 'map.signedOut')}</b> {asOf(hub)}
     </p>
   );
 }

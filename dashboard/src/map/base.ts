@@ -15,14 +15,17 @@ export interface Underlay {
 /** What lies on the floor that is shown: the same in every map. */
 export const underlay = signal<Underlay | undefined>(undefined);
 
-/** The part of the picture that only changes with the view: ground, floor, what lies on it, grid, zones. */
+/** Where a zone's name is written: left, top, width and height. */
+export type Written = readonly [x: number, y: number, width: number, height: number];
+
+/** The part of the picture that only changes with the view: ground, floor, what lies on it, grid, zones. Says where it has written. */
 export function paintBase(
   ctx: CanvasRenderingContext2D,
   camera: Camera,
   site: Site,
   palette: Palette,
   lying: Underlay | undefined,
-): void {
+): readonly Written[] {
   const { width, height } = camera;
   const { bounds } = site;
   ctx.fillStyle = bounds === undefined ? palette.floor : palette.ground;
@@ -52,7 +55,7 @@ export function paintBase(
     ctx.lineWidth = 2;
     ctx.strokeRect(...room);
   }
-  for (const zone of site.zones) nameZone(ctx, camera, zone, palette);
+  return site.zones.flatMap((zone) => nameZone(ctx, camera, zone, palette) ?? []);
 }
 
 function paintGrid(ctx: CanvasRenderingContext2D, camera: Camera, palette: Palette): void {
@@ -104,16 +107,18 @@ function paintZone(ctx: CanvasRenderingContext2D, camera: Camera, zone: Zone, co
 }
 
 /** In the upper left of the zone, out of the way of what moves in its middle; left out where it would not fit. */
-function nameZone(ctx: CanvasRenderingContext2D, camera: Camera, zone: Zone, palette: Palette): void {
-  if (zone.name === '') return;
+function nameZone(ctx: CanvasRenderingContext2D, camera: Camera, zone: Zone, palette: Palette): [Written] | undefined {
+  if (zone.name === '') return undefined;
   ctx.font = `600 11px ${palette.font}`;
   ctx.textAlign = 'left';
   ctx.textBaseline = 'top';
   const at = nameAnchor(zone.polygon);
-  const roomX = at.width * camera.scale;
-  if (ctx.measureText(zone.name).width + 16 > roomX || at.height * camera.scale < 28) return;
+  const { width } = ctx.measureText(zone.name);
+  if (width + 16 > at.width * camera.scale || at.height * camera.scale < 28) return undefined;
+  const [x, y] = [screenX(camera, at.x) + 8, screenY(camera, at.y) + 8];
   ctx.fillStyle = palette.zoneText;
-  ctx.fillText(zone.name, screenX(camera, at.x) + 8, screenY(camera, at.y) + 8);
+  ctx.fillText(zone.name, x, y);
+  return [[x, y, width, 11]];
 }
 
 /** The leftmost of the polygon's highest corners, and the room to the right of it and below. */

@@ -67,17 +67,21 @@ export function resize(camera: Camera, width: number, height: number): Camera {
   return { ...camera, width, height };
 }
 
-/** Shows all of `bounds` with `padding` pixels around it; a single point gets a few metres around it. */
-export function fit(camera: Camera, bounds: Bounds, padding = 48): Camera {
+/**
+ * Shows all of `bounds` with `padding` pixels around it, more where something lies over the picture's `top` and `bottom`;
+ * a single point gets a few metres around it.
+ */
+export function fit(camera: Camera, bounds: Bounds, padding = 48, top = padding, bottom = padding): Camera {
   const spanX = Math.max(bounds.maxX - bounds.minX, 4);
   const spanY = Math.max(bounds.maxY - bounds.minY, 4);
   const roomX = Math.max(camera.width - 2 * padding, camera.width / 2, 1);
-  const roomY = Math.max(camera.height - 2 * padding, camera.height / 2, 1);
+  const roomY = Math.max(camera.height - top - bottom, camera.height / 2, 1);
+  const scale = clampScale(Math.min(roomX / spanX, roomY / spanY));
   return {
     ...camera,
-    scale: clampScale(Math.min(roomX / spanX, roomY / spanY)),
+    scale,
     x: (bounds.minX + bounds.maxX) / 2,
-    y: (bounds.minY + bounds.maxY) / 2,
+    y: (bounds.minY + bounds.maxY + (top - bottom) / scale) / 2,
   };
 }
 

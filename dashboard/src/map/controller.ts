@@ -377,8 +377,17 @@ export class MapController {
     const bounds = this.#hub.site.peek().bounds ?? this.#deviceBounds();
     if (bounds === undefined) return;
     if (always || !contains(visibleBounds(this.#camera), bounds) || this.#camera.scale === START.scale) {
-      this.#look(fit(this.#camera, bounds, this.#camera.width < 600 ? 20 : 44));
+      const padding = this.#camera.width < 600 ? 16 : 24;
+      const [top, bottom] = [this.#covered('.past-banner'), this.#covered('.map-bottom')];
+      // The names of what hangs on the lower wall are below it.
+      this.#look(fit(this.#camera, bounds, padding, top, bottom + 12));
     }
+  }
+
+  /** How much of the picture lies under the tools at its lower edge, or under the banner at its upper one, and a gap. */
+  #covered(what: '.past-banner' | '.map-bottom'): number {
+    const box = this.#element?.parentElement?.querySelector<HTMLElement>(what);
+    return (box?.offsetHeight ?? 0) + 24;
   }
 
   #deviceBounds(): Bounds | undefined {

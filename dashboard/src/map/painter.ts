@@ -1,6 +1,6 @@
 import type { Site } from '../session';
 import { glide, type Track } from '../world';
-import { paintBase, type Underlay } from './base';
+import { paintBase, type Underlay, type Written } from './base';
 import { screenX, screenY, type Camera, type Point } from './camera';
 import { LOST, OPACITY, type Fade } from './fading';
 import { isOnFloor } from './floors';
@@ -84,6 +84,8 @@ export class Painter {
   #symbols: Symbols;
   #ratio = 1;
   #baseOf: { camera: Camera; site: Site; underlay: Underlay | undefined } | undefined;
+  /** Where zones are named. */
+  #written: readonly Written[] = [];
   #trailsOf: Camera | undefined;
   #trailsAt = -Infinity;
   #last = 0;
@@ -136,7 +138,7 @@ export class Painter {
     const drawn = this.#baseOf;
     if (drawn?.camera !== camera || drawn.site !== site || drawn.underlay !== underlay) {
       this.#scaled(this.#base);
-      paintBase(this.#base, camera, site, this.#palette, underlay);
+      this.#written = paintBase(this.#base, camera, site, this.#palette, underlay);
       this.#baseOf = { camera, site, underlay };
     }
     ctx.setTransform(1, 0, 0, 1, 0, 0);
@@ -250,6 +252,7 @@ export class Painter {
     if (chosen?.placed === true) this.#highlight(chosen, camera, true);
     if (pointed?.placed === true && pointed !== chosen) this.#highlight(pointed, camera, false);
     if (!scene.names || inView.length > NAMED_LIMIT) return;
+    for (const written of this.#written) this.#places.claim(...written);
     for (const track of inView) this.#reserve(track, camera);
     for (const track of fixed) this.#reserve(track, camera);
     for (const track of inView) {
@@ -362,13 +365,21 @@ export class Painter {
     this.#name(ctx, track, camera, true);
   }
 
-  /** Writes the name below the symbol, unless another name is there; an emphasised one is always written. */
+  /**
+   * Writes the name below the symbol, unless another name is there: then that of a tag is left out, and that of what hangs
+   * on the wall is above it, if it can. An emphasised one is always written.
+   */
   #name(ctx: CanvasRenderingContext2D, track: Track, camera: Camera, strong: boolean): void {
     const x = screenX(camera, track.shownX);
-    const y = screenY(camera, track.shownY) + (strong ? 13 : 9 * symbolScale(camera));
-    const { picture, width } = this.#symbols.label(track.label, strong, track.kind !== 'tag');
-    const free = this.#places.claim(x - width / 2, y, width, LABEL_HEIGHT - 4);
-    if (!free && !strong) return;
+    const away = strong ? 13 : 9 * symbolScale(camera);
+    let y = screenY(camera, track.shownY) + away;
+    const isFixed = track.kind !== 'tag';
+    const { picture, width } = this.#symbols.label(track.label, strong, isFixed);
+    const isFree = (): boolean => this.#places.claim(x - width / 2, y, width, LABEL_HEIGHT - 4);
+    if (!isFree() && !strong) {
+      y -= 2 * away + LABEL_HEIGHT - 4;
+      if (!isFixed || !isFree()) return;
+    }
     ctx.drawImage(picture, x - width / 2, y, width, LABEL_HEIGHT);
   }
 

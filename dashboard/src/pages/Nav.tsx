@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 
 import type { View } from '../view';
 import { t } from '../words';
-import { firstOf, PAGES, SECTION_WORD, SECTIONS } from './pages';
+import { firstOf, PAGES, pagesFor, SECTION_WORD, SECTIONS } from './pages';
 
 interface Props {
   readonly view: View;
@@ -16,7 +16,8 @@ export function Nav({ view, permissions }: Props): JSX.Element | null {
     return first === undefined ? [] : [{ section, first }];
   });
   if (sections.length < 2) return null;
-  const current = PAGES[view.page.value].section;
+  // A page that its reader may not see is not shown: the map is.
+  const current = pagesFor(permissions).includes(view.page.value) ? PAGES[view.page.value].section : 'live';
   return (
     <nav class="sections" aria-label={t('page.nav')}>
       {sections.map(({ section, first }) => (

@@ -3,18 +3,16 @@ import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 
 import type { Hub } from '../hub';
-import { later } from '../later';
 import { underlay, type Underlay } from '../map/base';
 import type { MapController } from '../map/controller';
 import { Switch } from '../map/tools';
 import { theme } from '../shell/theme';
 import type { View } from '../view';
+import { Editor } from './Editor';
 import { draft, forget, keepPictures, plans, rasters, reload } from './book';
 import type { Raster } from './picture';
 import { judge, plansOn, type Calibration, type Picture } from './plan';
 import { t } from './words';
-
-const editor = later(async () => (await import('../rest')).Editor);
 
 /** The server allows it or not; the page only spares people buttons that would be refused. */
 const WRITE = 'plans.write';
@@ -33,7 +31,7 @@ export function Plans({ hub, view, map, mayEdit }: Props): JSX.Element | null {
   useEffect(() => keepLoaded(hub), [hub]);
   useEffect(() => layOut(hub, view), [hub, view]);
   if (!mayEdit || !view.editingPlans.value) return null;
-  return <editor.Part hub={hub} view={view} map={map} />;
+  return <Editor hub={hub} view={view} map={map} />;
 }
 
 /** Loads the plans when the page is connected (again), when somebody looks at it again, and now and then. */

@@ -4,11 +4,11 @@ import { useRef } from 'preact/hooks';
 import type { Hub } from '../hub';
 import { Icon, LinkIcon, Logo } from '../icons';
 import { Nav } from '../pages/Nav';
-import { agoPhrase, secondsLeft } from '../time';
+import { secondsLeft } from '../time';
 import type { View } from '../view';
-import { count, decimals, t } from '../words';
+import { count, t } from '../words';
 import { later } from '../later';
-import { LINK } from './link';
+import { LINK, newest, roundTrip } from './link';
 import './shell.css';
 
 interface Props {
@@ -17,9 +17,9 @@ interface Props {
 }
 
 /** How the page looks and speaks. */
-export const settings = later(async () => (await import('../rest')).Settings);
+export const settings = later(({ Settings }) => Settings);
 /** What is known of the link. */
-export const linkDetails = later(async () => (await import('../rest')).LinkDetails);
+export const linkDetails = later(({ LinkDetails }) => LinkDetails);
 
 export function Header({ hub, view }: Props): JSX.Element {
   const session = hub.session.value;
@@ -124,9 +124,9 @@ function Link({ hub, view }: Props): JSX.Element {
       <dl class="link-facts">
         <div>
           <dt>{t('link.newest')}</dt>
-          <dd>{hub.dataAt.value === null ? t('link.noneYet') : agoPhrase(hub.now.value - hub.dataAt.value)}</dd>
+          <dd>{newest(hub)}</dd>
         </div>
-        <div class="wide-only">
+        <div>
           <dt>{t('link.roundTrip')}</dt>
           <dd>{roundTrip(hub.rtt.value)}</dd>
         </div>
@@ -175,16 +175,11 @@ function Freshness({ hub }: { readonly hub: Hub }): JSX.Element | null {
         </div>
       )}
       {dropped > 0 && (
-        <div class="wide-only" title={t('link.leftOutTitle')}>
+        <div title={t('link.leftOutTitle')}>
           <dt>{t('link.leftOut')}</dt>
           <dd>{count(dropped)}</dd>
         </div>
       )}
     </>
   );
-}
-
-function roundTrip(ms: number | null): string {
-  if (ms === null) return '–';
-  return `${decimals(ms, ms < 10 ? 1 : 0)} ms`;
 }

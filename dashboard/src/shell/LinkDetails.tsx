@@ -1,8 +1,9 @@
 import { useSignal } from '@preact/signals';
-import type { ComponentChildren, JSX, RefObject } from 'preact';
+import type { JSX, RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
 import { dependOn } from '../depend';
+import { Fact } from '../detail/DevicePanel';
 import { sparkPath } from '../detail/vitals';
 import type { Hub } from '../hub';
 import { explained } from '../log/text';
@@ -10,7 +11,7 @@ import { call } from '../session';
 import { ago, clockTime } from '../time';
 import type { View } from '../view';
 import { count, decimals, t as common } from '../words';
-import { LINK } from './link';
+import { LINK, newest, roundTrip } from './link';
 import { pulse, PULSE_SECONDS, type Beat } from './pulse';
 import { Sentence } from './Sentence';
 import { useAway } from './useAway';
@@ -51,6 +52,8 @@ export function LinkDetails({ hub, view, button }: Props): JSX.Element {
         <Fact name={t('link.state')}>
           {common(LINK[state].word)}, {t('link.since', { time: clockTime(since), ago: ago(hub.now.value - since) })}
         </Fact>
+        <Fact name={common('link.newest')}>{newest(hub)}</Fact>
+        <Fact name={common('link.roundTrip')}>{roundTrip(hub.rtt.value)}</Fact>
         {attempts > 0 && <Fact name={t('link.attempts')}>{count(attempts)}</Fact>}
         <Fact name={t('link.reconnects')}>{count(reconnects)}</Fact>
         <Fact name={t('link.lastClose')}>
@@ -64,22 +67,13 @@ export function LinkDetails({ hub, view, button }: Props): JSX.Element {
           )}
         </Fact>
         <Fact name={t('link.transport')}>
-          {location.protocol === 'https:' ? t('link.wss') : t('link.ws')}, <code>/ws/uwb</code>, <code>anita.v1</code>
+          {location.protocol === 'https:' ? t('link.wss') : t('link.ws')}, <code>/ws</code>, <code>anita.v1</code>
         </Fact>
         <Fact name={t('link.messages')}>{t('link.inOut', { received, sent })}</Fact>
         <Fact name={t('link.bytes')}>{bytesText(bytes)}</Fact>
         {version.value !== '' && <Fact name={t('link.version')}>{version.value}</Fact>}
       </dl>
       <Lines />
-    </div>
-  );
-}
-
-function Fact({ name, children }: { readonly name: string; readonly children: ComponentChildren }): JSX.Element {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
     </div>
   );
 }

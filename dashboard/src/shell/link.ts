@@ -1,6 +1,9 @@
 import type { State } from '@anita/client';
 
+import type { Hub } from '../hub';
 import type { LinkShape } from '../icons';
+import { agoPhrase, clockTime } from '../time';
+import { decimals, t } from '../words';
 
 /** How the state of the link is said: always a word and a shape, never colour alone. */
 export const LINK: Record<State, { word: `link.${State}`; shape: LinkShape }> = {
@@ -13,3 +16,13 @@ export const LINK: Record<State, { word: `link.${State}`; shape: LinkShape }> = 
   closed: { word: 'link.closed', shape: 'off' },
   failed: { word: 'link.failed', shape: 'failed' },
 };
+
+export const roundTrip = (ms: number | null): string => (ms === null ? '–' : `${decimals(ms, ms < 10 ? 1 : 0)} ms`);
+
+/** How old the newest data are. */
+export const newest = ({ dataAt, now }: Hub): string =>
+  dataAt.value === null ? t('link.noneYet') : agoPhrase(now.value - dataAt.value);
+
+/** Of when it is, what is not live. */
+export const asOf = ({ dataAt: { value } }: Hub): string =>
+  value === null ? t('map.noData') : t('map.asOf', { time: clockTime(value) });

@@ -19,7 +19,7 @@ export const de: Words = {
 
   'app.map': 'Karte',
   'app.devices': 'Geräte',
-  'app.messages': 'Meldungen',
+  'app.messages': 'Nachrichten',
   'app.views': 'Ansichten',
   'app.asking': 'Suche Ihre Sitzung…',
 

@@ -42,10 +42,13 @@ export const OWN_NAME: Record<Language, string> = { en: 'English', de: 'Deutsch'
 /** The reader's wish; `auto` is the browser's. */
 export const languageChoice = remembered<'auto' | Language>('language', 'auto', oneOf(['auto', ...LANGUAGES]));
 
-/** A part's texts in the other languages, each in a file of its own that is loaded when it is wanted. */
-type Translations<S extends Source> = Readonly<
-  Record<Exclude<Language, 'en'>, () => Promise<Readonly<Record<keyof S, string>>>>
->;
+/** The other languages, each in a file of its own that is loaded when it is wanted. */
+const TRANSLATIONS = { de: () => import('./german') } as const satisfies Record<Exclude<Language, 'en'>, unknown>;
+type Translation = Awaited<ReturnType<(typeof TRANSLATIONS)['de']>>;
+/** The part of a translation that has all of these texts. */
+type PartOf<S extends Source> = {
+  [P in keyof Translation]: Translation[P] extends Readonly<Record<keyof S, string>> ? P : never;
+}[keyof Translation];
 
 const current = signal<{ language: Language; words: Words }>({ language: 'en', words: en });
 
@@ -89,7 +92,7 @@ export async function listenToLanguage(): Promise<void> {
 
 /** Speaks this language once its words are there, unless another one was wanted meanwhile. */
 export async function load(wanted: Language, isStill = (): boolean => true): Promise<void> {
-  const words = wanted === 'de' ? (await import('./de')).de : en;
+  const words = wanted === 'en' ? en : (await TRANSLATIONS[wanted]()).first;
   if (isStill()) current.value = { language: wanted, words };
 }
 
@@ -105,7 +108,7 @@ export const wordsOfParts = (): Promise<unknown> => partWords;
  * The texts of a part that is loaded later, in its own files: English comes with the part, another language as soon as
  * it is shown.
  */
-export function speech<const S extends Source>(own: S, translations: Translations<S>): Speech<S> {
+export function speech<const S extends Source>(own: S, part: PartOf<S>): Speech<S> {
   const words = signal<{ language: Language; words: Readonly<Record<keyof S, string>> }>({
     language: 'en',
     words: own,
@@ -113,9 +116,11 @@ export function speech<const S extends Source>(own: S, translations: Translation
   effect(() => {
     const wanted = language.value;
     if (wanted === words.peek().language) return;
-    const loading = (wanted === 'en' ? Promise.resolve(own) : translations[wanted]()).then(
+    const loading = (wanted === 'en' ? Promise.resolve(null) : TRANSLATIONS[wanted]()).then(
       (loaded) => {
-        if (wanted === language.peek()) words.value = { language: wanted, words: loaded };
+        if (wanted !== language.peek()) return;
+        const texts = loaded === null ? own : (loaded[part] as Readonly<Record<keyof S, string>>);
+        words.value = { language: wanted, words: texts };
       },
       // Words that cannot be loaded leave the part as it is: it stays usable.
       () => undefined,

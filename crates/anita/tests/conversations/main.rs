@@ -147,7 +147,7 @@ macro_rules! conversations {
 }
 
 conversations! {
-    broken closed columns drained expired hello killed narrowed refreshed refusals revoked rooms views
+    broken closed columns drained endpoint expired hello killed narrowed refreshed refusals revoked rooms views
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The server of one conversation: the real program with an empty store, at one address for as long as the conversation lasts.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,18 @@ use crate::http;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// How long anything may take that a line waits for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A port that is free now, and not among those that the system gives to connections: nobody takes it while the server
+/// is away.
+fn free_port() -> u16 {
+    loop {
+        let port = rand::random_range(10_000..32_000);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
 
 /// A server, running or not; killed when it is dropped.
 pub(crate) struct Server {
@@ -59,11 +70,11 @@ impl Server {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         // The address has to be the same after a restart.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         std::fs::write(folder.path().join("jwt.secret"), SECRET).unwrap();
         let text = format!(
             "[server]\nlisten = \"{address}\"\nplaintext = \"loopback\"\n[auth]\nsecret_file = \"jwt.secret\"\n\
-             [heartbeat]\ninterval_secs = 1\n[storage]\nurl = \"sqlite:anita.db\"\n[log]\nlevel = \"error\"\n"
+             [heartbeat]\ninterval_secs = 10\n[storage]\nurl = \"sqlite:anita.db\"\n[log]\nlevel = \"error\"\n"
         );
         std::fs::write(folder.path().join("anita.toml"), text).unwrap();
         Self { folder, address, child: None }

@@ -27,7 +27,7 @@ export const de: Readonly<Record<keyof typeof en, string>> = {
   'log.lines': 'Nachrichtenprotokoll',
   'log.filter': 'Filter',
   'log.filterLabel': 'Nachrichten nach Text filtern',
-  'log.hide': 'Häufige verbergen',
+  'log.hide': 'Ohne häufige',
   'log.hideTitle': 'Positionen, Lebenszeichen und Pings: gezählt, aber nicht aufgeführt',
   'log.pause': 'Anhalten',
   'log.resume': 'Weiter ({n} neue)',

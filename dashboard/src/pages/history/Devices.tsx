@@ -135,6 +135,8 @@ interface RowProps extends Omit<Props, 'hub'> {
 function Row({ id, label, view, player, isChosen, toggle }: RowProps): JSX.Element {
   dependOn(player.world.version);
   const track = isChosen ? player.world.tracks.get(id) : undefined;
+  const isLoading =
+    isChosen && player.archive.at(player.shown.value) === undefined && player.loader.trouble.value === null;
   const isSelected = view.selected.value === id;
   return (
     <li class="past-row" data-selected={isSelected}>
@@ -157,7 +159,9 @@ function Row({ id, label, view, player, isChosen, toggle }: RowProps): JSX.Eleme
       >
         {track !== undefined && <StatusShape status={track.device.status} kind={track.kind} />}
         <span class="name">{label}</span>
-        <span class="past-place">{track === undefined ? t('devices.gone') : place(track)}</span>
+        <span class="past-place">
+          {track === undefined ? t(isLoading ? 'past.loading' : 'devices.gone') : place(track)}
+        </span>
       </button>
       {isSelected && track !== undefined && <Facts track={track} player={player} />}
     </li>

@@ -137,7 +137,7 @@ function AsOf({ hub, player, leave }: Props & { readonly leave: () => void }): J
       <Icon name="history" />
       <span>
         <b>{t('past.title')}</b> {t('past.asOf', { time: clockTime(shown) })}
-        {age >= 1_000 && <span class="dim"> · {t('past.ago', { time: ago(age) })}</span>}
+        {age >= 1_000 && <span class="dim past-age"> · {t('past.ago', { time: ago(age) })}</span>}
       </span>
       <button type="button" class="small" onClick={leave}>
         {t('past.live')}
@@ -154,10 +154,12 @@ function Waiting({ player }: Pick<Props, 'player'>): JSX.Element | null {
   if (!isMissed && !isAsking) return null;
   const of = Math.max(progress?.of ?? 0, progress?.fixes ?? 0);
   return (
-    <p class="map-banner">
-      {progress === null
-        ? t('past.loading')
-        : t('past.loadingFrom', { time: clockTime(progress.piece.start), n: progress.fixes, of })}
+    <p class="map-banner past-wait">
+      <span>
+        {progress === null
+          ? t('past.loading')
+          : t('past.loadingFrom', { time: clockTime(progress.piece.start), n: progress.fixes, of })}
+      </span>
       <progress aria-label={t('past.loading')} max={Math.max(1, of)} value={progress?.fixes ?? undefined} />
     </p>
   );

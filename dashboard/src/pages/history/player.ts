@@ -100,7 +100,7 @@ export class Player {
     return this.#instant;
   }
 
-  /** Opens a range; the hand stands at `instant`, or where the first fixes are. */
+  /** Opens a range; the hand stands at `instant`, or where the newest fix is. */
   open(range: Range, instant: number | null = null): void {
     this.pause();
     this.stepping.value = this.stepEnded.value = null;
@@ -109,7 +109,7 @@ export class Player {
     this.archive.retain((chunk) => (this.#loadedAt.get(chunk) ?? now) > chunk.end + LATE_MS);
     batch(() => {
       this.range.value = range;
-      this.#place(instant === null ? range.start : clampTo(instant, range));
+      this.#place(instant === null ? range.end : clampTo(instant, range));
     });
     void this.#ask(instant === null);
   }
@@ -312,7 +312,7 @@ export class Player {
     this.world.clear();
   }
 
-  /** Asks what there is in the range, and goes to its first fixes when nobody said where to begin. */
+  /** Asks what there is in the range, and goes to its newest fix when nobody said where to begin. */
   async #ask(isAnywhere: boolean): Promise<void> {
     this.#asking?.abort();
     this.loader.stop();
@@ -327,16 +327,20 @@ export class Player {
       this.elsewhere.value = null;
     });
     try {
-      const density = await this.#api.density(range, devices, partsOf(range), asking.signal);
+      const [density, newest] = await Promise.all([
+        this.#api.density(range, devices, partsOf(range), asking.signal),
+        this.#api.newest(range.end, range.end - range.start, asking.signal),
+      ]);
       asking.signal.throwIfAborted();
-      this.density.value = density;
-      const first = firstOf(density);
-      if (isAnywhere && first !== undefined) this.#place(first);
+      batch(() => {
+        this.density.value = density;
+        this.present.value = [...newest.keys()].sort();
+        // Unless somebody has moved it meanwhile.
+        const times = newestOf(newest, devices);
+        if (isAnywhere && times.length > 0 && this.#instant === range.end) this.#place(Math.max(...times));
+      });
       this.loader.check();
       if (total(density) === 0) this.elsewhere.value = await this.#findElsewhere(range, devices, asking.signal);
-      const newest = await this.#api.newest(range.end, range.end - range.start, asking.signal);
-      asking.signal.throwIfAborted();
-      this.present.value = [...newest.keys()].sort();
     } catch (error) {
       if (asking.signal.aborted) return;
       this.densityProblem.value =
@@ -347,11 +351,8 @@ export class Player {
   }
 
   async #findElsewhere(range: Range, devices: readonly string[] | null, stop: AbortSignal): Promise<Elsewhere> {
-    const wanted = devices === null ? undefined : new Set(devices);
-    let before: number | null = null;
-    for (const [id, { time }] of await this.#api.newest(range.start, undefined, stop)) {
-      if (wanted?.has(id) !== false) before = Math.max(before ?? -Infinity, time);
-    }
+    const times = newestOf(await this.#api.newest(range.start, undefined, stop), devices);
+    const before = times.length === 0 ? null : Math.max(...times);
     const now = this.#now();
     if (now - range.end < 1_000) return { before, after: null };
     const rest = { start: range.end, end: now };
@@ -359,3 +360,7 @@ export class Player {
     return { before, after: firstOf(later) ?? null };
   }
 }
+
+/** When each of the devices was last heard of. */
+const newestOf = (fixes: ReadonlyMap<string, { readonly time: number }>, devices: readonly string[] | null): number[] =>
+  [...fixes].flatMap(([id, { time }]) => (devices?.includes(id) === false ? [] : [time]));

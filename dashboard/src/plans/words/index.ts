@@ -1,4 +1,4 @@
 import { speech } from '../../words';
 import { en } from './en';
 
-export const { t, many } = speech(en, { de: async () => (await import('./de')).de });
+export const { t, many } = speech(en, 'plans');

@@ -91,7 +91,7 @@ export const de: Readonly<Record<keyof typeof en, string>> = {
   'key.history': 'zum Verlauf',
   'key.connect': 'zur Seite, die das Anbinden zeigt',
   'key.administration': 'zur Verwaltung',
-  'key.log': 'Meldungen öffnen oder schließen',
+  'key.log': 'Nachrichten öffnen oder schließen',
   'key.write': 'eine Nachricht von Hand schreiben',
   'key.escape': 'schließen, was offen ist, dann die Auswahl aufheben',
   'key.help': 'diese Hilfe',
