@@ -144,7 +144,7 @@ impl Hub {
         metrics: Arc<Metrics>,
         now: Now,
     ) -> Result<Arc<Self>, HubFault> {
-        let Keeping { store, writer, told, durability, audit_file } = keeping;
+        let Keeping { store, writer, told, durability, past, audit_file } = keeping;
         let failed = |cause| HubFault::Store { cause, retry_after: writer.retry_after() };
         let remembered = store.load(settings.rooms.ring_messages_max).await.map_err(failed)?;
         let kept = remembered.last_ordinal;
@@ -180,13 +180,15 @@ impl Hub {
             shard.feed(&changes);
         }
         let head = remembered.audit_head;
-        let missed = audit::missed(&store).await;
+        let mut unsaid = audit::unsaid(&store, head, remembered.audit_removed).await;
         let lines = match audit_file {
             Some(file) => {
-                Some(Lines::start(file, &store, head, writer.audit_kept(), Arc::clone(&metrics)).await)
+                let kept = writer.audit_kept();
+                Some(Lines::start(file, &store, head, kept, Arc::clone(&metrics), &mut unsaid.found).await)
             }
             None => None,
         };
+        unsaid.told(past, &metrics);
         let log = EventLog::new(Arc::clone(&writer), told, begun.told);
         Ok(Arc::new(Self {
             core: Mutex::new(Core { world, version }),
@@ -194,7 +196,7 @@ impl Hub {
             rooms: Rooms::new(settings.rooms, remembered.rooms, &begun, log, now),
             connections: Connections::default(),
             revocations: RwLock::new(identities::restored(remembered.revocations, now)),
-            trail: Trail::new(settings.audit, head, missed, lines, now),
+            trail: Trail::new(settings.audit, head, unsaid, lines, now),
             audit_kept: writer.audit_kept(),
             store,
             writer,

@@ -19,6 +19,15 @@ pub enum Durability {
     None,
 }
 
+/// What is known at a start of the last server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// What it kept.
+    Kept,
+    /// Nothing: the store is gone with the process.
+    Forgotten,
+}
+
 /// The store, the way into it, and how far events were told.
 #[derive(Debug)]
 pub struct Keeping {
@@ -26,6 +35,7 @@ pub struct Keeping {
     pub(crate) writer: Arc<Writer>,
     pub(crate) told: Option<Told>,
     pub(crate) durability: Durability,
+    pub(crate) past: Past,
     pub(crate) audit_file: Option<AuditFile>,
 }
 
@@ -39,14 +49,15 @@ impl Keeping {
         durability: Durability,
     ) -> Self {
         let writer = Arc::new(Writer::start(Arc::clone(&store), settings));
-        Self { store, writer, told, durability, audit_file: None }
+        Self { store, writer, told, durability, past: Past::Kept, audit_file: None }
     }
 
     /// In memory, at once.
     pub fn in_memory(store: MemoryStore) -> Self {
         let store = Arc::new(store);
         let writer = Arc::new(Writer::immediate(Arc::clone(&store)));
-        Self { store, writer, told: None, durability: Durability::Commit, audit_file: None }
+        let (durability, past) = (Durability::Commit, Past::Forgotten);
+        Self { store, writer, told: None, durability, past, audit_file: None }
     }
 
     /// The audit trail also goes into a file of JSON lines.

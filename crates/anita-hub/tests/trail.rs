@@ -248,9 +248,11 @@ async fn a_line_is_not_written_before_its_entry_is_in_the_store() {
     hub.audit(record(0, "done"));
     let started = Instant::now();
     while lines() == 0 {
+        // In this order: what comes between the two looks is in the store first.
+        let written = lines();
         let stored = entries(&store).await.len();
-        assert!(lines() == 0 || stored == 1, "the file is ahead of the store");
-        assert!(started.elapsed() < Duration::from_secs(20), "the line is not written");
+        assert!(written == 0 || stored == 1, "the file is ahead of the store");
+        assert!(started.elapsed() < Duration::from_secs(60), "the line is not written");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(started.elapsed() > Duration::from_secs(2), "the store was away");
@@ -266,7 +268,7 @@ async fn at_the_end_what_the_store_does_not_have_is_not_in_the_file_either() {
     (0..5).for_each(|n| hub.audit(record(n, "done")));
     let started = Instant::now();
     while std::fs::read_to_string(&path).unwrap().lines().count() < 5 {
-        assert!(started.elapsed() < Duration::from_secs(20), "the lines are not written");
+        assert!(started.elapsed() < Duration::from_secs(60), "the lines are not written");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     store.expect([Mood::Away, Mood::Away]);
@@ -280,7 +282,7 @@ async fn at_the_end_what_the_store_does_not_have_is_not_in_the_file_either() {
     // The store may be away once more.
     let started = Instant::now();
     while entries(&store).await.len() < 6 {
-        assert!(started.elapsed() < Duration::from_secs(20), "the store does not come back");
+        assert!(started.elapsed() < Duration::from_secs(60), "the store does not come back");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     hub.close().await;
@@ -300,7 +302,7 @@ async fn lines_that_a_failing_disk_lost_are_accounted_for_when_it_is_well_again(
     (0..130).for_each(|n| hub.audit(record(n, "done")));
     let started = Instant::now();
     while hub.metrics().audit_lines_lost.get() == 0 {
-        assert!(started.elapsed() < Duration::from_secs(20), "nothing is lost");
+        assert!(started.elapsed() < Duration::from_secs(60), "nothing is lost");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     hub.sweep(at(1));
@@ -311,7 +313,7 @@ async fn lines_that_a_failing_disk_lost_are_accounted_for_when_it_is_well_again(
     let is_said = async || actions(&entries(&store).await, "lose audit lines").len() == 1;
     while !is_said().await {
         hub.sweep(at(2));
-        assert!(started.elapsed() < Duration::from_secs(20), "it is not said");
+        assert!(started.elapsed() < Duration::from_secs(60), "it is not said");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     hub.close().await;

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::read;
 use crate::schema;
+use crate::trail;
 
 /// How long the store may be locked by somebody else.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,6 +49,14 @@ impl AuditReader {
     /// How many entries there were when it was opened, as the store counts them.
     pub fn entries(&self) -> u64 {
         self.entries
+    }
+
+    /// How many entries were removed from the end since they were stored, as the store counts them now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn removed(&self) -> Result<u64, StoreError> {
+        Ok(trail::audit_removed(&self.db)?)
     }
 
     /// A page.

@@ -75,6 +75,7 @@ pub(crate) fn load(db: &Connection, shared: &Shared, events_max: usize) -> Resul
         rooms,
         revocations: trail::revocations(db)?,
         audit_head: trail::audit_head(db)?,
+        audit_removed: trail::audit_removed(db)?,
         last_ordinal,
     })
 }

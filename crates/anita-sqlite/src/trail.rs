@@ -84,6 +84,15 @@ pub(crate) fn audit_head(db: &Connection) -> Result<Option<AuditHead>, Fault> {
     Ok(link(row, 0)?.map(|link| link.head()))
 }
 
+/// How many entries were removed from the end: SQLite counts the ordinals that it gave, a transaction that is rolled back
+/// gives none, and retention leaves the last entry.
+pub(crate) fn audit_removed(db: &Connection) -> Result<u64, Fault> {
+    let sql = "SELECT max(0, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0)
+                          - coalesce((SELECT max(ordinal) FROM audit), 0))";
+    let removed: i64 = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(removed.cast_unsigned())
+}
+
 pub(crate) fn revoke(db: &Connection, revocation: &Revocation) -> Result<(), Fault> {
     let Revocation { id, revoked, issuer, made_at, until, made_by, reason } = revocation;
     let (kind, value, issued_before) = match revoked {

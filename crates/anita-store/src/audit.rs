@@ -12,7 +12,7 @@ mod verification;
 use anita_model::Timestamp;
 
 pub use chain::{AuditHash, AuditHead, AuditLink, Chain, InvalidHead};
-pub use file::{AuditFile, AuditFileSettings, FILES_MAX, each_line, files_of};
+pub use file::{AuditFile, AuditFileSettings, FILES_MAX, each_line, end_of_files, files_of};
 pub use line::{AuditLine, InvalidLine, LINE_BYTES_MAX, line};
 pub use stretches::Stretches;
 pub use verification::{Broken, Unexplained, Verification, Whole};
@@ -28,6 +28,26 @@ pub const LOST_LINES: &str = "lose audit lines";
 /// The action of an entry that says which entries a start found missing after a server that did not end in good order, and
 /// for which no entry accounted: given up right before that, most likely. Its object is their numbers, `first-last`.
 pub const MISSED_ENTRIES: &str = "miss audit entries";
+
+/// The action of an entry that says that a start found entries removed from the end of the store. Its object is
+/// `COUNT after SEQ`.
+pub const REMOVED_ENTRIES: &str = "find audit entries removed";
+
+/// The action of an entry that says that the lines of the file so far were not those of the store: its end was cut off, or
+/// it is an older copy or another one. Its object names the ends of both.
+pub const FILE_SET_ASIDE: &str = "set audit file aside";
+
+/// The action of an entry that says that a file began while the store had entries already. Its object is the end of the
+/// store's trail then.
+pub const FILE_BEGUN: &str = "begin audit file";
+
+/// The action of an entry that says that the file lacked its last lines though the last server ended in good order, and got
+/// them from the store. Its object is their numbers, `first-last`.
+pub const FILE_MENDED: &str = "mend audit file";
+
+/// The action of an entry that says that a copy took the place of the store. Its object is the copy, and the end of the
+/// trail before.
+pub const RESTORED_STORE: &str = "restore store";
 
 /// The action of an entry that a server makes when it starts.
 pub const START_SERVER: &str = "start server";

@@ -181,6 +181,7 @@ impl Kept {
         Remembered {
             revocations,
             audit_head: self.audit_head,
+            audit_removed: 0,
             devices: self.devices.values().cloned().collect(),
             states: states.into_values().collect(),
             rooms: rooms.collect(),

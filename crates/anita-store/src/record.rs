@@ -188,6 +188,9 @@ pub struct Remembered {
     pub revocations: Vec<Revocation>,
     /// The end of the audit chain; `None` while there is none.
     pub audit_head: Option<AuditHead>,
+    /// How many audit entries the store had after that end and has not any more, as far as it knows by itself: nothing of
+    /// ours takes entries from there.
+    pub audit_removed: u64,
     /// The ordinal of the last event, whether it is still kept or not; 0 if there was none.
     pub last_ordinal: u64,
 }

@@ -39,7 +39,10 @@ pub(crate) async fn open(
     let Some(settings) = audit_file else { return Ok(keeping) };
     let file = AuditFile::open(settings.clone()).map_err(|source| OpenError::Backend {
         store: format!("audit.file {}", settings.path.display()),
-        source: source.into(),
+        source: format!(
+            "{source}; let this user write the file and its folder, or name another one in audit.file, or \"\" for none"
+        )
+        .into(),
     })?;
     Ok(keeping.with_audit_file(file))
 }
@@ -57,9 +60,10 @@ async fn open_store(storage: &Storage) -> Result<Keeping, OpenError> {
                 SqliteSettings { recent_fixes_max: *recent_fixes_max, ..SqliteSettings::default() };
             (Arc::new(SqliteStore::open_with(path, settings)?), told)
         }
-        Backend::Postgres { url, spool_file, spool_fixes_max, connections_max } => {
+        Backend::Postgres { url, password_file, spool_file, spool_fixes_max, connections_max } => {
             let told = told(spool_file)?;
             let settings = PostgresSettings {
+                password_file: password_file.clone(),
                 pool_max: *connections_max,
                 spool: (*spool_fixes_max > 0).then(|| spool_file.clone()),
                 spool_limits: SpoolSettings { fixes_max: *spool_fixes_max, ..SpoolSettings::default() },

@@ -1,12 +1,14 @@
 //! The audit trail: each entry is numbered, hashed and handed to the store under one small lock, so the order of the chain
 //! is the order in which the store gets it.
 
+mod found;
 mod lines;
 mod restraint;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use anita_metrics::Metrics;
 use anita_model::{Now, Timestamp};
 use anita_store::audit::{
     Chain, LOST_ENTRIES, LOST_LINES, MISSED_ENTRIES, START_SERVER, Unexplained, numbers,
@@ -15,8 +17,10 @@ use anita_store::{AuditEntry, AuditHead, AuditQuery, AuditRecord, Record, State,
 use parking_lot::Mutex;
 
 use super::Hub;
+use crate::keeping::Past;
 use restraint::{Restraint, Verdict};
 
+pub(super) use found::Found;
 pub(super) use lines::Lines;
 pub use restraint::AuditLimits;
 
@@ -44,6 +48,8 @@ struct Growing {
     excuse: Option<Excuse>,
     /// What the last server left without a word, until it is said.
     missed: Vec<Gap>,
+    /// What this server found when it started, until it is said.
+    found: Vec<Found>,
     /// The last head that was told in the log.
     told_seq: u64,
     /// The latest time that anybody came with.
@@ -75,8 +81,14 @@ impl Gap {
     }
 }
 
+/// What there is to say of the store of the last server.
+pub(super) async fn unsaid(store: &Arc<dyn Store>, head: Option<AuditHead>, removed: u64) -> Unsaid {
+    let found = (removed > 0).then_some(Found::Removed { store: head, count: removed });
+    Unsaid { missed: missed(store).await, found: found.into_iter().collect() }
+}
+
 /// The gaps that the last server left without a word, because it was killed before it could say so.
-pub(super) async fn missed(store: &Arc<dyn Store>) -> Vec<(u64, u64)> {
+async fn missed(store: &Arc<dyn Store>) -> Vec<(u64, u64)> {
     let read = read_missed(store).await;
     let missed = read.inspect_err(|error| {
         tracing::error!(%error, "whether the last server left gaps in the audit trail is not known");
@@ -105,21 +117,41 @@ async fn read_missed(store: &Arc<dyn Store>) -> Result<Vec<(u64, u64)>, StoreErr
     }
 }
 
+/// What a start has to say of what was before it.
+#[derive(Debug, Default)]
+pub(super) struct Unsaid {
+    /// The gaps of the last server.
+    pub(super) missed: Vec<(u64, u64)>,
+    /// What does not fit together.
+    pub(super) found: Vec<Found>,
+}
+
+impl Unsaid {
+    /// Tells what was found in the log. Beside a store that forgets, a file never has the end of what is there.
+    pub(super) fn told(&mut self, past: Past, metrics: &Metrics) {
+        if past == Past::Forgotten {
+            self.found.clear();
+        }
+        self.found.iter().for_each(|found| found.tell(metrics));
+    }
+}
+
 impl Trail {
-    /// That goes on after a head, and says which entries before it are missing.
+    /// That goes on after a head.
     pub(super) fn new(
         limits: AuditLimits,
         head: Option<AuditHead>,
-        missed: Vec<(u64, u64)>,
+        unsaid: Unsaid,
         lines: Option<Lines>,
         now: Now,
     ) -> Self {
-        let missed = missed.into_iter();
+        let missed = unsaid.missed.into_iter();
         let state = Growing {
             chain: Chain::after(head),
             restraint: Restraint::new(limits),
             excuse: None,
             missed: missed.map(|(first, last)| Gap { action: MISSED_ENTRIES, first, last }).collect(),
+            found: unsaid.found,
             told_seq: head.map_or(0, |head| head.seq),
             at: now.wall,
         };
@@ -185,12 +217,15 @@ impl Hub {
         self.audit(own(at, action, object.to_owned()));
     }
 
-    /// Keeps that the server starts, and before it what the last one left without a word: what is before a start is not
-    /// looked at again.
+    /// Keeps that the server starts, and before it what it found and what the last one left without a word: what is before a
+    /// start is not looked at again.
     pub fn audit_start(&self, at: Timestamp, version: &str) {
         let mut said = Vec::new();
         {
             let mut growing = self.trail.state.lock();
+            for found in std::mem::take(&mut growing.found) {
+                said.push(self.trail.add(&mut growing, &self.writer, found.record(at).bounded()));
+            }
             let missed = std::mem::take(&mut growing.missed);
             self.account_for(&mut growing, missed, at, &mut said);
         }

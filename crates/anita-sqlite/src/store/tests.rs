@@ -7,7 +7,7 @@ use std::time::Duration;
 use anita_model::{DeviceId, Position, RoomName, SiteName, SourceName};
 use anita_store::audit::{Chain, Verification};
 use anita_store::{
-    AuditEntry, AuditRecord, Cursor, EventRecord, Extent, KindLimits, MemoryStore, Order, Thinning,
+    AuditEntry, AuditLink, AuditRecord, Cursor, EventRecord, Extent, KindLimits, MemoryStore, Order, Thinning,
 };
 use proptest::prelude::*;
 
@@ -471,6 +471,41 @@ async fn entries_whose_commit_failed_and_came_back_to_life_are_kept_once() {
     done(store.commit(entries).await);
     assert_eq!(done(store.usage().await).audit.count, 2);
     assert_eq!(done(store.audit(AuditQuery { limit: 9, ..AuditQuery::default() }).await).entries.len(), 2);
+}
+
+/// What was rolled back and what retention took is no cut.
+#[tokio::test]
+async fn entries_that_somebody_removed_from_the_end_are_counted_and_nothing_else_is() {
+    let folder = Folder::new();
+    let store = folder.open(10);
+    let record = AuditRecord {
+        at: at_ms(0),
+        subject: String::new(),
+        issuer: None,
+        action: "act".to_owned(),
+        object: String::new(),
+        outcome: String::new(),
+        address: None,
+    };
+    let mut chain = Chain::default();
+    let mut entry = || chain.add(record.clone());
+    done(store.commit(Arc::new((0..5).map(|_n| Record::Audit(entry())).collect())).await);
+    let mut too_large = entry();
+    let refused = Record::Audit(too_large.clone());
+    too_large.link = too_large.link.map(|link| AuditLink { seq: u64::MAX, ..link });
+    store.commit(Arc::new(vec![refused, Record::Audit(too_large)])).await.unwrap_err();
+    assert_eq!(done(store.load(1).await).audit_removed, 0, "rolled back");
+    let limits = KindLimits { age_max: Some(Duration::from_secs(1)), bytes_max: None };
+    let retention = Retention { audit: limits, ..Retention::default() };
+    while done(store.tidy(retention.clone(), at_ms(9_000)).await).has_more {}
+    assert_eq!(done(store.usage().await).audit.count, 1);
+    assert_eq!(done(store.load(1).await).audit_removed, 0, "gone by its age");
+    done(store.commit(Arc::new((0..3).map(|_n| Record::Audit(entry())).collect())).await);
+    let db = Connection::open(&folder.path).unwrap();
+    db.execute("DELETE FROM audit WHERE seq > (SELECT max(seq) FROM audit) - 2", []).unwrap();
+    assert_eq!(done(store.load(1).await).audit_removed, 2);
+    db.execute("DELETE FROM audit", []).unwrap();
+    assert!(done(store.load(1).await).audit_removed > 2);
 }
 
 #[tokio::test]

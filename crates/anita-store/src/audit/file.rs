@@ -209,6 +209,12 @@ impl AuditFile {
     }
 }
 
+/// The chain up to the last line of all files of a trail, as they are now; `None` while there is none.
+pub fn end_of_files(path: &Path) -> Option<AuditHead> {
+    // It may have begun anew a moment ago.
+    end_of(path).or_else(|| end_of(&numbered(path, 1)))
+}
+
 /// The last line of a file that is there, and ours.
 fn end_of(path: &Path) -> Option<AuditHead> {
     let (text, _end) = last_line(&mut File::open(path).ok()?).ok()??;

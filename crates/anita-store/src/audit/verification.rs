@@ -50,6 +50,26 @@ pub enum Broken {
         /// The next one that no entry accounts for or that is there.
         next: u64,
     },
+    /// The store gave its entries places of which some are empty now, and their numbers to others.
+    #[error(
+        "{count} entries after entry {after} were removed, and their numbers given to others: the store counts what it is given"
+    )]
+    Replaced {
+        /// The last one before them.
+        after: u64,
+        /// How many.
+        count: u64,
+    },
+    /// The store gave places after its last entry.
+    #[error(
+        "{count} entries after entry {last} were removed: the store counts what it is given, so it is no older copy"
+    )]
+    Removed {
+        /// The last one; 0 if there is none.
+        last: u64,
+        /// How many.
+        count: u64,
+    },
     /// The first line of a file does not say what was before it.
     #[error("entry {seq} does not say what was before it: lines before it were cut off")]
     Headless {
@@ -106,6 +126,8 @@ pub struct Verification {
     /// Numbers that are not there and not accounted for.
     gaps: Vec<(u64, u64)>,
     noted: BTreeMap<u64, AuditHash>,
+    /// The place of the last entry, and its number, where the store counts places.
+    place: Option<(u64, u64)>,
 }
 
 impl Verification {
@@ -164,6 +186,22 @@ impl Verification {
         self.whole.entries += 1;
         self.whole.first.get_or_insert(seq);
         self.whole.head = Some(link.head());
+        Ok(())
+    }
+
+    /// Takes the next entry of a store that gives each entry the place after the one before it.
+    ///
+    /// # Errors
+    /// As [`Verification::step`], and [`Broken::Replaced`] when there are more places than numbers between two entries.
+    pub fn step_placed(&mut self, place: u64, entry: &AuditEntry) -> Result<(), Broken> {
+        self.step(entry)?;
+        let Some(seq) = entry.seq() else { return Ok(()) };
+        if let Some((place_before, after)) = self.place.replace((place, seq)) {
+            let count = place.saturating_sub(place_before).saturating_sub(seq - after);
+            if count > 0 {
+                return Err(Broken::Replaced { after, count });
+            }
+        }
         Ok(())
     }
 

@@ -27,9 +27,10 @@ pub(crate) enum Command {
     /// while the server runs; reads only. Exits with 0 when the trail is whole, and with 1, naming the first place, when it
     /// is not.
     ///
-    /// What can't be seen in the trail itself is that its end was cut off, or that somebody who may write all of it wrote
-    /// all of it anew. So note its head (the server logs it, this command prints it, `GET /api/v1/audit` has it) at a place
-    /// that whoever can write the store can't, and give it with --head.
+    /// That its end was cut off shows against the file of audit.file, and in the embedded store by what SQLite counts. What
+    /// shows in neither is that somebody who may write both wrote all of it anew. So note its head (the server logs it, this
+    /// command prints it, `GET /api/v1/audit` has it) at a place that whoever can write the store can't, and give it with
+    /// --head.
     Verify(verify::Arguments),
     /// Prints the audit trail, one JSON a line, oldest first.
     Show(show::Arguments),
@@ -59,8 +60,9 @@ impl Reader {
             )
             .into()),
             Backend::Sqlite { path, .. } => Ok(Self::Sqlite(anita_sqlite::AuditReader::open(path)?)),
-            Backend::Postgres { url, .. } => {
-                Ok(Self::Postgres(anita_postgres::AuditReader::open(url).await?))
+            Backend::Postgres { url, password_file, .. } => {
+                let open = anita_postgres::AuditReader::open(url, password_file.clone());
+                Ok(Self::Postgres(open.await?))
             }
             Backend::Memory { .. } => Err("storage.url is \"memory\": the trail is in the server alone; \
                  ask GET /api/v1/audit, or verify the file of audit.file with --file"
@@ -83,6 +85,20 @@ impl Reader {
         Ok(oldest.and_then(|(_ordinal, entry)| entry.seq()))
     }
 
+    /// How many entries were removed from the end, where the store knows.
+    fn removed(&self) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite(reader) => reader.removed(),
+            // What was rolled back is counted there, too.
+            Self::Postgres(_reader) => Ok(0),
+        }
+    }
+
+    /// Whether it gives each entry the place after the one before.
+    fn has_places(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
     async fn page(&self, query: &AuditQuery) -> Result<AuditPage, StoreError> {
         match self {
             Self::Sqlite(reader) => reader.page(query),
@@ -90,18 +106,18 @@ impl Reader {
         }
     }
 
-    /// Shows all that a question finds, oldest first. Returns after which the next ones would be.
+    /// Shows all that a question finds, oldest first, each with its place. Returns after which the next ones would be.
     async fn each(
         &self,
         question: AuditQuery,
-        mut see: impl FnMut(AuditEntry) -> Result<(), Failure>,
+        mut see: impl FnMut(u64, AuditEntry) -> Result<(), Failure>,
     ) -> Result<Option<u64>, Failure> {
         let mut query = AuditQuery { order: Order::OldestFirst, limit: PAGE, ..question };
         loop {
             let page = self.page(&query).await?;
             for (ordinal, entry) in page.entries {
                 query.after = Some(ordinal);
-                see(entry)?;
+                see(ordinal, entry)?;
             }
             if page.next.is_none() {
                 return Ok(query.after);

@@ -3,14 +3,18 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anita::config::Config;
+use anita::config::{AUDIT_LINES, Config};
 use anita_model::Timestamp;
-use anita_store::{OpenError, Told};
+use anita_sources::chain;
+use anita_sqlite::SqliteStore;
+use anita_store::audit::{Chain, RESTORED_STORE, end_of_files, files_of};
+use anita_store::{AuditHead, AuditRecord, OpenError, Record, Store as _, Told};
 use clap::Args;
 
 use super::backup::{CopyTold, embedded};
-use super::{ConfigFile, Failure};
+use super::{ConfigFile, Failure, block_on};
 
 /// The files of a store: itself, and what SQLite keeps beside it. They belong together.
 const ENDS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
@@ -64,10 +68,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .into());
     }
     let restored = copied(from, path)?;
+    let kept = kept_suffix();
     if is_there {
-        keep_old(path)?;
+        keep_old(path, &kept)?;
     }
     put_in_place(path)?;
+    let lines = config.audit_file.as_ref().map(|settings| settings.path.as_path());
+    let end = lines.and_then(end_of_files);
+    if let Some(lines) = lines {
+        keep_lines(lines, &kept_lines(path, lines, &kept))?;
+    }
+    block_on(enter(path, from, end)).map_err(|error| {
+        format!("restored, but the audit trail could not say so: {}", chain(error.as_ref()))
+    })?;
     println!(
         "restored {}: {} devices and {} fixes (schema version {}) of {}",
         path.display(),
@@ -108,10 +121,56 @@ fn copied(from: &Path, path: &Path) -> Result<anita_sqlite::Checked, Failure> {
     Ok(copied)
 }
 
-/// Moves the old store aside, with all that belongs to it, so that it can be opened there.
-fn keep_old(path: &Path) -> Result<(), Failure> {
+/// What is appended to the names of files that are kept.
+fn kept_suffix() -> String {
     let now: String = Timestamp::now().to_string().chars().filter(|it| !matches!(it, '-' | ':')).collect();
-    let kept = with_end(path, &format!(".before-restore-{}", now.replace('.', "-")));
+    format!(".before-restore-{}", now.replace('.', "-"))
+}
+
+/// What the files of the audit trail are called then: those beside the store stay beside the old one, and are found there
+/// when that is opened.
+fn kept_lines(store: &Path, lines: &Path, suffix: &str) -> PathBuf {
+    if lines == with_end(store, AUDIT_LINES) {
+        with_end(&with_end(store, suffix), AUDIT_LINES)
+    } else {
+        with_end(lines, suffix)
+    }
+}
+
+/// Moves the files of the audit trail aside: what they end with is not in the copy, and the next start begins another one.
+fn keep_lines(path: &Path, kept: &Path) -> Result<(), Failure> {
+    for old in files_of(path) {
+        // `.1`, `.2`, … stay at the end, so that they can be verified there together.
+        let number = old.as_os_str().as_encoded_bytes().strip_prefix(path.as_os_str().as_encoded_bytes());
+        let number = number.map(String::from_utf8_lossy).unwrap_or_default();
+        let new = with_end(kept, &number);
+        fs::rename(&old, &new).map_err(|error| format!("cannot rename {}: {error}", old.display()))?;
+        println!("audit lines of before are kept as {}", new.display());
+    }
+    Ok(())
+}
+
+/// Enters into the trail of the copy that it took the place of a store whose trail was longer, or another one.
+async fn enter(path: &Path, from: &Path, end: Option<AuditHead>) -> Result<(), Failure> {
+    let store = SqliteStore::open(path)?;
+    let mut chain = Chain::after(store.load(0).await?.audit_head);
+    let before = end.map_or_else(String::new, |end| format!("; the audit file of before ends with {end}"));
+    let record = AuditRecord {
+        at: Timestamp::now(),
+        subject: String::new(),
+        issuer: None,
+        action: RESTORED_STORE.to_owned(),
+        object: format!("{}{before}", from.display()),
+        outcome: "done".to_owned(),
+        address: None,
+    };
+    store.commit(Arc::new(vec![Record::Audit(chain.add(record.bounded()))])).await?;
+    Ok(store.close().await?)
+}
+
+/// Moves the old store aside, with all that belongs to it, so that it can be opened there.
+fn keep_old(path: &Path, suffix: &str) -> Result<(), Failure> {
+    let kept = with_end(path, suffix);
     println!("the old store is kept as {}", kept.display());
     for end in ENDS {
         let (old, new) = (with_end(path, end), with_end(&kept, end));

@@ -1,6 +1,6 @@
 //! `[audit]`: the file of the audit trail, and how much of what is refused it says one by one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anita_hub::AuditLimits;
 use anita_store::audit::{AuditFileSettings, FILES_MAX, LINE_BYTES_MAX};
@@ -11,12 +11,33 @@ use super::{ConfigError, secs, wrong};
 /// The smallest file, bytes: room for a few of the longest lines.
 const FILE_BYTES_MIN: u64 = 4 * LINE_BYTES_MAX as u64;
 
+/// What the name of the file ends with by default, after that of the file that it lies beside.
+pub const AUDIT_LINES: &str = ".audit.jsonl";
+
+/// The file as it is written, or where it is by default: beside what is on a disk of ours, named after it. Empty for none.
+pub(super) fn file_written(raw: &RawConfig) -> PathBuf {
+    let beside = |file: &Path| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(AUDIT_LINES);
+        PathBuf::from(name)
+    };
+    raw.audit.file.clone().unwrap_or_else(|| match raw.storage.url.split_once(':') {
+        // Nothing of it outlives the server.
+        None => PathBuf::new(),
+        Some(("sqlite", file)) => beside(Path::new(file)),
+        Some(_database) => beside(&raw.storage.spool_file),
+    })
+}
+
 /// Where the lines go, if anywhere.
 pub(super) fn file(raw: &RawConfig, folder: &Path) -> Result<Option<AuditFileSettings>, ConfigError> {
-    let audit = &raw.audit;
-    let Some(file) = &audit.file else { return Ok(None) };
+    let (audit, file) = (&raw.audit, file_written(raw));
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
     if file.file_name().is_none() {
-        return Err(wrong("audit.file", "names no file; write for instance audit.ndjson"));
+        let message = "names no file; write for instance audit.jsonl, or \"\" for none";
+        return Err(wrong("audit.file", message));
     }
     if audit.file_bytes_max < FILE_BYTES_MIN {
         let message = format!("has to be at least {FILE_BYTES_MIN} bytes, and is {}", audit.file_bytes_max);

@@ -9,6 +9,9 @@ use toml::Value;
 use super::load::{Written, leaves};
 use super::{Backend, Config, ConfigError, OwnCertificate, wrong};
 
+/// The key of the audit trail's file: the one file that a server can do without.
+const AUDIT_FILE: &str = "audit.file";
+
 impl Config {
     /// Looks at what the configuration names: whether the server could start with it. Takes nothing, writes nothing, and
     /// asks nobody else: whether an address is taken, or a database is there, the start says.
@@ -24,7 +27,7 @@ impl Config {
             Backend::Sqlite { path, .. } => check_file("storage.url", path)?,
             Backend::Postgres { spool_file, .. } => check_file("storage.spool_file", spool_file)?,
         }
-        self.audit_file.as_ref().map_or(Ok(()), |file| check_file("audit.file", &file.path))
+        self.audit_file.as_ref().map_or(Ok(()), |file| check_file(AUDIT_FILE, &file.path))
     }
 
     fn check_certificates(&self) -> Result<(), ConfigError> {
@@ -81,7 +84,8 @@ fn check_file(key: &str, path: &Path) -> Result<(), ConfigError> {
                 "{} can't be written by this user; give it to the one that the server runs as (chown), or name another place",
                 place.display()
             );
-            return Err(wrong(key, message));
+            let none = if key == AUDIT_FILE { ", or \"\" for none" } else { "" };
+            return Err(wrong(key, message + none));
         }
     }
     Ok(())

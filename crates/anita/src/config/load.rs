@@ -110,6 +110,7 @@ impl Written {
         for (role, words) in default_roles_written() {
             raw.roles.entry(role).or_insert(words);
         }
+        raw.audit.file = Some(super::audit::file_written(&raw));
         let mut explained = Vec::new();
         if let Ok(Value::Table(table)) = Value::try_from(&raw) {
             leaves(&table, "", &mut |key, value| {

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::cuts::breaks;
 use crate::http;
 use crate::server::{Home, PATIENCE, token};
 use crate::verify::{verify, whole};
 
-const KILLS: usize = 10;
+const KILLS: usize = 20;
 
 /// The last line of the file, if it is whole: `SEQ:HASH`.
-pub(crate) fn noted(home: &Home) -> Option<String> {
-    let text = std::fs::read_to_string(home.file("audit.ndjson")).ok()?;
+pub(crate) fn noted(home: &Home, lines: &str) -> Option<String> {
+    let text = std::fs::read_to_string(home.file(lines)).ok()?;
     let last = text.lines().next_back().filter(|_line| text.ends_with('\n'))?;
     let line: serde_json::Value = serde_json::from_str(last).ok()?;
     Some(format!("{}:{}", line["seq"], line["hash"].as_str()?))
@@ -20,10 +21,12 @@ pub(crate) fn noted(home: &Home) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_under_load_again_and_again_the_chain_and_the_file_are_whole() {
-    let home = Home::new("[audit]\nfile = \"audit.ndjson\"\nfile_bytes_max = 65536\nfiles_max = 900\n");
+    let home = Home::new("[audit]\nfile_bytes_max = 65536\nfiles_max = 900\n");
+    let log = || std::fs::OpenOptions::new().append(true).create(true).open(home.file("log")).unwrap();
     let mut heads = Vec::new();
     for kill in 0..KILLS {
-        let server = home.start();
+        let server = home.start_telling(log().into());
+        assert_eq!(breaks(&server).await, 0, "a kill is no cut");
         let (address, is_over, count) =
             (server.address, Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let callers: Vec<_> = (0..4)
@@ -51,12 +54,14 @@ async fn killed_under_load_again_and_again_the_chain_and_the_file_are_whole() {
         for caller in callers {
             caller.await.unwrap();
         }
-        heads.extend(noted(&home));
+        heads.extend(noted(&home, "anita.db.audit.jsonl"));
         // What the file said before the crash is in the store after it.
         let noted: Vec<&str> = heads.iter().flat_map(|head| ["--head", head.as_str()]).collect();
         whole(&verify(&home, &noted));
     }
-    home.start().stop();
+    home.start_telling(log().into()).stop();
+    let log = std::fs::read_to_string(home.file("log")).unwrap();
+    assert!(!log.contains("audit"), "a kill is no cut: {log}");
     let noted: Vec<&str> = heads.iter().flat_map(|head| ["--head", head.as_str()]).collect();
     let said = verify(&home, &noted);
     let (head, count) = whole(&said);

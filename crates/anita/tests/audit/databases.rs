@@ -4,7 +4,7 @@ use crate::cluster::{Cluster, execute};
 use crate::crashes::noted;
 use crate::files::until_stored;
 use crate::server::Home;
-use crate::verify::{broken_store, leave, verify, whole};
+use crate::verify::{broken_files, broken_store, leave, verify, whole};
 
 fn seq(head: &str) -> u64 {
     head.split(':').next().unwrap().parse().unwrap()
@@ -36,8 +36,14 @@ async fn a_trail_in_a_database_is_verified_while_the_server_runs_and_tampering_i
     whole(&verify(&home, &["--head", &head]));
     let last = head.split(':').next().unwrap();
     execute(&url, &format!("DELETE FROM audit WHERE seq = {last}")).await;
-    whole(&verify(&home, &[]));
-    broken_store(&verify(&home, &["--head", &head]), "was noted");
+    let said = verify(&home, &[]);
+    broken_store(&said, "was noted");
+    assert!(said.err.contains(&format!("audit.file has entries {last} to {last}")), "{said:?}");
+    // The next start says so, too.
+    let server = home.start();
+    assert_eq!(crate::cuts::breaks(&server).await, 1);
+    server.stop();
+    broken_files(&verify(&home, &[]), "entry 1 stands after entry ");
 }
 
 /// Once, what was spooled was not seen by the next server: it numbered its entries again from where the database was.
@@ -59,7 +65,7 @@ async fn entries_and_revocations_that_wait_in_the_spool_are_known_to_the_next_se
     }
     server.kill();
     // What the file has was in the spool before.
-    let spooled = noted(&home).unwrap();
+    let spooled = noted(&home, "audit.ndjson").unwrap();
     cluster.resume();
     // The database has the beginning, and the spool the rest: that is no cut.
     let said = verify(&home, &["--head", &spooled]);

@@ -18,6 +18,7 @@ mod http;
 mod server;
 
 mod crashes;
+mod cuts;
 mod databases;
 mod files;
 mod reloads;

@@ -37,6 +37,7 @@ pub(crate) fn whole(said: &Said) -> (String, u64) {
     (head.to_owned(), count.parse().unwrap())
 }
 
+/// The store is broken, and there are no files; or files are verified alone.
 #[track_caller]
 pub(crate) fn broken(said: &Said, what: &str) {
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");

@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anita_metrics::Metrics;
-use anita_store::audit::{AuditFile, Stretches};
+use anita_store::audit::{AuditFile, STOP_SERVER, Stretches};
 use anita_store::{AuditEntry, AuditHead, AuditQuery, Store, StoreError};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+
+use super::Found;
 
 /// How many entries may wait for the file.
 const WAITING_MAX: usize = 100_000;
@@ -53,17 +55,18 @@ impl Lost {
 }
 
 impl Lines {
-    /// Brings the file up to what the store has, and starts the task.
+    /// Brings the file up to what the store has, and starts the task. What does not fit together is `found`.
     pub(crate) async fn start(
         file: AuditFile,
         store: &Arc<dyn Store>,
         head: Option<AuditHead>,
         kept: watch::Receiver<Option<AuditHead>>,
         metrics: Arc<Metrics>,
+        found: &mut Vec<Found>,
     ) -> Self {
         let lost =
             Arc::new(Lost { stretches: Mutex::default(), is_failing: AtomicBool::new(false), metrics });
-        let file = caught_up(file, store, head, &lost).await;
+        let file = caught_up(file, store, head, &lost, found).await;
         let (entries, waiting) = mpsc::channel(WAITING_MAX);
         let (is_closing, closing) = watch::channel(false);
         let task = file.map(|file| tokio::spawn(write(file, waiting, kept, closing, Arc::clone(&lost))));
@@ -112,9 +115,13 @@ async fn caught_up(
     store: &Arc<dyn Store>,
     head: Option<AuditHead>,
     lost: &Lost,
+    found: &mut Vec<Found>,
 ) -> Option<AuditFile> {
+    let path = file.path().to_owned();
+    let aside = |end: AuditHead| Found::SetAside { path: path.clone(), end, store: head };
     let Some(head) = head else {
         // The store is another one, and begins anew: what the file has is of another trail.
+        found.extend(file.end().map(aside));
         begin_anew(&mut file);
         return Some(file);
     };
@@ -125,13 +132,13 @@ async fn caught_up(
     if let Some(end) = file.end()
         && behind.is_of_another_trail(end, head)
     {
-        tracing::warn!(
-            seq = end.seq, hash = %end.hash, store = head.seq, path = %file.path().display(),
-            "the last line of the audit file is not in the store: the store is an older copy or another one; \
-             another file begins, and the old one is kept beside it"
-        );
+        found.push(aside(end));
         begin_anew(&mut file);
         behind = self::behind(store, None).await;
+    } else if file.end().is_none() {
+        found.push(Found::Begun { path: path.clone(), store: head });
+    } else if let Some(lines) = behind.lines_of_a_good_end() {
+        found.push(Found::Mended { path: path.clone(), lines });
     }
     let (end, missing) = (file.end(), behind.missing);
     // A new file begins with what the store has, as far as that goes back.
@@ -174,6 +181,13 @@ impl Behind {
         }
         let next = self.missing.first().and_then(|entry| entry.link);
         next.is_some_and(|next| next.seq == end.seq + 1 && next.previous != end.hash)
+    }
+
+    /// The numbers of what is missing where the last server ended in good order, and so with a whole file.
+    fn lines_of_a_good_end(&self) -> Option<(u64, u64)> {
+        let (first, last) = (self.missing.first()?, self.missing.last()?);
+        let is_end = last.record.subject.is_empty() && last.record.action == STOP_SERVER;
+        is_end.then(|| first.seq().zip(last.seq())).flatten()
     }
 }
 

@@ -50,6 +50,22 @@ fn a_chain_is_whole_from_whichever_entry_it_begins() {
     assert_eq!(verify(&[], []), Ok(Whole::default()));
 }
 
+/// Numbers that were given up have no places, and places that retention emptied had numbers.
+#[test]
+fn more_places_than_numbers_between_two_entries_are_removed_ones_whose_numbers_were_given_again() {
+    let entries = of(9);
+    let judged = |placed: &[(u64, usize)]| {
+        let mut verification = Verification::of_store(None);
+        placed.iter().try_for_each(|(place, seq)| verification.step_placed(*place, &entries[seq - 1]))
+    };
+    assert_eq!(judged(&[(7, 1), (8, 2), (9, 3)]), Ok(()));
+    assert_eq!(judged(&[(1, 1), (2, 2), (3, 6), (4, 7)]), Ok(()), "given up in between");
+    assert_eq!(judged(&[(1, 1), (5, 5), (6, 6)]), Ok(()), "gone in between: a gap, and said as one");
+    assert_eq!(judged(&[(1, 1), (2, 2), (11, 3)]), Err(Broken::Replaced { after: 2, count: 8 }));
+    assert_eq!(judged(&[(1, 1), (2, 2), (4, 3)]), Err(Broken::Replaced { after: 2, count: 1 }));
+    assert_eq!(judged(&[(1, 1), (9, 4)]), Err(Broken::Replaced { after: 1, count: 5 }));
+}
+
 #[test]
 fn entries_from_before_the_chain_are_counted_and_none_may_come_later() {
     let older = AuditEntry { record: record(0), link: None };

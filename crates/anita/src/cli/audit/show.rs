@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let done = block_on(async {
         let reader = Reader::open(&config).await?;
-        reader.each(query, |entry| print(entry).map_err(Into::into)).await.map(drop)
+        reader.each(query, |_ordinal, entry| print(entry).map_err(Into::into)).await.map(drop)
     });
     let done = done.and_then(|()| Ok(out.flush()?));
     // Whoever reads may have seen enough.

@@ -1,12 +1,14 @@
 //! `anita audit verify`.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anita::config::{Backend, Config};
 use anita_sqlite::SpooledAudit;
 use anita_store::AuditQuery;
 use anita_store::audit::{
-    AuditEntry, AuditHead, AuditLine, Broken, Verification, Whole, each_line, files_of,
+    AuditEntry, AuditHead, AuditLine, Broken, STOP_SERVER, Verification, Whole, each_line, end_of_files,
+    files_of,
 };
 use clap::Args;
 
@@ -16,6 +18,9 @@ use super::{Reader, Told, head};
 /// What the start of another trail in the next file may mean.
 const ANOTHER_TRAIL: &str = ", or an older copy of the store was restored and this file begins anew: keep the files of \
      before apart, and verify them with --file";
+
+/// How long the last words of a server that ends may be in the store and not in the file: as long as it waits for that.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -52,14 +57,47 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     let config = Config::load(&arguments.config)?;
-    let mut noted = arguments.head.clone();
     // Heads are looked for in the store, which has what the files have not any more.
     let of_files = config.audit_file.as_ref().map(|settings| files(expected(&settings.path)?, &[]));
-    let is_embedded = matches!(config.storage.backend, Backend::Sqlite { .. });
-    // What is in a file was in the store first. A database may get it later, from the spool.
+    // What is in a file was in the store, or in its spool, first.
     let end = of_files.as_ref().and_then(|files| files.as_ref().ok()).and_then(|whole| whole.head);
-    noted.extend(end.filter(|_head| is_embedded));
-    said(block_on(store(&config, noted)), of_files)
+    let store = block_on(store(&config, Noted { heads: arguments.head.clone(), end }));
+    let of_files = config.audit_file.as_ref().zip(of_files).map(|(settings, files)| {
+        files.and_then(|whole| followed(&settings.path, whole, store.as_ref().ok()))
+    });
+    said(store, of_files)
+}
+
+/// That the files have the last words of a server, where the store has them: they are written before it ends. And that they
+/// have anything, where the store has.
+fn followed(path: &Path, whole: Whole, store: Option<&Verified>) -> Result<Whole, Failure> {
+    let Some((store, last)) = store.and_then(|store| Some((store, store.whole.head?))) else {
+        return Ok(whole);
+    };
+    let wanted = if store.is_ended { last.seq } else { 1 };
+    let seq = |end: Option<AuditHead>| end.map_or(0, |end| end.seq);
+    let (end, started) = (seq(whole.head), Instant::now());
+    let mut now = end;
+    // A server that starts or ends right now writes them within a moment.
+    while now < wanted && started.elapsed() < LAST_WORDS_MAX {
+        std::thread::sleep(Duration::from_millis(50));
+        now = seq(end_of_files(path));
+    }
+    if now >= wanted {
+        return Ok(whole);
+    }
+    let mended = "the next start writes them again";
+    Err(if end == 0 {
+        format!("it is empty, and the store is not: its lines were removed; {mended}")
+    } else {
+        format!(
+            "entries {} to {} are in the store and not in the file, though the server ended in good order: the file's end was \
+             cut off, or could not be written; {mended}",
+            end + 1,
+            last.seq
+        )
+    }
+    .into())
 }
 
 /// The files that the server of a configuration writes.
@@ -70,8 +108,8 @@ fn expected(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     let older = files_of(path).len();
     let others = if older == 0 { String::new() } else { format!(" ({older} older ones are)") };
     Err(format!(
-        "{} is not there{others}, though the configuration names it: it was removed or moved, or no server was started since \
-         it was named; verify it where it is now with --file",
+        "{} is not there{others}, though the configuration has it: it was removed or moved, or no server was started since \
+         it has; verify it where it is now with --file",
         path.display()
     )
     .into())
@@ -80,9 +118,8 @@ fn expected(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 /// Says what became of the store and of the files: what is whole on the standard output, what is not as the failure.
 fn said(store: Result<Verified, Failure>, files: Option<Result<Whole, Failure>>) -> Result<(), Failure> {
     let mut failures = Vec::new();
-    let has_entries = store.as_ref().is_ok_and(|verified| verified.whole.head.is_some());
     match store {
-        Ok(Verified { whole, waiting }) => {
+        Ok(Verified { whole, waiting, is_ended: _ }) => {
             println!("{}", words(&whole));
             if waiting > 0 {
                 println!("{waiting} of them wait in storage.spool_file until the database has them");
@@ -95,65 +132,102 @@ fn said(store: Result<Verified, Failure>, files: Option<Result<Whole, Failure>>)
         Some(Err(failure)) => {
             failures.push(format!("audit.file: {}", anita_sources::chain(failure.as_ref())));
         }
-        Some(Ok(_empty)) if has_entries => failures.push(
-            "audit.file: it is empty, and the store is not: its lines were removed, or a server that is only just starting \
-             has not written them yet"
-                .to_owned(),
-        ),
         Some(Ok(_empty)) => {}
         None => {}
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\nanita: ").into()) }
 }
 
-/// A trail of a store that is whole, and how much of it waits in the spool.
+/// A trail of a store that is whole.
 #[derive(Debug)]
 struct Verified {
     whole: Whole,
+    /// How many of its entries wait in the spool.
     waiting: u64,
+    /// Its last entry is that of a server that ended in good order.
+    is_ended: bool,
 }
 
-async fn store(config: &Config, noted: Vec<AuditHead>) -> Result<Verified, Failure> {
-    let reader = Reader::open(config).await?;
+/// What a store has to have.
+#[derive(Debug, Clone, Default)]
+struct Noted {
+    heads: Vec<AuditHead>,
+    /// The end of the files.
+    end: Option<AuditHead>,
+}
+
+impl Noted {
+    /// A break as a failure, with what else is known of it.
+    fn failure(&self, broken: &Broken, removed: u64, spool: Option<&Path>) -> Failure {
+        let mut hints = Vec::new();
+        if let (Broken::Cut { last, noted }, Some(end)) = (broken, self.end)
+            && *noted == end.seq
+        {
+            hints.push(format!("; audit.file has entries {} to {noted}, which the store has not", last + 1));
+        }
+        if removed > 0 && !matches!(broken, Broken::Removed { .. }) {
+            hints.push(format!(
+                "; {removed} entries were removed from the end of the store, which counts what it is given, so it is no older \
+                 copy"
+            ));
+        }
+        let is_elsewhere = spool.is_some_and(|spool| !spool.exists());
+        if is_elsewhere && matches!(broken, Broken::Cut { .. } | Broken::Missing { .. }) {
+            hints.push(
+                "; after an outage of the database entries wait in storage.spool_file, which is not here: verify on the \
+                 machine of the server"
+                    .to_owned(),
+            );
+        }
+        let hints = hints.concat();
+        format!("the audit trail is broken: {broken}{hints}").into()
+    }
+}
+
+async fn store(config: &Config, noted: Noted) -> Result<Verified, Failure> {
+    let reader = Reader::open(config).await.map_err(|failure| match noted.end {
+        Some(end) => {
+            format!("{}; audit.file has entries up to {end}", anita_sources::chain(failure.as_ref())).into()
+        }
+        None => failure,
+    })?;
     let spool = match &config.storage.backend {
         Backend::Postgres { spool_file, .. } => Some(spool_file.as_path()),
         Backend::Sqlite { .. } | Backend::Memory { .. } => None,
     };
     let mut told = Told::new(reader.entries());
-    read(&reader, spool, noted, || told.step()).await
+    read(&reader, spool, &noted, || told.step()).await
 }
 
 /// Verifies what a reader reads, and goes on with what waits in a spool. `seen` is called for each entry.
 async fn read(
     reader: &Reader,
     spool: Option<&Path>,
-    noted: Vec<AuditHead>,
+    noted: &Noted,
     mut seen: impl FnMut(),
 ) -> Result<Verified, Failure> {
-    let mut verification = Verification::of_store(noted);
-    let is_elsewhere = spool.is_some_and(|spool| !spool.exists());
-    let broken = |broken: Broken| -> Failure {
-        let may_wait = is_elsewhere && matches!(broken, Broken::Cut { .. } | Broken::Missing { .. });
-        let hint = if may_wait {
-            "; after an outage of the database entries wait in storage.spool_file, which is not here: verify on the machine of \
-             the server"
-        } else {
-            ""
-        };
-        format!("the audit trail is broken: {broken}{hint}").into()
-    };
-    let mut take = |verification: &mut Verification, entry: &AuditEntry| {
+    // What somebody gives goes over what the files say.
+    let mut verification = Verification::of_store(noted.end.into_iter().chain(noted.heads.iter().copied()));
+    let mut is_ended = false;
+    let mut take = |verification: &mut Verification, place: Option<u64>, entry: &AuditEntry| {
         seen();
-        verification.step(entry).map_err(broken)
+        is_ended = entry.record.subject.is_empty() && entry.record.action == STOP_SERVER;
+        let taken = match place {
+            Some(place) => verification.step_placed(place, entry),
+            None => verification.step(entry),
+        };
+        taken.map_err(|broken| noted.failure(&broken, 0, spool))
     };
-    let last = reader.each(AuditQuery::default(), |entry| take(&mut verification, &entry)).await?;
+    let place = |ordinal| reader.has_places().then_some(ordinal);
+    let all = AuditQuery::default();
+    let last = reader.each(all, |ordinal, entry| take(&mut verification, place(ordinal), &entry)).await?;
     let mut waiting = 0;
     if let Some(spool) = spool.filter(|spool| spool.exists()) {
         let spooled = SpooledAudit::open(spool)?;
         // A server that runs brings entries over, and takes them out of the spool only then: what went from the spool since
         // the last page was read is in the database now, and is no gap.
         let rest = AuditQuery { after: last, ..AuditQuery::default() };
-        reader.each(rest, |entry| take(&mut verification, &entry)).await?;
+        reader.each(rest, |_ordinal, entry| take(&mut verification, None, &entry)).await?;
         spooled.each(|entry| {
             let is_there =
                 verification.head().is_some_and(|head| entry.seq().is_none_or(|seq| seq <= head.seq));
@@ -161,14 +235,21 @@ async fn read(
                 return Ok(());
             }
             waiting += 1;
-            take(&mut verification, &entry)
+            take(&mut verification, None, &entry)
         })?;
     }
     // A server that runs may have taken old entries away between two pages.
     if let Some(first) = reader.first().await? {
         verification.begins_with(first);
     }
-    Ok(Verified { whole: verification.finish().map_err(broken)?, waiting })
+    let removed = reader.removed()?;
+    let last = verification.head().map_or(0, |head| head.seq);
+    let finished = verification.finish().and_then(|whole| match removed {
+        0 => Ok(whole),
+        count => Err(Broken::Removed { last, count }),
+    });
+    let whole = finished.map_err(|broken| noted.failure(&broken, removed, spool))?;
+    Ok(Verified { whole, waiting, is_ended })
 }
 
 fn files(paths: Vec<PathBuf>, noted: &[AuditHead]) -> Result<Whole, Failure> {
@@ -326,7 +407,7 @@ mod tests {
                     db.execute(sql, []).unwrap();
                 }
             };
-            read(&reader, None, Vec::new(), seen).await.map(|verified| verified.whole)
+            read(&reader, None, &Noted::default(), seen).await.map(|verified| verified.whole)
         };
         let whole = verified("DELETE FROM audit WHERE seq <= 1500").await.unwrap();
         assert_eq!((whole.tidied, whole.entries, whole.head), (500, 2_500, chain.head()));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawAudit {
-    /// A file of JSON lines beside the store; none when absent.
+    /// A file of JSON lines; beside what the store has on this disk when absent, none when empty.
     pub file: Option<PathBuf>,
     /// How large it becomes before another one begins, bytes.
     pub file_bytes_max: u64,
