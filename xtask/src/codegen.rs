@@ -1,5 +1,5 @@
 //! Writes what is made from the message types of `anita-wire`, or checks that it is up to date: the TypeScript types,
-//! the published schemas, and the tables in the documents.
+//! the published schemas, and the tables in the documents, that of the metrics among them.
 
 mod markdown;
 mod shapes;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::fault::{Fault, Outcome};
 
 /// The documents that may hold generated tables.
-const DOCUMENTS: [&str; 2] = ["docs/PROTOCOL.md", "docs/LIMITS.md"];
+const DOCUMENTS: [&str; 3] = ["docs/PROTOCOL.md", "docs/LIMITS.md", "docs/OPERATIONS.md"];
 
 /// A file that is generated, wholly or between its markers.
 #[derive(Debug, PartialEq, Eq)]

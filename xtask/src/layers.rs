@@ -32,7 +32,7 @@ const FLOORS: [(&str, &[&str]); 22] = [
     ("anita-server", &SERVER),
     ("anita", &ALL),
     ("anita-bench", &["anita-model", "anita-postgres", "anita-sqlite", "anita-store"]),
-    ("xtask", &["anita-wire"]),
+    ("xtask", &["anita-metrics", "anita-wire"]),
 ];
 
 const HUB: [&str; 8] = [

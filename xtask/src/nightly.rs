@@ -4,6 +4,7 @@
 mod fuzz;
 mod simulation;
 mod soak;
+mod storm;
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +26,7 @@ const TAIL_LINES: usize = 60;
 /// What to run, and how much of it.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// The parts to run: fuzz, simulation, autobahn, reproduce, soak; all of them when none is named
+    /// The parts to run: fuzz, simulation, autobahn, reproduce, soak, storm; all of them when none is named
     parts: Vec<String>,
     /// How long each fuzz target runs
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
@@ -50,12 +51,14 @@ struct Part {
     run: fn(&mut Bench, &Options) -> Result<Report, Fault>,
 }
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     Part { name: "fuzz", minutes_max: 90, run: fuzz::run },
     Part { name: "simulation", minutes_max: 600, run: simulation::run },
     Part { name: "autobahn", minutes_max: 120, run: autobahn },
     Part { name: "reproduce", minutes_max: 120, run: reproduce },
     Part { name: "soak", minutes_max: 60, run: soak::run },
+    // The build takes most of it.
+    Part { name: "storm", minutes_max: 120, run: storm::run },
 ];
 
 /// Runs the parts.
@@ -155,9 +158,12 @@ mod tests {
         let names = |parts: &[&str]| -> Vec<&str> {
             choose(&options(parts)).unwrap().iter().map(|part| part.name).collect()
         };
-        assert_eq!(names(&[]), ["fuzz", "simulation", "autobahn", "reproduce", "soak"]);
+        assert_eq!(names(&[]), ["fuzz", "simulation", "autobahn", "reproduce", "soak", "storm"]);
         assert_eq!(names(&["autobahn", "fuzz"]), ["fuzz", "autobahn"]);
         let fault = choose(&options(&["fuz"])).unwrap_err().to_string();
-        assert_eq!(fault, "there is no part fuz; there are fuzz, simulation, autobahn, reproduce, soak");
+        assert_eq!(
+            fault,
+            "there is no part fuz; there are fuzz, simulation, autobahn, reproduce, soak, storm"
+        );
     }
 }

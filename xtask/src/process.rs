@@ -147,6 +147,9 @@ pub(crate) fn free_port() -> Result<u16, Fault> {
 mod tests {
     use super::*;
 
+    /// How long anything may take that has to happen.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
     fn quiet() -> Interrupt {
         Interrupt(Arc::new(AtomicBool::new(false)))
     }
@@ -155,22 +158,38 @@ mod tests {
     fn a_command_that_takes_too_long_is_ended_with_its_children() {
         let log = std::env::temp_dir().join(format!("xtask-process-{}", std::process::id()));
         let mut command = Command::new("sh");
-        command.args(["-c", "sleep 60 & echo $!; wait"]);
+        command.args(["-c", "sleep 600 & echo $!; wait"]);
         let mut running = Running::start(&mut command, &log).unwrap();
+        let child = || {
+            let text = std::fs::read_to_string(&log).unwrap();
+            // The first line is the command; the second is whole when it has its end.
+            let line = text.split_inclusive('\n').nth(1).filter(|line| line.ends_with('\n'));
+            line.map(|line| line.trim().to_owned())
+        };
+        let until = Instant::now() + PATIENCE;
+        while child().is_none() {
+            assert!(Instant::now() < until, "the command starts no child");
+            std::thread::sleep(LOOK_EVERY);
+        }
         let ending = running.wait(Instant::now() + Duration::from_millis(300), &quiet()).unwrap();
         assert_eq!(ending, Ending::TimedOut);
         drop(running);
-        let text = std::fs::read_to_string(&log).unwrap();
+        let child = child().unwrap();
         std::fs::remove_file(&log).unwrap();
-        let child = text.lines().last().unwrap();
-        let state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z"), "the child lives on: {state}");
+        let state = || std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        let is_gone = |state: &str| state.is_empty() || state.contains(") Z") || state.contains(") X");
+        // It was sent the signal, and dies once it gets a turn; by itself it would live for longer than this waits.
+        let until = Instant::now() + PATIENCE;
+        while !is_gone(&state()) {
+            assert!(Instant::now() < until, "the child lives on: {}", state());
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     #[test]
     fn endings_are_told_apart() {
         let log = std::env::temp_dir().join(format!("xtask-endings-{}", std::process::id()));
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         for (program, ending) in [("true", Ending::Succeeded), ("false", Ending::Failed)] {
             let mut running = Running::start(&mut Command::new(program), &log).unwrap();
             assert_eq!(running.wait(deadline, &quiet()).unwrap(), ending);

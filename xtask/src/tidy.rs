@@ -2,6 +2,7 @@
 
 mod code;
 mod documents;
+mod metrics;
 mod protocol;
 
 use std::fs;
@@ -39,6 +40,7 @@ pub(crate) fn check(root: &Path) -> Outcome {
     files.sort_by(|one, other| one.path.cmp(&other.path));
     let mut violations = code::violations(&files);
     violations.extend(documents::violations(&files, |path| root.join(path).exists()));
+    violations.extend(metrics::violations(&files));
     violations.extend(protocol::violations(&files));
     Fault::unless_empty(&violations, "the rules are in xtask/src/tidy")
 }

@@ -4,7 +4,9 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Unit;
+
+use crate::book::Book;
 
 /// Which issuer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -82,7 +84,7 @@ impl IdentityMetrics {
         self.renewals.get_or_create(&FetchLabels { issuer: issuer.to_owned(), outcome }).inc();
     }
 
-    pub(crate) fn register(&self, it: &mut Registry) {
+    pub(crate) fn register(&self, it: &mut Book) {
         it.register_with_unit(
             "issuer_keys_age",
             "How long ago an issuer said which keys it has",

@@ -4,134 +4,40 @@
 //! series is bounded.
 
 mod ages;
+mod book;
 mod identity;
+mod labels;
 
 pub use ages::{AgeCounts, AgeHistogram};
+pub use book::Described;
 pub use identity::{FetchLabels, IdentityMetrics, IssuerLabels, OutcomeLabels};
+pub use labels::{
+    ClassLabels, CodeLabels, DeliveryLabels, FixLabels, KindLabels, LaneLabels, MalformedLabels, PlaceLabels,
+    ReasonLabels, SourceLabels, StageLabels, StateLabels, StatusLabels, TypeLabels,
+};
 
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Unit;
 
-/// Which source, and what became of the fix.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct FixLabels {
-    /// The source's name.
-    pub source: String,
-    /// `newest`, `late`, `duplicate`, `no_position`, or why it was refused; `refused_item` for one that could not be read.
-    pub outcome: &'static str,
-}
-
-/// Which type of message.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct TypeLabels {
-    /// The type on the wire; `unknown` for what the protocol does not have, `domain` for applications' own.
-    pub r#type: &'static str,
-}
-
-/// Which code.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct CodeLabels {
-    /// The code of an error or a close.
-    pub code: &'static str,
-}
-
-/// Why a connection was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReasonLabels {
-    /// Which limit was reached, or what was wrong; from a closed list.
-    pub reason: &'static str,
-}
-
-/// Which part of a connection.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct StageLabels {
-    /// `tls`, `header`, `request`, `message` or `write`.
-    pub stage: &'static str,
-}
-
-/// Which lane of delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct LaneLabels {
-    /// `reply`, `event` or `position`.
-    pub lane: &'static str,
-}
-
-/// Which lane of delivery, and which class of views.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct DeliveryLabels {
-    /// `event`, `position` or `every`.
-    pub lane: &'static str,
-    /// `room`, `tracking`, `single`, `batch`, `columns` or `every`.
-    pub class: &'static str,
-}
-
-/// Which status of a device.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct StatusLabels {
-    /// `connected`, `stale` or `disconnected`.
-    pub status: &'static str,
-}
-
-/// Which source.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct SourceLabels {
-    /// The source's name.
-    pub source: String,
-}
-
-/// Which state the store is in.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct StateLabels {
-    /// `well`, `spooling`, `slow`, `full` or `away`.
-    pub state: &'static str,
-}
-
-/// Which kind of thing is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct KindLabels {
-    /// `fixes`, `events` or `audit`; of what was removed also `fixes_thinned`.
-    pub kind: &'static str,
-}
-
-/// Which source, and why a message of it was not understood.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct MalformedLabels {
-    /// The source's name.
-    pub source: String,
-    /// The reason, from a closed list.
-    pub reason: &'static str,
-}
-
-/// Which class of requests.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ClassLabels {
-    /// `report`, `read`, `past`, `say`, `change`, `auth` or `domain`; `all` for the rate of all together.
-    pub class: &'static str,
-}
-
-/// Where something happened.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct PlaceLabels {
-    /// The part of the server, from a closed list.
-    pub r#where: &'static str,
-}
+use book::Book;
 
 /// Every metric.
 #[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
+    book: Book,
     /// Who comes in.
     pub identity: IdentityMetrics,
     /// Connections that are open.
     pub connections: Gauge,
     /// Connections that were opened.
     pub connections_opened: Counter,
+    /// WebSocket handshakes that were let in: what `limits.handshakes_per_second` bounds.
+    pub handshakes: Counter,
     /// Connections that were refused, by reason.
     pub connections_refused: Family<ReasonLabels, Counter>,
     /// TCP connections that are open, those of web sockets among them.
@@ -150,7 +56,7 @@ pub struct Metrics {
     pub messages_received: Family<TypeLabels, Counter>,
     /// Frames to clients, by lane.
     pub frames_sent: Family<LaneLabels, Counter>,
-    /// Errors that clients were told, by code.
+    /// Errors that clients were told, by a socket or by REST, by code.
     pub errors: Family<CodeLabels, Counter>,
     /// Positions that a client did not get because a newer one replaced them.
     pub positions_replaced: Counter,
@@ -194,6 +100,8 @@ pub struct Metrics {
     pub audit_suppressed: Counter,
     /// Entries that the file of the audit trail does not have.
     pub audit_lines_lost: Counter,
+    /// What starts found wrong with the end of the audit trail: entries that were removed, a file whose end the store lacks.
+    pub audit_breaks: Counter,
     /// Commits that succeeded.
     pub store_commits: Counter,
     /// Commits that failed.
@@ -210,7 +118,7 @@ pub struct Metrics {
     pub store_disk_bytes: Gauge,
     /// What was deleted or thinned out, by kind.
     pub store_removed: Family<KindLabels, Counter>,
-    /// Actions that were refused for want of a permission.
+    /// What was asked for, by a socket or by REST, and refused as forbidden.
     pub forbidden: Counter,
     /// Requests that were refused because there were too many, by class.
     pub rate_limited: Family<ClassLabels, Counter>,
@@ -233,10 +141,11 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
-            registry: Registry::with_prefix("anita"),
+            book: Book::new(),
             identity: IdentityMetrics::default(),
             connections: Gauge::default(),
             connections_opened: Counter::default(),
+            handshakes: Counter::default(),
             connections_refused: Family::default(),
             tcp_connections: Gauge::default(),
             unauthenticated_connections: Gauge::default(),
@@ -268,6 +177,7 @@ impl Default for Metrics {
             audit_last_seq: Gauge::default(),
             audit_suppressed: Counter::default(),
             audit_lines_lost: Counter::default(),
+            audit_breaks: Counter::default(),
             store_commits: Counter::default(),
             store_failures: Counter::default(),
             store_commit_seconds: Counter::default(),
@@ -293,10 +203,11 @@ impl Default for Metrics {
 
 impl Metrics {
     fn register(&mut self) {
-        let it = &mut self.registry;
+        let it = &mut self.book;
         self.identity.register(it);
         it.register("connections", "Connections that are open", self.connections.clone());
         it.register("connections_opened", "Connections that were opened", self.connections_opened.clone());
+        it.register("handshakes", "WebSocket handshakes that were let in", self.handshakes.clone());
         it.register(
             "connections_refused",
             "Connections that were refused, by reason",
@@ -318,7 +229,11 @@ impl Metrics {
         it.register("rooms", "Rooms with somebody in them", self.rooms.clone());
         it.register("messages_received", "Messages of clients, by type", self.messages_received.clone());
         it.register("frames_sent", "Frames to clients, by lane", self.frames_sent.clone());
-        it.register("errors", "Errors that clients were told, by code", self.errors.clone());
+        it.register(
+            "errors",
+            "Errors that clients were told by a socket or by REST, by code",
+            self.errors.clone(),
+        );
         it.register(
             "positions_replaced",
             "Positions that a newer one replaced before a client could read them",
@@ -347,6 +262,18 @@ impl Metrics {
             self.view_classes.clone(),
         );
         it.register_with_unit("queued", "Waiting for peers to read", Unit::Bytes, self.queued_bytes.clone());
+        it.register(
+            "forbidden",
+            "What was asked for by a socket or by REST and refused as forbidden",
+            self.forbidden.clone(),
+        );
+        self.register_sources();
+        self.register_store();
+        self.register_living();
+    }
+
+    fn register_sources(&mut self) {
+        let it = &mut self.book;
         it.register("fixes", "Fixes by source and outcome", self.fixes.clone());
         it.register("devices", "Devices by status", self.devices.clone());
         it.register("source_connected", "1 while the source is connected", self.source_connected.clone());
@@ -357,13 +284,10 @@ impl Metrics {
             self.source_dropped.clone(),
         );
         it.register("source_restarts", "How often a source was started anew", self.source_restarts.clone());
-        it.register("forbidden", "Actions refused for want of a permission", self.forbidden.clone());
-        self.register_store();
-        self.register_living();
     }
 
     fn register_living(&mut self) {
-        let it = &mut self.registry;
+        let it = &mut self.book;
         it.register("rate_limited", "Requests refused or held back, by class", self.rate_limited.clone());
         it.register("panics", "Panics that were caught, by the part of the server", self.panics.clone());
         it.register("stuck_tasks", "Parts that make no progress just now", self.stuck_tasks.clone());
@@ -380,7 +304,7 @@ impl Metrics {
     }
 
     fn register_store(&mut self) {
-        let it = &mut self.registry;
+        let it = &mut self.book;
         it.register("store_errors", "Requests that the store did not do", self.store_errors.clone());
         it.register("store_state", "1 for the state that the store is in", self.store_state.clone());
         it.register("store_waiting_fixes", "Fixes that wait for the store", self.store_waiting_fixes.clone());
@@ -410,6 +334,11 @@ impl Metrics {
             "Entries that the file of the audit trail lacks",
             self.audit_lines_lost.clone(),
         );
+        it.register(
+            "audit_breaks",
+            "Cuts of the audit trail that a start found: entries removed from its end, or a file with another end",
+            self.audit_breaks.clone(),
+        );
         it.register("store_commits", "Commits that succeeded", self.store_commits.clone());
         it.register("store_failures", "Commits that failed", self.store_failures.clone());
         it.register_with_unit(
@@ -430,10 +359,15 @@ impl Metrics {
         it.register("store_removed", "What was deleted or thinned out, by kind", self.store_removed.clone());
     }
 
+    /// Every metric, also those that nothing was counted in yet.
+    pub fn described(&self) -> &[Described] {
+        self.book.described()
+    }
+
     /// The text page, `OpenMetrics` 1.0.
     pub fn page(&self) -> String {
         let mut page = String::new();
-        match encode(&mut page, &self.registry) {
+        match encode(&mut page, self.book.registry()) {
             Ok(()) => page,
             Err(error) => format!("# the metrics could not be written: {error}\n# EOF\n"),
         }
@@ -506,5 +440,33 @@ mod tests {
         assert!(page.contains("anita_fixes_total{source=\"hall\",outcome=\"newest\"} 1\n"), "{page}");
         assert!(page.contains("anita_connections 3\n"));
         assert!(page.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn metrics_are_described_by_the_names_that_the_page_has() {
+        let metrics = Metrics::default();
+        metrics.count_error("forbidden");
+        metrics.store_disk_bytes.set(1);
+        let told = |lane| DeliveryLabels { lane, class: "room" };
+        drop(metrics.delivery_age_seconds.get_or_create(&told("event")));
+        let page = metrics.page();
+        let names = page.lines().filter(|line| !line.starts_with('#')).map(|line| {
+            let end = line.find(['{', ' ']).unwrap();
+            ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|it| line[..end].strip_suffix(it))
+                .unwrap_or(&line[..end])
+        });
+        let described = |name: &str| metrics.described().iter().find(|it| it.name == name);
+        let mut found = 0;
+        for name in names {
+            assert!(described(name).is_some(), "{name}");
+            found += 1;
+        }
+        assert!(found > 20, "{page}");
+        let errors = described("anita_errors_total").unwrap();
+        assert_eq!((errors.kind.as_str(), errors.help.contains("by code")), ("counter", true));
+        assert_eq!(described("anita_delivery_age_seconds").unwrap().kind, "histogram");
+        assert_eq!(described("anita_store_disk_bytes").unwrap().kind, "gauge");
     }
 }

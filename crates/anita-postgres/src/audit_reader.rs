@@ -1,13 +1,16 @@
 //! Reads the audit trail of a database that a server may be writing into, without its lock and without writing anything.
 
+use std::path::PathBuf;
+
 use anita_store::{AuditPage, AuditQuery, OpenError, StoreError};
 use deadpool_postgres::{Pool, PoolError};
 
 use crate::address::Address;
+use crate::connector::Connector;
 use crate::fault::{Fault, boxed, store_error};
 use crate::schema;
 use crate::settings::PostgresSettings;
-use crate::store::pool;
+use crate::store::{password, pool};
 use crate::writer::Way;
 use crate::{tls, trail, usage};
 
@@ -22,12 +25,13 @@ pub struct AuditReader {
 }
 
 impl AuditReader {
-    /// Connects to a database by its URL, as [`PostgresStore`](crate::PostgresStore) does.
+    /// Connects to a database by its URL, as [`PostgresStore`](crate::PostgresStore) does, with the password of a file if
+    /// there is one.
     ///
     /// # Errors
     /// [`OpenError`]; the password is in none of them. Also for a database whose audit trail is not a chain yet, as nobody
     /// wrote into it since.
-    pub async fn open(url: &str) -> Result<Self, OpenError> {
+    pub async fn open(url: &str, password_file: Option<PathBuf>) -> Result<Self, OpenError> {
         let address = Address::parse(url)
             .map_err(|error| OpenError::Backend { store: "postgres".to_owned(), source: error.into() })?;
         let store = address.shown.clone();
@@ -36,7 +40,12 @@ impl AuditReader {
             source,
         };
         let tls = tls::connector(&address.trust).map_err(|error| failed(error.into()))?;
-        let way = Way { address, tls, settings: PostgresSettings::default() };
+        let password = match password_file {
+            Some(path) => Some(password(path).await.map_err(|fault| failed(fault.into()))?),
+            None => None,
+        };
+        let connector = Connector::new(&address, tls, password);
+        let way = Way { address, connector, settings: PostgresSettings::default() };
         let pool = pool(&way, 1, way.settings.read_timeout).map_err(|fault| failed(fault.into()))?;
         let client = pool.get().await.map_err(|error| failed(error.into()))?;
         let version = schema::version(&client).await.map_err(|error| failed(boxed(error)))?;

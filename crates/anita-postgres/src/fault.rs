@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     Row(&'static str, String),
     #[error("the pool of connections fails: {0}")]
     Pool(String),
+    #[error("the password cannot be read from {0}: {1}")]
+    Password(String, #[source] std::io::Error),
     #[error("a task of the store ended by a fault")]
     Task,
 }
@@ -29,9 +31,12 @@ impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Nul(_) | Fault::TooLarge(_) => Self::Invalid(Arc::new(fault)),
-            Fault::Frozen(_) | Fault::Away | Fault::Row(..) | Fault::Pool(_) | Fault::Task => {
-                Self::Unavailable(Arc::new(fault))
-            }
+            Fault::Frozen(_)
+            | Fault::Away
+            | Fault::Row(..)
+            | Fault::Pool(_)
+            | Fault::Password(..)
+            | Fault::Task => Self::Unavailable(Arc::new(fault)),
         }
     }
 }

@@ -7,6 +7,7 @@
 mod address;
 mod audit_reader;
 mod commit;
+mod connector;
 mod day;
 mod fault;
 mod history;

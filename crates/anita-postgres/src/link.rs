@@ -137,6 +137,7 @@ impl Link {
     /// Gets the connection back when it is lost, and brings what was spooled into the database. Never ends by itself.
     pub(crate) async fn tend(self: Arc<Self>) {
         let mut attempts = 0_u32;
+        let mut told = None;
         loop {
             let is_lost = {
                 let mut slot = self.writer.lock().await;
@@ -146,7 +147,7 @@ impl Link {
                 }
                 slot.is_none()
             };
-            let step = if is_lost { self.come_back().await } else { self.drain().await };
+            let step = if is_lost { self.come_back(&mut told).await } else { self.drain().await };
             match step {
                 Step::Done => {
                     attempts = 0;
@@ -163,15 +164,22 @@ impl Link {
         }
     }
 
-    async fn come_back(&self) -> Step {
+    /// Each cause that keeps it away is told once.
+    async fn come_back(&self, told: &mut Option<String>) -> Step {
         match self.connect().await {
             Ok(()) => {
+                *told = None;
                 tracing::info!(store = self.way.address.shown, "the connection to the database is back");
                 Step::More
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::debug!(%error, cause, "the database is still away");
+                if cause.is_some() && *told != cause {
+                    tracing::warn!(%error, cause, "the database is still away");
+                    *told = cause;
+                } else {
+                    tracing::debug!(%error, cause, "the database is still away");
+                }
                 Step::Later
             }
         }

@@ -62,6 +62,8 @@ pub(crate) async fn load<C: GenericClient>(
         rooms,
         revocations: trail::revocations(client).await?,
         audit_head: trail::audit_head(client).await?,
+        // Its sequence also counts what was rolled back.
+        audit_removed: 0,
         last_ordinal,
     })
 }

@@ -8,6 +8,9 @@ use anita_sqlite::SpoolSettings;
 /// How the store works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresSettings {
+    /// A file with the password, which goes over that of the address. It is read again for each connection, so that it can
+    /// be changed without a restart.
+    pub password_file: Option<PathBuf>,
     /// How many connections read at most.
     pub pool_max: usize,
     /// How long a question waits for one of them; then the store is busy.
@@ -33,6 +36,7 @@ pub struct PostgresSettings {
 impl Default for PostgresSettings {
     fn default() -> Self {
         Self {
+            password_file: None,
             pool_max: 8,
             pool_wait: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(5),

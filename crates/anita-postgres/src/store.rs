@@ -1,5 +1,6 @@
 //! The store.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +15,9 @@ use deadpool_postgres::{
     Client, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Transaction,
 };
 use tokio::task::JoinHandle;
-use tokio_postgres::NoTls;
 
 use crate::address::Address;
+use crate::connector::{Connector, PasswordFile};
 use crate::fault::{Fault, in_time, store_error};
 use crate::link::Link;
 use crate::settings::PostgresSettings;
@@ -69,7 +70,11 @@ impl PostgresStore {
             }
             None => None,
         };
-        let way = Way { address, tls, settings };
+        let password = match settings.password_file.clone() {
+            Some(path) => Some(password(path).await.map_err(|error| refused(error.into(), &shown))?),
+            None => None,
+        };
+        let way = Way { connector: Connector::new(&address, tls, password), address, settings };
         let readers = pool(&way, way.settings.pool_max, way.settings.read_timeout)
             .map_err(|fault| refused(fault.into(), &shown))?;
         let tidier =
@@ -124,15 +129,17 @@ impl PostgresStore {
     }
 }
 
+/// The password of a file.
+pub(crate) async fn password(path: PathBuf) -> Result<PasswordFile, Fault> {
+    let shown = path.display().to_string();
+    PasswordFile::open(path).await.map_err(|error| Fault::Password(shown, error))
+}
+
 /// A pool of connections whose statements may take so long. Makes none yet.
 pub(crate) fn pool(way: &Way, max: usize, statement_timeout: Duration) -> Result<Pool, Fault> {
     let config = way.config(statement_timeout);
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = if way.address.is_local_socket() {
-        Manager::from_config(config, NoTls, recycling)
-    } else {
-        Manager::from_config(config, way.tls.clone(), recycling)
-    };
+    let manager = Manager::from_connect(config, way.connector.clone(), recycling);
     Pool::builder(manager)
         .max_size(max.max(1))
         .runtime(Runtime::Tokio1)

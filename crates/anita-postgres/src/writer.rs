@@ -6,10 +6,10 @@ use anita_model::Timestamp;
 use anita_store::OpenError;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_postgres::{Client, Config, Error, NoTls, Statement};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Client, Config, Error, Statement};
 
 use crate::address::Address;
+use crate::connector::Connector;
 use crate::fault::{Fault, boxed};
 use crate::names::Names;
 use crate::partitions::{self, Shared};
@@ -26,7 +26,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub(crate) struct Way {
     pub(crate) address: Address,
-    pub(crate) tls: MakeRustlsConnect,
+    pub(crate) connector: Connector,
     pub(crate) settings: PostgresSettings,
 }
 
@@ -54,29 +54,6 @@ impl Way {
         self.address.config(self.settings.connect_timeout, statement_timeout)
     }
 
-    async fn connect(
-        &self,
-        at_end: impl FnOnce() + Send + 'static,
-    ) -> Result<(Client, JoinHandle<()>), Error> {
-        let config = self.config(self.settings.commit_timeout);
-        // The driver's tasks report their fault to whoever waits for an answer; here it is only the end that counts.
-        Ok(if self.address.is_local_socket() {
-            let (client, connection) = config.connect(NoTls).await?;
-            let task = tokio::spawn(async move {
-                connection.await.ok();
-                at_end();
-            });
-            (client, task)
-        } else {
-            let (client, connection) = config.connect(self.tls.clone()).await?;
-            let task = tokio::spawn(async move {
-                connection.await.ok();
-                at_end();
-            });
-            (client, task)
-        })
-    }
-
     /// Connects, takes the lock, and brings the tables up to date. `before` is this server's own lost connection, which the
     /// database may not know to be lost. `at_end` is called when the connection ends, for whatever reason.
     pub(crate) async fn open(
@@ -89,7 +66,8 @@ impl Way {
         let failed = |source| OpenError::Backend { store: store.clone(), source };
         let backend = |error| failed(boxed(error));
         let limit = self.settings.connect_timeout;
-        let connecting = tokio::time::timeout(limit, self.connect(at_end)).await;
+        let config = self.config(self.settings.commit_timeout);
+        let connecting = tokio::time::timeout(limit, self.connector.connect(config, at_end)).await;
         let (mut client, task) =
             connecting.map_err(|_elapsed| failed(Fault::Frozen(limit).into()))?.map_err(backend)?;
         if let Some(Backend { pid, started }) = before {

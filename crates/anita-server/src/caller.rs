@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::accept::Visit;
+use crate::attempt::Attempt;
 use crate::budgets;
 use crate::client_certificate::Presented;
 use crate::origin::{self, Origin};
@@ -86,6 +87,8 @@ pub(crate) struct Caller {
     pub(crate) page: Option<String>,
     /// From where.
     address: Option<IpAddr>,
+    /// What it asks for.
+    attempt: Attempt,
     server: Arc<Server>,
 }
 
@@ -95,7 +98,7 @@ impl Caller {
         if self.principal.may(permission) {
             return Ok(());
         }
-        self.audit("request", permission.as_str(), "forbidden");
+        self.audit(&self.attempt.action(), &self.attempt.object(permission), "forbidden");
         let message = format!("This needs the permission {}.", permission.as_str());
         let details = serde_json::json!({ "permission": permission.as_str() });
         Err(Problem(anita_wire::Refusal::saying(ErrorCode::Forbidden, message).with_details(details)))
@@ -147,7 +150,7 @@ impl FromRequestParts<Arc<Server>> for Caller {
         let class = budgets::class_of(&parts.method, parts.uri.path());
         server.count_request(&principal, class)?;
         let address = wire_of(parts)?.client_address(server, &parts.headers);
-        Ok(Self { principal, page, address, server: Arc::clone(server) })
+        Ok(Self { principal, page, address, attempt: Attempt::of(parts), server: Arc::clone(server) })
     }
 }
 

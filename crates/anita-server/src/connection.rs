@@ -9,7 +9,6 @@ use anita_hub::{Endpoint, Introduction, Outlet};
 use anita_model::SourceName;
 use anita_session::{Closing, Credentials, Delivery, Session};
 use anita_wire::ErrorCode;
-use anita_wire::limits::MESSAGE_BYTES_BEFORE_AUTH_MAX;
 use anita_ws::{Close, Event, Limits, Message, Reading, Socket, SocketError};
 use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -32,9 +31,6 @@ const ANSWERS_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// When whoever has too many connections may try again.
 const USER_FULL_RETRY_AFTER: Duration = Duration::from_secs(10);
-
-/// How many fragments one message may have.
-const FRAGMENT_COUNT_MAX: usize = 1_024;
 
 /// What a client brought to the handshake.
 #[derive(Debug)]
@@ -81,8 +77,8 @@ pub(crate) async fn run(server: Arc<Server>, on_upgrade: OnUpgrade, opening: Ope
     };
     let Some((stream, leftover)) = taken_apart(upgraded) else { return };
     let limits = Limits {
-        message_bytes_max: MESSAGE_BYTES_BEFORE_AUTH_MAX,
-        fragment_count_max: FRAGMENT_COUNT_MAX,
+        message_bytes_max: server.context.settings.unauthenticated_message_bytes_max,
+        fragment_count_max: server.settings.fragments_max,
         queue_bytes_max: QUEUE_BYTES_MAX,
     };
     let mut socket = Socket::new(stream, leftover, limits);
@@ -217,7 +213,7 @@ async fn converse(server: &Server, line: &Line, mut session: Box<Session>, place
         let due_at = session.wake_at().min(close_at).min(message_due_at);
         let due = tokio::time::sleep_until(server.clock.instant_of(due_at));
         let wake = tokio::select! {
-            event = line.next(reading, unfinished.since.is_some()) => event.map_or(Wake::Begun, Wake::Socket),
+            event = line.next(reading, unfinished.since) => event.map_or(Wake::Begun, Wake::Socket),
             () = peer.bell.notified() => Wake::Bell,
             () = due => Wake::Due,
             () = session.answered() => Wake::Answered,

@@ -120,7 +120,7 @@ fn place(server: &Server, address: IpAddr, visit: &Visit) -> Result<SocketPlace,
         let wait = wait.max(HANDSHAKE_RETRY_AFTER.mul_f64(rand::rng().random_range(0.5..2.0)));
         Refused::Problem(reason, Problem::busy(ErrorCode::RateLimited, message, wait))
     })?;
-    server.guests.enter_socket(address, visit.place()).map_err(|reason| {
+    let place = server.guests.enter_socket(address, visit.place()).map_err(|reason| {
         let wait = FULL_RETRY_AFTER.mul_f64(rand::rng().random_range(0.5..2.0));
         let is_of_address = matches!(reason, Reason::SocketsOfAddress | Reason::UnauthenticatedOfAddress);
         let (code, message) = if is_of_address {
@@ -130,7 +130,9 @@ fn place(server: &Server, address: IpAddr, visit: &Visit) -> Result<SocketPlace,
         };
         let problem = Problem::busy(code, message, wait);
         Refused::Problem(reason, problem)
-    })
+    })?;
+    server.context.hub.metrics().handshakes.inc();
+    Ok(place)
 }
 
 /// What the client brought, in the order of what says most about its intent: header, subprotocol, query, session; and the

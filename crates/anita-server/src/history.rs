@@ -268,9 +268,12 @@ fn place_of(asked: &Asked, server: &Server) -> Result<ViewFilter, Problem> {
         }
         (Some(area), None) => {
             // Checked by itself, so that nothing can be put beside it.
-            anita_wire::check_json(area)
+            server
+                .check_json(area)
                 .map_err(|_refusal| asked::field("area", "is not JSON; see the area of `subscribe`"))?;
-            decode_payload::<ViewFilter>(&format!("{{\"area\":{area}}}")).map_err(Problem)?
+            let place = decode_payload::<ViewFilter>(&format!("{{\"area\":{area}}}")).map_err(Problem)?;
+            let fault = server.context.settings.area_fault(&place);
+            fault.map_or(Ok(place), |fault| Err(asked::field("area", fault)))?
         }
         (None, zone) => {
             let zones = &server.site.zones;

@@ -4,6 +4,7 @@
 mod accept;
 mod administration;
 mod assets;
+mod attempt;
 mod budgets;
 mod caller;
 mod client_certificate;

@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use anita_hub::{Outlet, Peer};
 use anita_views::Packet;
@@ -76,18 +77,19 @@ impl Line {
         self.socket.lock().take()
     }
 
-    /// What happens next on the socket; `None` when a message has begun that is not complete, where none was under way.
+    /// What happens next on the socket; `None` when a message has begun that is not complete, where none was under way
+    /// `since` some time.
     pub(crate) async fn next(
         &self,
         reading: Reading,
-        is_mid_message: bool,
+        since: Option<Duration>,
     ) -> Option<Result<Event, SocketError>> {
         poll_fn(|context| {
             let mut socket = self.socket.lock();
             let Some(socket) = socket.as_mut() else { return Poll::Pending };
             match socket.poll_next(context, reading) {
                 Poll::Ready(event) => Poll::Ready(Some(event)),
-                Poll::Pending if reading == Reading::Active && !is_mid_message && socket.is_mid_message() => {
+                Poll::Pending if reading == Reading::Active && since.is_none() && socket.is_mid_message() => {
                     Poll::Ready(None)
                 }
                 Poll::Pending => Poll::Pending,

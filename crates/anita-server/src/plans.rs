@@ -181,7 +181,7 @@ pub(crate) async fn save(
     let id = PlanId::parse(&id)
         .map_err(|invalid| Problem::saying(ErrorCode::OutOfRange, format!("The id: {invalid}.")))?;
     let body = body.map_err(|_too_large| Problem::from(ErrorCode::TooLarge))?;
-    let wanted = PlanRequest::read(&body)?;
+    let wanted = PlanRequest::read(&server, &body)?;
     let _turn = server.plans.turn().await;
     let plans = plans(&server).await?;
     let before = plans.iter().find(|plan| plan.id == id);

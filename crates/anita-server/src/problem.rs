@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use anita_metrics::Metrics;
 use anita_wire::{ErrorCode, Refusal};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -12,6 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::budgets::TooMany;
+use crate::server::Server;
 
 /// How a refusal is written: RFC 9457, with members of our own.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -48,6 +50,26 @@ fn take_remedy(refusal: &mut Refusal) -> Option<String> {
         refusal.details = None;
     }
     remedy
+}
+
+/// Which code an answer has, for whoever counts the answers.
+#[derive(Debug, Clone, Copy)]
+struct Code(ErrorCode);
+
+/// Counts the problem that an answer is, if it is one, as the errors of sockets are.
+pub(crate) fn count(response: &Response, metrics: &Metrics) {
+    let Some(Code(code)) = response.extensions().get() else { return };
+    metrics.count_error(code.as_str());
+    if *code == ErrorCode::Forbidden {
+        metrics.forbidden.inc();
+    }
+}
+
+impl Server {
+    /// Refuses what is not one JSON value, has a key twice in an object, or is nested deeper than it may be.
+    pub(crate) fn check_json(&self, text: &str) -> Result<(), Problem> {
+        anita_wire::check_json(text, self.context.settings.json_nesting_max).map_err(Problem)
+    }
 }
 
 /// A refused HTTP request.
@@ -119,6 +141,7 @@ impl IntoResponse for Problem {
             details: refusal.details,
         };
         let mut response = (status, Json(body)).into_response();
+        response.extensions_mut().insert(Code(refusal.code));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(retry_after_ms) = refusal.retry_after_ms {

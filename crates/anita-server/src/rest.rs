@@ -27,7 +27,7 @@ use crate::caller::{Caller, Wire, bearer, verified};
 use crate::guests::Reason;
 use crate::origin::{self, Origin};
 use crate::page_session::{COOKIE, set_cookie};
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::server::Server;
 use crate::{assets, endpoint, history, openapi, plans, public, revocations, sign_in, tickets};
 
@@ -81,7 +81,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&server), contained))
         .layer(middleware::from_fn_with_state(Arc::clone(&server), with_deadline))
         .layer(middleware::from_fn_with_state(Arc::clone(&server), with_known_host))
-        .layer(middleware::from_fn(with_security_headers))
+        .layer(middleware::from_fn_with_state(Arc::clone(&server), completed))
         .with_state(server)
 }
 
@@ -120,8 +120,9 @@ async fn no_such_route() -> Problem {
     Problem::saying(ErrorCode::NotFound, "There is nothing at this address; /api/v1 lists what there is.")
 }
 
-/// The headers that every answer has. Pages get their CSP here as well.
-async fn with_security_headers(request: Request, next: Next) -> Response {
+/// What every answer gets, whoever made it: its place among the counted problems if it is one, and the headers that all
+/// have. Pages get their CSP here as well.
+async fn completed(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
     const HEADERS: [(&str, &str); 6] = [
         ("content-security-policy", assets::CSP),
         ("x-content-type-options", "nosniff"),
@@ -132,6 +133,7 @@ async fn with_security_headers(request: Request, next: Next) -> Response {
     ];
     let is_tls = request.extensions().get::<Wire>().is_some_and(|wire| wire.is_tls);
     let mut response = next.run(request).await;
+    problem::count(&response, server.context.hub.metrics());
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
@@ -161,7 +163,7 @@ async fn begin_session(State(server): State<Arc<Server>>, request: Request) -> R
         token.to_owned()
     } else {
         let text = std::str::from_utf8(&body).map_err(|_not_text| Problem::from(ErrorCode::InvalidJson))?;
-        anita_wire::check_json(text).map_err(Problem)?;
+        server.check_json(text)?;
         decode_payload::<anita_wire::request::Authenticate>(text).map_err(Problem)?.token
     };
     let now = server.clock.now();
@@ -269,9 +271,9 @@ async fn report_locations(
     let report = if content_type.starts_with("application/x-ndjson")
         || content_type.starts_with("application/ndjson")
     {
-        ndjson(text)?
+        ndjson(&server, text)?
     } else {
-        items(text)?
+        items(&server, text)?
     };
     let (hub, now) = (&server.context.hub, server.clock.now());
     let (reported, kept) =
@@ -280,8 +282,8 @@ async fn report_locations(
     Ok(Json(reported))
 }
 
-fn items(text: &str) -> Result<ReportLocation, Problem> {
-    anita_wire::check_json(text).map_err(Problem)?;
+fn items(server: &Server, text: &str) -> Result<ReportLocation, Problem> {
+    server.check_json(text)?;
     if text.trim_start().starts_with('[') {
         let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
             Problem::saying(ErrorCode::InvalidJson, format!("The body is not valid JSON: {error}."))
@@ -291,7 +293,7 @@ fn items(text: &str) -> Result<ReportLocation, Problem> {
     ReportLocation::decode(text).map_err(Problem)
 }
 
-fn ndjson(text: &str) -> Result<ReportLocation, Problem> {
+fn ndjson(server: &Server, text: &str) -> Result<ReportLocation, Problem> {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let limit = anita_wire::limits::LOCATIONS_PER_REPORT_MAX;
     if lines.len() > limit {
@@ -299,7 +301,7 @@ fn ndjson(text: &str) -> Result<ReportLocation, Problem> {
         return Err(Problem::saying(ErrorCode::TooLarge, message));
     }
     let item = |line: &&str| -> Result<_, Refusal> {
-        anita_wire::check_json(line)?;
+        anita_wire::check_json(line, server.context.settings.json_nesting_max)?;
         decode_payload(line)
     };
     Ok(ReportLocation { items: lines.iter().map(item).collect() })

@@ -251,7 +251,7 @@ pub(crate) async fn make(
     let body = body.map_err(|_too_large| Problem::from(ErrorCode::TooLarge))?;
     let text = std::str::from_utf8(&body)
         .map_err(|_not_text| Problem::saying(ErrorCode::InvalidJson, "The body is not UTF-8."))?;
-    anita_wire::check_json(text).map_err(Problem)?;
+    server.check_json(text)?;
     let revocation = decode_payload::<Revoke>(text).map_err(Problem)?.revocation(&caller, &server)?;
     let concerns_you = revocation.concerns(&caller.principal.identity);
     let (connections_closed, kept) = server.context.hub.revoke(&revocation).map_err(Problem)?;

@@ -96,6 +96,8 @@ pub struct ServerSettings {
     pub certificate_rules: Vec<CertificateRule>,
     /// How long a ticket can be used.
     pub ticket_ttl: Duration,
+    /// How many fragments one message may have.
+    pub fragments_max: usize,
     /// The largest body of a request, bytes.
     pub body_bytes_max: usize,
     /// The largest picture of a floor plan, bytes.
@@ -143,6 +145,7 @@ impl Default for ServerSettings {
             guests: GuestLimits::default(),
             certificate_rules: Vec::new(),
             ticket_ttl: Duration::from_secs(30),
+            fragments_max: 1_024,
             body_bytes_max: 1024 * 1024,
             plan_bytes_max: PLAN_BYTES_MAX,
             uses_ring: true,

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use anita_auth::{LEEWAY, Permission, Principal, TokenError};
 use anita_hub::Endpoint;
 use anita_model::{Now, RoomName};
-use anita_wire::limits::{
-    DEVICES_PER_PAGE_MAX, HISTORY_PER_PAGE_MAX, LOCATIONS_PER_REPORT_MAX, MESSAGE_BYTES_BEFORE_AUTH_MAX,
-};
+use anita_wire::limits::{DEVICES_PER_PAGE_MAX, HISTORY_PER_PAGE_MAX, LOCATIONS_PER_REPORT_MAX};
 use anita_wire::message::{AuthRequired, Connection, Limits, RoomLeft};
 use anita_wire::request::Authenticate;
 use anita_wire::{CloseCode, ErrorCode, Incoming, Refusal, Request, RequestId, SUBPROTOCOL, Time};
@@ -39,11 +37,12 @@ impl Session {
 
     /// Until somebody is known, only a small `authenticate` is listened to.
     pub(crate) fn on_text_before_auth(&mut self, text: &str, now: Now) {
-        if text.len() > MESSAGE_BYTES_BEFORE_AUTH_MAX {
+        let settings = &self.context.settings;
+        if text.len() > settings.unauthenticated_message_bytes_max {
             self.refuse_and_close(&ErrorCode::TooLarge.into(), None, CloseCode::TooBig);
             return;
         }
-        let incoming = match Incoming::decode(text) {
+        let incoming = match Incoming::decode_within(text, settings.json_nesting_max) {
             Ok(incoming) => incoming,
             Err(refusal) => return self.refuse_and_close(&refusal, None, CloseCode::Misuse),
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anita_auth::{Authority, Permission, Principal};
 use anita_hub::Hub;
 use anita_wire::limits;
+use anita_wire::view::{Area, ViewFilter};
 
 use crate::class::ClassRates;
 use crate::extension::Extensions;
@@ -20,6 +21,16 @@ pub struct SessionSettings {
     pub heartbeat_interval: Duration,
     /// The largest message, bytes.
     pub message_bytes_max: usize,
+    /// The largest message of a client of which it is not known yet who it is, bytes.
+    pub unauthenticated_message_bytes_max: usize,
+    /// How deep a message may be nested, at most [`limits::NESTING_DEPTH_MAX`].
+    pub json_nesting_max: usize,
+    /// Views of one connection, at most [`limits::SUBSCRIPTIONS_MAX`].
+    pub views_per_connection_max: usize,
+    /// Corners of a view's polygon, at most [`limits::AREA_CORNERS_MAX`].
+    pub area_corners_max: usize,
+    /// Pings and pongs of a peer in a second; a well-behaved one sends a few a minute.
+    pub pings_per_second: u32,
     /// Requests a second of a client that may not report locations.
     pub viewer_requests_per_second: u32,
     /// Requests a second of a client that may report locations.
@@ -36,6 +47,11 @@ impl Default for SessionSettings {
             auth_deadline: Duration::from_secs(10),
             heartbeat_interval: Duration::from_secs(25),
             message_bytes_max: limits::MESSAGE_BYTES_MAX_DEFAULT,
+            unauthenticated_message_bytes_max: limits::MESSAGE_BYTES_BEFORE_AUTH_MAX,
+            json_nesting_max: limits::NESTING_DEPTH_MAX,
+            views_per_connection_max: limits::SUBSCRIPTIONS_MAX,
+            area_corners_max: limits::AREA_CORNERS_MAX,
+            pings_per_second: 100,
             viewer_requests_per_second: 50,
             publisher_requests_per_second: 1_000,
             class_rates: ClassRates::default(),
@@ -52,6 +68,13 @@ impl SessionSettings {
         } else {
             self.viewer_requests_per_second
         }
+    }
+
+    /// What is wrong with an area that the protocol allows and this server does not.
+    pub fn area_fault(&self, view: &ViewFilter) -> Option<String> {
+        let Some(Area::Polygon(corners)) = &view.area else { return None };
+        let (count, most) = (corners.len(), self.area_corners_max);
+        (count > most).then(|| format!("a polygon has 3 to {most} corners, not {count}"))
     }
 }
 

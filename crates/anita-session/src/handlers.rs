@@ -3,7 +3,7 @@
 mod devices;
 pub(crate) mod locations;
 mod playback;
-mod rooms;
+pub(crate) mod rooms;
 mod system;
 mod tracking;
 pub(crate) mod views;

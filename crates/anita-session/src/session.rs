@@ -23,14 +23,12 @@ use crate::budget::Budget;
 use crate::class::ClassBudgets;
 use crate::context::{Context, Credentials};
 use crate::deliver::PaceNotice;
+use crate::handlers::rooms::UwbPositions;
 use crate::handlers::views::Subscription;
 use crate::handlers::{Answer, Refused};
 use crate::parked::Parked;
 use crate::playback::Playback;
 use crate::router::refusal_frame;
-
-/// Pings and pongs of a peer in a second; a well-behaved one sends a few a minute.
-const CONTROL_FRAMES_PER_SECOND: u32 = 100;
 
 /// How long an answer may be under way; the store and an application's own handlers are what can take long.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
@@ -88,6 +86,8 @@ pub struct Session {
     pub(crate) phase: Phase,
     /// The rooms it is in, and up to which number it has heard each.
     pub(crate) rooms: BTreeMap<RoomName, Heard>,
+    /// Whether the room `uwb` tells it where devices are.
+    pub(crate) uwb_positions: UwbPositions,
     /// Its views, by their place in the shard; those that are paused too.
     pub(crate) subscriptions: BTreeMap<Slot, Box<Subscription>>,
     /// Whether there is more to deliver than was taken at once.
@@ -140,6 +140,7 @@ impl Session {
             registration,
             phase: Phase::Waiting { deadline: now.uptime.saturating_add(settings.auth_deadline) },
             rooms: BTreeMap::new(),
+            uwb_positions: UwbPositions::default(),
             subscriptions: BTreeMap::new(),
             has_more: false,
             pace: PaceNotice::default(),
@@ -152,7 +153,7 @@ impl Session {
             source,
             budget: Budget::new(settings.viewer_requests_per_second, now.uptime),
             class_budgets: ClassBudgets::default(),
-            controls: Budget::new(CONTROL_FRAMES_PER_SECOND, now.uptime),
+            controls: Budget::new(settings.pings_per_second, now.uptime),
             rate_refusals: 0,
             heard_at: now.uptime,
             wall: now.wall,
@@ -271,7 +272,7 @@ impl Session {
             self.refuse_rate(wait, text);
             return;
         }
-        let incoming = match Incoming::decode(text) {
+        let incoming = match Incoming::decode_within(text, self.context.settings.json_nesting_max) {
             Ok(incoming) => incoming,
             Err(refusal) => {
                 self.pay_back_refusal();

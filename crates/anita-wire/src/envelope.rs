@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::{ErrorCode, Refusal};
-use crate::limits::REQUEST_ID_BYTES_MAX;
+use crate::limits::{NESTING_DEPTH_MAX, REQUEST_ID_BYTES_MAX};
 use crate::message::{self, ServerPayload};
 use crate::strict;
 
@@ -34,7 +34,7 @@ impl RequestId {
             #[serde(borrow, default)]
             id: Option<&'a RawValue>,
         }
-        strict::check(text).ok()?;
+        strict::check(text, NESTING_DEPTH_MAX).ok()?;
         let OnlyId { id } = serde_json::from_str(text).ok()?;
         id.and_then(|id| Self::parse(id).ok())
     }
@@ -79,7 +79,15 @@ impl<'a> Incoming<'a> {
     /// `invalid_json` for what is not one JSON value, has a key twice, or is nested too deep; `invalid_message` for
     /// JSON that is no envelope.
     pub fn decode(text: &'a str) -> Result<Self, Refusal> {
-        check_json(text)?;
+        Self::decode_within(text, NESTING_DEPTH_MAX)
+    }
+
+    /// The same for what may be nested so deep.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn decode_within(text: &'a str, nesting_max: usize) -> Result<Self, Refusal> {
+        check_json(text, nesting_max)?;
         if !text.trim_start().starts_with('{') {
             return Err(ErrorCode::InvalidMessage.into());
         }
@@ -96,12 +104,12 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// Refuses what is not one JSON value, has a key twice in an object, or is nested too deep.
+/// Refuses what is not one JSON value, has a key twice in an object, or is nested deeper than it may be.
 ///
 /// # Errors
 /// `invalid_json`, with the place.
-pub fn check_json(text: &str) -> Result<(), Refusal> {
-    strict::check(text)
+pub fn check_json(text: &str, nesting_max: usize) -> Result<(), Refusal> {
+    strict::check(text, nesting_max)
         .map_err(|error| Refusal::saying(ErrorCode::InvalidJson, format!("This is not valid JSON: {error}.")))
 }
 

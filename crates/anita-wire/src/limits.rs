@@ -26,10 +26,10 @@ limits! {
     /// The largest message a client may send unless the configuration says otherwise, bytes.
     MESSAGE_BYTES_MAX_DEFAULT: usize = 256 * 1024;
 
-    /// The largest message before authentication, bytes: room for a token and its envelope.
+    /// The largest message before authentication unless the configuration says otherwise, bytes: room for a token and its envelope.
     MESSAGE_BYTES_BEFORE_AUTH_MAX: usize = 16 * 1024;
 
-    /// How deep objects and arrays may be nested.
+    /// How deep objects and arrays may be nested; the configuration may allow less.
     NESTING_DEPTH_MAX: usize = 16;
 
     /// The longest request id, bytes of its JSON text.
@@ -65,7 +65,7 @@ limits! {
     /// The longest time between two position updates, seconds.
     UPDATE_FREQUENCY_SECS_MAX: f64 = 3_600.0;
 
-    /// The most subscriptions of one connection.
+    /// The most subscriptions of one connection; the configuration may allow fewer.
     SUBSCRIPTIONS_MAX: usize = 16;
 
     /// The most ids of one view; of patterns, 100.
@@ -74,7 +74,7 @@ limits! {
     /// The most floors of one view.
     VIEW_FLOORS_MAX: usize = 100;
 
-    /// The most corners of a view's polygon.
+    /// The most corners of a view's polygon; the configuration may allow fewer.
     AREA_CORNERS_MAX: usize = 64;
 
     /// The lowest rate of a view, positions of a device in a second; 0 pauses it.

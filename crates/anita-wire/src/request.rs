@@ -49,8 +49,8 @@ pub struct JoinRoom {
     /// Where the client left off.
     #[serde(default, deserialize_with = "object_or_null")]
     pub since: Option<Since>,
-    /// Of the room `uwb` alone: whether each new location is told as well, as it is by default. A client with a view of
-    /// its own does without; the last `join_room` counts.
+    /// Of the room `uwb` alone: whether each new location is told as well. It is until a `join_room` says `false`, for a
+    /// client with a view of its own, and from then on until one says `true` or the room was left.
     pub positions: Option<bool>,
 }
 

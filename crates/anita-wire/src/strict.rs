@@ -1,5 +1,5 @@
 //! What plain JSON parsers let through and this protocol refuses: a key that stands twice in one object, and nesting
-//! deeper than [`NESTING_DEPTH_MAX`]. One pass over the text, before any of it becomes a value.
+//! deeper than it may be. One pass over the text, before any of it becomes a value.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,29 +7,28 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::limits::NESTING_DEPTH_MAX;
-
-/// Reads one whole JSON text and keeps nothing of it.
+/// Reads one whole JSON text, nested so deep at most, and keeps nothing of it.
 ///
 /// # Errors
 /// The parser's own faults, a key that stands twice, or nesting that is too deep; each with line and column.
-pub(crate) fn check(text: &str) -> Result<(), serde_json::Error> {
+pub(crate) fn check(text: &str, nesting_max: usize) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    Checked { depth: 0 }.deserialize(&mut deserializer)?;
+    Checked { depth: 0, depth_max: nesting_max }.deserialize(&mut deserializer)?;
     deserializer.end()
 }
 
 #[derive(Clone, Copy)]
 struct Checked {
     depth: usize,
+    depth_max: usize,
 }
 
 impl Checked {
     fn deeper<E: Error>(self) -> Result<Self, E> {
-        if self.depth >= NESTING_DEPTH_MAX {
-            return Err(E::custom(format_args!("nested deeper than {NESTING_DEPTH_MAX} levels")));
+        if self.depth >= self.depth_max {
+            return Err(E::custom(format_args!("nested deeper than {} levels", self.depth_max)));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self { depth: self.depth + 1, ..self })
     }
 }
 
@@ -141,7 +140,22 @@ impl<'de> Keys<'de> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::NESTING_DEPTH_MAX;
     use proptest::prelude::*;
+
+    fn check_all(text: &str) -> Result<(), serde_json::Error> {
+        check(text, NESTING_DEPTH_MAX)
+    }
+
+    #[test]
+    fn nesting_is_as_deep_as_it_may_be() {
+        for most in [1, 8, 16] {
+            let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+            assert!(check(&nested(most), most).is_ok());
+            let error = check(&nested(most + 1), most).unwrap_err().to_string();
+            assert!(error.contains(&format!("nested deeper than {most} levels")), "{error}");
+        }
+    }
 
     #[test]
     fn texts_are_refused_with_the_reason() {
@@ -155,26 +169,26 @@ mod tests {
             ("{", "EOF"),
         ];
         for (text, reason) in cases {
-            let error = check(text).unwrap_err().to_string();
+            let error = check_all(text).unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
         }
         for text in ["{}", "[[[[]]]]", r#"[{"a":1},{"a":1}]"#, "null", "1e3", r#""x""#, " {} "] {
-            assert!(check(text).is_ok(), "{text}");
+            assert!(check_all(text).is_ok(), "{text}");
         }
     }
 
     #[test]
     fn a_key_that_stands_twice_is_found_among_many() {
         let keys: Vec<String> = (0..1_000).map(|key| format!("\"{key}\":0")).collect();
-        assert!(check(&format!("{{{}}}", keys.join(","))).is_ok());
-        assert!(check(&format!("{{{},\"999\":0}}", keys.join(","))).is_err());
-        assert!(check(&format!("{{{},\"0\":0}}", keys.join(","))).is_err());
+        assert!(check_all(&format!("{{{}}}", keys.join(","))).is_ok());
+        assert!(check_all(&format!("{{{},\"999\":0}}", keys.join(","))).is_err());
+        assert!(check_all(&format!("{{{},\"0\":0}}", keys.join(","))).is_err());
     }
 
     proptest! {
         #[test]
         fn no_text_panics(text in ".*") {
-            std::hint::black_box(check(&text)).ok();
+            std::hint::black_box(check_all(&text)).ok();
         }
     }
 }

@@ -9,6 +9,7 @@ mod living;
 mod load;
 mod raw;
 mod server;
+mod session;
 mod shown;
 mod sign_in;
 mod storage;
@@ -28,7 +29,7 @@ use anita_store::audit::AuditFileSettings;
 use anita_views::ViewSettings;
 use anita_world::{Nearness, Policy, Silences, StatusPolicy};
 
-use living::class_rates;
+pub use audit::AUDIT_LINES;
 pub use load::{Origin, Written};
 pub use raw::{LogFormat, RawConfig, RawPlaintext};
 pub use server::{OwnCertificate, Tls};
@@ -132,7 +133,7 @@ pub struct Config {
     pub roles: Roles,
     /// What is kept, where, and how long.
     pub storage: Storage,
-    /// The file of the audit trail, if there is one.
+    /// The file of the audit trail, unless it is switched off.
     pub audit_file: Option<AuditFileSettings>,
     /// The floor plan.
     pub site: SiteMap,
@@ -165,7 +166,7 @@ impl Config {
             listen: raw.server.listen,
             tls: server::tls(raw, folder)?,
             server: server::server(raw, &roles)?,
-            session: session(raw)?,
+            session: session::session(raw)?,
             hub: HubSettings {
                 policy: policy(raw)?,
                 rooms: rooms(raw)?,
@@ -214,26 +215,6 @@ fn secs(key: &str, value: f64, least: f64, most: f64) -> Result<Duration, Config
     } else {
         Err(wrong(key, format!("has to be {least} to {most} seconds, and is {value}")))
     }
-}
-
-fn session(raw: &RawConfig) -> Result<SessionSettings, ConfigError> {
-    let limits = &raw.limits;
-    let message_bytes_least = anita_wire::limits::MESSAGE_BYTES_BEFORE_AUTH_MAX;
-    if limits.message_bytes_max < message_bytes_least {
-        return Err(wrong(
-            "limits.message_bytes_max",
-            format!("has to be {message_bytes_least} or more, so that a token fits"),
-        ));
-    }
-    Ok(SessionSettings {
-        auth_deadline: secs("auth.deadline_secs", raw.auth.deadline_secs, 1.0, 300.0)?,
-        heartbeat_interval: secs("heartbeat.interval_secs", raw.heartbeat.interval_secs, 1.0, 300.0)?,
-        message_bytes_max: limits.message_bytes_max,
-        viewer_requests_per_second: limits.viewer_requests_per_second,
-        publisher_requests_per_second: limits.publisher_requests_per_second,
-        class_rates: class_rates(raw),
-        rate_refusals_max: limits.rate_refusals_max,
-    })
 }
 
 fn policy(raw: &RawConfig) -> Result<Policy, ConfigError> {

@@ -1,5 +1,6 @@
 //! The generated tables of the documents, between `<!-- generated: errors -->` and `<!-- end -->`.
 
+use anita_metrics::Metrics;
 use anita_wire::schema::Catalogue;
 use anita_wire::{Advice, CloseCode, ErrorCode, limits};
 
@@ -18,7 +19,7 @@ pub(super) fn fill(document: &str, catalogue: &Catalogue) -> Result<String, Stri
         let (name, after) = after.split_once(CLOSING).ok_or("a marker that is not closed")?;
         let (_old, after) = after.split_once(END).ok_or_else(|| format!("no {END} after {name}"))?;
         let table = table(name, catalogue).ok_or_else(|| {
-            format!("no table {name:?}; there are errors, close-codes, requests, messages, limits")
+            format!("no table {name:?}; there are errors, close-codes, requests, messages, limits, metrics")
         })?;
         filled.push_str(before);
         filled.extend([OPENING, name, CLOSING, "\n\n", &table, "\n", END]);
@@ -35,6 +36,7 @@ fn table(name: &str, catalogue: &Catalogue) -> Option<String> {
         "requests" => Some(requests(catalogue)),
         "messages" => Some(messages(catalogue)),
         "limits" => Some(limit_table()),
+        "metrics" => Some(metric_table()),
         _ => None,
     }
 }
@@ -96,6 +98,14 @@ fn limit_table() -> String {
         .into_iter()
         .map(|limit| [ticked(limit.name), limit.value.to_string(), limit.meaning.to_owned()]);
     rendered(["limit", "value", "what it limits"], rows)
+}
+
+fn metric_table() -> String {
+    let metrics = Metrics::default();
+    let mut described = metrics.described().to_vec();
+    described.sort_by(|one, other| one.name.cmp(&other.name));
+    let rows = described.into_iter().map(|it| [ticked(&it.name), it.kind, it.help]);
+    rendered(["metric", "kind", "what it says"], rows)
 }
 
 /// `device_id, name?`: the fields of a payload, optional ones with a question mark.
@@ -166,7 +176,7 @@ mod tests {
     #[test]
     fn optional_fields_have_a_question_mark() {
         let table = requests(&Catalogue::all());
-        assert!(table.contains("| `join_room` | `{room, since?}` | `room.joined` |"), "{table}");
+        assert!(table.contains("| `join_room` | `{room, positions?, since?}` | `room.joined` |"), "{table}");
         assert!(table.contains("`{locations}` or `{device_id, location, "), "{table}");
     }
 }

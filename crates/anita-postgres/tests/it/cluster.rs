@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The user and the password of the servers of tests.
 const USER: &str = "anita";
-const PASSWORD: &str = "an-ita-test-pass";
+pub(crate) const PASSWORD: &str = "an-ita-test-pass";
 
 /// A server of our own.
 pub(crate) struct Cluster {

@@ -90,14 +90,14 @@ async fn the_audit_trail_of_the_first_version_stays_and_a_chain_begins_after_it(
     for step in back.split(';') {
         execute(&database.url, step).await;
     }
-    let error = AuditReader::open(&database.url).await.unwrap_err();
+    let error = AuditReader::open(&database.url, None).await.unwrap_err();
     assert!(told(&error).contains("not a chain yet"), "{error}");
     let store = PostgresStore::open(&database.url, PostgresSettings::default()).await.unwrap();
     let remembered = store.load(1).await.unwrap();
     assert_eq!((remembered.audit_head, remembered.revocations), (None, vec![]));
     let entries = || async {
         let query = AuditQuery { order: Order::OldestFirst, limit: 9, ..AuditQuery::default() };
-        let page = AuditReader::open(&database.url).await.unwrap().page(&query).await.unwrap();
+        let page = AuditReader::open(&database.url, None).await.unwrap().page(&query).await.unwrap();
         page.entries.into_iter().map(|(_ordinal, entry)| entry).collect::<Vec<_>>()
     };
     let old = entries().await;
@@ -117,6 +117,8 @@ async fn a_second_server_on_the_same_database_is_refused_until_the_first_one_end
     let error = PostgresStore::open(&database.url, settings.clone()).await.unwrap_err();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
     first.close().await.unwrap();
+    // The database may notice a little later that the first one is gone.
+    let settings = PostgresSettings { lock_wait: Duration::from_secs(20), ..settings };
     PostgresStore::open(&database.url, settings).await.unwrap();
 }
 
@@ -129,7 +131,7 @@ async fn without_a_spool_a_lost_connection_comes_back_and_commits_meanwhile_are_
     let end = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database = \
                (SELECT oid FROM pg_database WHERE datname = current_database())";
     execute(&database.url, end).await;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     while let Err(error) = commit(2).await {
         assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
         assert!(tokio::time::Instant::now() < deadline, "it does not come back");

@@ -12,3 +12,4 @@ mod conformance;
 mod database;
 mod faults;
 mod outage;
+mod rotation;

@@ -305,7 +305,7 @@ pub(crate) async fn make(
     let body = body.map_err(|_too_large| Problem::from(ErrorCode::TooLarge))?;
     let text = std::str::from_utf8(&body)
         .map_err(|_not_text| Problem::saying(ErrorCode::InvalidJson, "The body is not UTF-8."))?;
-    anita_wire::check_json(text).map_err(Problem)?;
+    server.check_json(text)?;
     let request = decode_payload::<MintRequest>(text).map_err(Problem)?;
     mint_of(&server)?;
     let subject = request.subject.clone();

@@ -13,6 +13,7 @@ use super::PLANS_MAX;
 use super::picture::{PIXELS_MAX, SIDE_PX_MAX};
 use crate::caller::Caller;
 use crate::problem::Problem;
+use crate::server::Server;
 
 /// The longest name, bytes.
 const NAME_BYTES_MAX: usize = 128;
@@ -268,10 +269,10 @@ fn out_of_range(path: &str, message: &str) -> Problem {
 
 impl PlanRequest {
     /// Reads the body of a request.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
+    pub(super) fn read(server: &Server, body: &[u8]) -> Result<Self, Problem> {
         let text = std::str::from_utf8(body)
             .map_err(|_not_text| Problem::saying(ErrorCode::InvalidJson, "The body is not UTF-8."))?;
-        anita_wire::check_json(text).map_err(Problem)?;
+        server.check_json(text)?;
         decode_payload::<RawPlan>(text).map_err(Problem)?.checked()
     }
 }

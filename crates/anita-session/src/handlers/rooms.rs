@@ -19,6 +19,14 @@ const MEMBERS_SHOWN_MAX: usize = 1_000;
 /// The longest `name` of a room message, bytes.
 const MESSAGE_NAME_BYTES_MAX: usize = 64;
 
+/// Whether the room `uwb` tells a client where devices are, beside what happens to them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum UwbPositions {
+    #[default]
+    Told,
+    LeftOut,
+}
+
 impl Session {
     pub(crate) fn join_room(
         &mut self,
@@ -33,11 +41,17 @@ impl Session {
                 .with_details(json!({ "path": "positions" }))
                 .into());
         }
-        let joined = self.join(&payload.room, payload.since.as_ref(), now)?;
-        if payload.positions == Some(false) {
-            self.stop_hearing_locations(now);
+        let before = self.uwb_positions;
+        self.uwb_positions = match payload.positions {
+            Some(true) => UwbPositions::Told,
+            Some(false) => UwbPositions::LeftOut,
+            None => before,
+        };
+        let joined = self.join(&payload.room, payload.since.as_ref(), now);
+        if joined.is_err() {
+            self.uwb_positions = before;
         }
-        Ok(answer(&joined, id))
+        Ok(answer(&joined?, id))
     }
 
     /// Joins a room, and hears it from there on.
@@ -67,8 +81,13 @@ impl Session {
             self.rooms.insert(room.clone(), Heard::up_to(joined.heard_seq));
         }
         if *room == RoomName::uwb() {
-            // Who was away and comes back is told where everything is by now.
-            self.hear_locations(if since.is_some() { Start::Snapshot } else { Start::Now }, now);
+            match self.uwb_positions {
+                // Who was away and comes back is told where everything is by now.
+                UwbPositions::Told => {
+                    self.hear_locations(if since.is_some() { Start::Snapshot } else { Start::Now }, now);
+                }
+                UwbPositions::LeftOut => self.stop_hearing_locations(now),
+            }
         }
         Ok(RoomJoined {
             room: room.to_string(),
@@ -94,6 +113,7 @@ impl Session {
     pub(crate) fn leave(&mut self, room: &RoomName, now: Now) -> bool {
         if *room == RoomName::uwb() {
             self.stop_hearing_locations(now);
+            self.uwb_positions = UwbPositions::default();
         }
         self.context.hub.rooms().leave(room, self.peer(), now.uptime);
         self.rooms.remove(room).is_some()

@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use anita_model::Now;
 use anita_views::{Filter, Form, Pace, Slot, Start, ViewSpec};
-use anita_wire::limits::SUBSCRIPTIONS_MAX;
 use anita_wire::message::{ConnectionStats, Subscribed, SubscriptionUpdated, Unsubscribed};
 use anita_wire::request::{Since, Subscribe, Unsubscribe, UpdateSubscription};
 use anita_wire::view::{Lane, Mode, ViewFilter};
@@ -87,13 +86,13 @@ impl Session {
         id: Option<&RequestId>,
         now: Now,
     ) -> Result<Bytes, Refused> {
-        let free = (1..=u8::MAX).take(SUBSCRIPTIONS_MAX).map(Slot::Subscription);
+        let most = self.context.settings.views_per_connection_max;
+        let free = (1..=u8::MAX).take(most).map(Slot::Subscription);
         let slot = free.into_iter().find(|slot| !self.subscriptions.contains_key(slot)).ok_or_else(|| {
-            let message =
-                format!("This connection has {SUBSCRIPTIONS_MAX} subscriptions, the most that are allowed.");
-            Refusal::saying(ErrorCode::LimitReached, message)
-                .with_details(json!({ "limit": SUBSCRIPTIONS_MAX }))
+            let message = format!("This connection has {most} subscriptions, the most that are allowed.");
+            Refusal::saying(ErrorCode::LimitReached, message).with_details(json!({ "limit": most }))
         })?;
+        self.check_area(asked.view.as_ref())?;
         let since = asked.since.clone();
         let subscription = Subscription { asked };
         subscription.check()?;
@@ -115,6 +114,7 @@ impl Session {
             self.subscriptions.get(&slot).map(|subscription| (slot, (**subscription).clone()))
         });
         let Some((slot, mut subscription)) = found else { return Err(no_such(&change.subscription)) };
+        self.check_area(change.view.as_ref())?;
         let UpdateSubscription { view, fields, max_rate_hz, min_move_m, mode, unit, .. } = change;
         let asked = &mut subscription.asked;
         asked.view = view.or(asked.view.take());
@@ -131,6 +131,12 @@ impl Session {
         let (epoch, seq) = self.place(now);
         let subscription = slot.subscription().unwrap_or_default();
         Ok(answer(&SubscriptionUpdated { subscription, epoch, seq }, id))
+    }
+
+    /// Refuses an area that is more complex than this server allows.
+    fn check_area(&self, view: Option<&ViewFilter>) -> Result<(), Refused> {
+        let fault = view.and_then(|view| self.context.settings.area_fault(view));
+        fault.map_or(Ok(()), |fault| Err(invalid("view.area", &fault)))
     }
 
     /// Begins a view, changes it, or pauses it.

@@ -15,6 +15,7 @@ use super::raw::{
     RawCertificate, RawCertificateField, RawClientCertificates, RawConfig, RawForwarded, RawPlaintext,
     RawProxyProtocol,
 };
+use super::session::fragments;
 use super::{ConfigError, secs, send_buffer_bytes, wrong};
 
 /// The shortest and the longest deadline, seconds.
@@ -109,6 +110,7 @@ pub(super) fn server(raw: &RawConfig, roles: &Roles) -> Result<ServerSettings, C
         guests: guests(raw)?,
         certificate_rules: certificate_rules(raw, roles)?,
         ticket_ttl: secs("auth.ticket_ttl_secs", raw.auth.ticket_ttl_secs, 1.0, 300.0)?,
+        fragments_max: fragments(raw)?,
         body_bytes_max: limits.body_bytes_max,
         plan_bytes_max: plan_bytes_max(limits.plan_bytes_max)?,
         uses_ring: raw.delivery.io_uring,

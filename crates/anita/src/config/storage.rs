@@ -1,6 +1,5 @@
 //! `[storage]`: what is kept, where, and how long.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,8 +46,10 @@ pub enum Backend {
     },
     /// In PostgreSQL.
     Postgres {
-        /// The address, as PostgreSQL's own programs take it, with its password.
+        /// The address, as PostgreSQL's own programs take it.
         url: String,
+        /// Its password, in a file that is read again for each connection.
+        password_file: Option<PathBuf>,
         /// Where fixes wait while it is away.
         spool_file: PathBuf,
         /// How many; 0 is no spool.
@@ -106,7 +107,8 @@ fn backend(raw: &RawConfig, folder: &Path) -> Result<Backend, ConfigError> {
             Ok(Backend::Sqlite { path: folder.join(file), recent_fixes_max: storage.recent_fixes_max })
         }
         Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(Backend::Postgres {
-            url: with_password(url, password(raw, folder)?.as_deref()),
+            url: url.to_owned(),
+            password_file: password_file(raw, folder)?,
             spool_file: folder.join(&storage.spool_file),
             spool_fixes_max: storage.spool_fixes_max,
             connections_max: storage.connections_max.max(1),
@@ -123,29 +125,14 @@ fn backend(raw: &RawConfig, folder: &Path) -> Result<Backend, ConfigError> {
     }
 }
 
-fn password(raw: &RawConfig, folder: &Path) -> Result<Option<String>, ConfigError> {
+/// Where the password is. Looked at here, so that what is wrong is said before anything starts.
+fn password_file(raw: &RawConfig, folder: &Path) -> Result<Option<PathBuf>, ConfigError> {
     let Some(file) = &raw.storage.password_file else { return Ok(None) };
     let path = folder.join(file);
-    let read = std::fs::read_to_string(&path);
-    let text =
-        read.map_err(|source| ConfigError::File { key: "storage.password_file".to_owned(), path, source })?;
-    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
-}
-
-/// An address with a password from elsewhere, escaped.
-fn with_password(url: &str, password: Option<&str>) -> String {
-    let Some(password) = password else { return url.to_owned() };
-    let mark = if url.contains('?') { '&' } else { '?' };
-    let mut whole = format!("{url}{mark}password=");
-    for byte in password.bytes() {
-        if byte.is_ascii_alphanumeric() {
-            whole.push(char::from(byte));
-        } else {
-            // Writing to a String does not fail.
-            write!(whole, "%{byte:02X}").ok();
-        }
+    match std::fs::File::open(&path) {
+        Ok(_file) => Ok(Some(path)),
+        Err(source) => Err(ConfigError::File { key: "storage.password_file".to_owned(), path, source }),
     }
-    whole
 }
 
 fn retention(raw: &RawRetention) -> Result<Retention, ConfigError> {

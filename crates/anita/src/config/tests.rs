@@ -144,6 +144,40 @@ fn what_is_wrong_is_said_with_its_key_and_the_remedy() {
 }
 
 #[test]
+fn the_limits_of_messages_have_bounds_with_a_meaning() {
+    let cases = [
+        ("unauthenticated_message_bytes_max", 9_216, 262_144, "from a token with its message to limits."),
+        ("fragments_max", 1, 65_536, "1 allows no fragments"),
+        ("json_nesting_max", 8, 16, "from what the protocol needs to what it allows"),
+        ("views_per_connection_max", 1, 16, "at most what the protocol allows"),
+        ("area_corners_max", 3, 64, "from a triangle to what the protocol allows"),
+        ("pings_per_second", 10, 100_000, "the answers to the server's own pings are among them"),
+    ];
+    for (name, least, most, meaning) in cases {
+        let with = |value: u32| config(&format!("[limits]\n{name} = {value}"));
+        for value in [0, least - 1, most + 1] {
+            let said = with(value).unwrap_err().to_string();
+            let expected = format!("limits.{name}: has to be {least} to {most}, {meaning}");
+            assert!(said.starts_with(&expected) && said.ends_with(&format!("and is {value}")), "{said}");
+        }
+        with(least).unwrap();
+        with(most).unwrap();
+    }
+    let read = config("[limits]\nviews_per_connection_max = 3\nfragments_max = 5\njson_nesting_max = 9\narea_corners_max = 7\npings_per_second = 11\nunauthenticated_message_bytes_max = 10000").unwrap();
+    let session = read.session;
+    assert_eq!((read.server.fragments_max, session.views_per_connection_max), (5, 3));
+    assert_eq!((session.json_nesting_max, session.area_corners_max, session.pings_per_second), (9, 7, 11));
+    assert_eq!(session.unauthenticated_message_bytes_max, 10_000);
+    // Without the keys it is as the protocol says.
+    let default = config("").unwrap();
+    assert_eq!(
+        anita_session::SessionSettings { class_rates: default.session.class_rates, ..Default::default() },
+        default.session
+    );
+    assert_eq!(default.server.fragments_max, anita_server::ServerSettings::default().fragments_max);
+}
+
+#[test]
 fn without_a_key_the_remedy_is_named() {
     let error = Config::from_written(&written("", &[]).unwrap()).unwrap_err().to_string();
     assert!(error.contains("openssl rand -hex 32 > jwt.secret"), "{error}");

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::{self, Message, client::IntoClientRequest};
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// How long anything may take that has to happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A place that tests come from.
 pub(crate) const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -86,6 +86,20 @@ impl House {
 
     pub(crate) async fn http(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.http_from(HERE, method, path, headers).await
+    }
+
+    /// With a body.
+    pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut stream = self.tcp_from(HERE).await;
+        let length = body.len().to_string();
+        let more = [("content-length", length.as_str()), ("connection", "close")];
+        let headers: Vec<_> = headers.iter().copied().chain(more).collect();
+        let request = request_text("POST", path, &headers) + body;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = String::from_utf8(end_of(&mut stream).await).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
     }
 
     pub(crate) async fn http_from(

@@ -17,4 +17,5 @@ mod headers;
 mod house;
 mod limits;
 mod loris;
+mod messages;
 mod proxies;

@@ -11,26 +11,62 @@ async fn get(house: &House, path: &str, token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn each_of_it_needs_its_permission() {
+async fn each_of_it_needs_its_permission_and_what_is_tried_without_is_counted_and_noted() {
     let house = House::open("").await;
-    let paths = [
-        ("/api/v1/sources", "sources.read"),
-        ("/api/v1/rooms", "rooms.members"),
-        ("/api/v1/connections", "connections.manage"),
-        ("/api/v1/connections/x", "connections.manage"),
-        ("/api/v1/tokens", "tokens.mint"),
-        ("/api/v1/configuration", "configuration.read"),
+    // What the trail says that was tried, and with what.
+    let table = [
+        ("GET /api/v1/sources", "GET /api/v1/sources", "sources.read", ""),
+        ("GET /api/v1/rooms", "GET /api/v1/rooms", "rooms.members", ""),
+        ("GET /api/v1/connections?limit=5", "GET /api/v1/connections", "connections.manage", ""),
+        ("GET /api/v1/connections/x", "GET /api/v1/connections/{id}", "connections.manage", ", id x"),
+        (
+            "DELETE /api/v1/connections/a%0Ab%E2%80%AE",
+            "DELETE /api/v1/connections/{id}",
+            "connections.manage",
+            ", id a%0Ab%E2%80%AE",
+        ),
+        ("DELETE /api/v1/revocations/r7", "DELETE /api/v1/revocations/{id}", "tokens.revoke", ", id r7"),
+        ("PUT /api/v1/plans/hall/picture", "PUT /api/v1/plans/{id}/picture", "plans.write", ", id hall"),
+        ("POST /api/v1/locations", "POST /api/v1/locations", "locations.report", ""),
+        ("GET /api/v1/tokens", "GET /api/v1/tokens", "tokens.mint", ""),
+        ("GET /api/v1/configuration", "GET /api/v1/configuration", "configuration.read", ""),
     ];
-    for (path, permission) in paths {
-        let refused = house.ask("GET", path, &token("v", "viewer", "v"), "").await;
+    let long = format!("DELETE /api/v1/plans/{}", "x".repeat(300));
+    let cut = format!(", id {}…", "x".repeat(256));
+    let more = [(long.as_str(), "DELETE /api/v1/plans/{id}", "plans.write", cut.as_str())];
+    let table: Vec<_> = table.into_iter().chain(more).collect();
+    let viewer = token("v", "viewer", "v");
+    for (tried, _action, permission, _names) in &table {
+        let (method, path) = tried.split_once(' ').unwrap();
+        let refused = house.ask(method, path, &viewer, "").await;
         assert_eq!(
             (refused.status, &refused.body["details"]["permission"]),
             (403, &json!(permission)),
-            "{path}"
+            "{tried}"
         );
-        assert_eq!(house.http("GET", path, &[], "").await.status, 401, "{path}");
+        assert_eq!(house.http(method, path, &[], "").await.status, 401, "{tried}");
     }
     assert_eq!(house.ask("GET", "/api/v1/rooms", &token("o", "operator", "o"), "").await.status, 200);
+    assert_eq!(house.ask("GET", "/api/v1/devices/nobody", &viewer, "").await.status, 404);
+
+    let page = house.http_text("/metrics").await;
+    let all = table.len();
+    for line in [
+        format!("anita_forbidden_total {all}"),
+        format!("anita_errors_total{{code=\"forbidden\"}} {all}"),
+        format!("anita_errors_total{{code=\"unauthenticated\"}} {all}"),
+        "anita_errors_total{code=\"not_found\"} 1".to_owned(),
+    ] {
+        assert!(page.lines().any(|it| it == line), "{line}:\n{page}");
+    }
+    let admin = token("admin", "admin", "admin-1");
+    let entries = house.until_trail("outcome=forbidden", &admin, |entries| entries.len() == all).await;
+    // The newest is the first.
+    for ((tried, action, permission, names), entry) in table.iter().rev().zip(&entries) {
+        let expected = (json!("v"), json!(action), json!(format!("{permission}{names}")));
+        let found = (&entry["subject"], &entry["action"], &entry["object"]);
+        assert_eq!(found, (&expected.0, &expected.1, &expected.2), "{tried}");
+    }
 }
 
 #[tokio::test]
@@ -126,9 +162,9 @@ async fn a_connection_is_closed_with_a_reason_that_the_trail_keeps() {
     assert_eq!((close("a%0Ab").await, close(&"x".repeat(257)).await), (400, 400), "not said, not closed");
     assert_eq!(close("display%20moved").await, 204);
     assert_eq!(alice.closed().await, 4509);
-    let trail = get(&house, "/api/v1/audit?action=close%20connection", &admin).await;
-    assert_eq!(trail["entries"][0]["object"], format!("{id}: display moved"));
-    assert_eq!(trail["entries"].as_array().unwrap().len(), 1);
+    let trail = house.until_trail("action=close%20connection", &admin, |entries| !entries.is_empty()).await;
+    assert_eq!(trail[0]["object"], format!("{id}: display moved"));
+    assert_eq!(trail.len(), 1);
     until("it is gone", async || {
         house.ask("GET", &format!("/api/v1/connections/{id}"), &admin, "").await.status == 404
     })

@@ -54,6 +54,18 @@ pub struct RawLimits {
     pub write_deadline_secs: f64,
     /// The largest message of a client, bytes.
     pub message_bytes_max: usize,
+    /// The largest message of a client that has not said yet who it is, bytes.
+    pub unauthenticated_message_bytes_max: usize,
+    /// Fragments of one WebSocket message.
+    pub fragments_max: usize,
+    /// How deep objects and arrays of a message, or of a body, may be nested.
+    pub json_nesting_max: usize,
+    /// Views of one connection.
+    pub views_per_connection_max: usize,
+    /// Corners of the polygon of an area.
+    pub area_corners_max: usize,
+    /// Pings and pongs of one WebSocket in a second.
+    pub pings_per_second: u32,
     /// The largest body of a REST request, bytes.
     pub body_bytes_max: usize,
     /// The largest picture of a floor plan, bytes.
@@ -120,6 +132,12 @@ impl Default for RawLimits {
             message_deadline_secs: 30.0,
             write_deadline_secs: 60.0,
             message_bytes_max: 262_144,
+            unauthenticated_message_bytes_max: 16_384,
+            fragments_max: 1_024,
+            json_nesting_max: 16,
+            views_per_connection_max: 16,
+            area_corners_max: 64,
+            pings_per_second: 100,
             body_bytes_max: 1_048_576,
             plan_bytes_max: 4_194_304,
             publisher_requests_per_second: 1_000,
