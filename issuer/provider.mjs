@@ -11,8 +11,12 @@
 //
 // `urn:anita` has its tokens signed with RS256, `urn:anita:es` with ES256; those of `urn:anita:short` are valid for 8
 // seconds, those of `urn:anita:brief` for 30. Whoever signs in as `nobody` has no roles.
+//
+// One that is started anew is the same issuer with ANITA_ISSUER_PORT, its port, and ANITA_ISSUER_KEYS, a file that has its
+// keys. ANITA_ISSUER_URL is where others find it when something is in between.
 
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 
@@ -21,11 +25,17 @@ import Provider from 'oidc-provider';
 const CALLBACK = 'http://127.0.0.1/callback';
 const SECRET = 'a secret of the client, not of the issuer';
 
+const { ANITA_ISSUER_PORT: PORT = '0', ANITA_ISSUER_KEYS: KEYS_FILE, ANITA_ISSUER_URL: URL_FOR_OTHERS } = process.env;
+
 let redirects = [CALLBACK];
 let scopes = 'viewer operator';
 const ended = new Set();
-let generation = 0;
-let keys = [];
+let keys = KEYS_FILE && existsSync(KEYS_FILE) ? JSON.parse(readFileSync(KEYS_FILE, 'utf8')) : [];
+let generation = Math.max(0, ...keys.map((key) => Number(key.kid.split('-')[1])));
+
+function keep() {
+  if (KEYS_FILE) writeFileSync(KEYS_FILE, JSON.stringify(keys));
+}
 
 function rotate() {
   generation += 1;
@@ -39,6 +49,7 @@ function rotate() {
     kid: `${alg}-${generation}`,
   }));
   keys = [...made, ...keys];
+  keep();
 }
 
 function provider(issuer) {
@@ -154,17 +165,18 @@ async function signIn(issuer, resource) {
 
 let handler;
 const server = createServer((request, response) => handler(request, response));
-server.listen(0, '127.0.0.1', () => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
+server.listen(Number(PORT), '127.0.0.1', () => {
+  const here = `http://127.0.0.1:${server.address().port}`;
+  const issuer = URL_FOR_OTHERS ?? here;
   const begin = () => (handler = provider(issuer));
-  rotate();
+  if (keys.length === 0) rotate();
   begin();
   console.log(JSON.stringify({ issuer }));
   const commands = {
     token: async (grant, resource) => {
-      if (grant === 'authorization_code') return { token: await signIn(issuer, resource) };
+      if (grant === 'authorization_code') return { token: await signIn(here, resource) };
       const form = { client_id: 'service', grant_type: grant, scope: 'viewer', resource };
-      return { token: await ask(new URL('/token', issuer), form) };
+      return { token: await ask(new URL('/token', here), form) };
     },
     rotate: () => {
       rotate();
@@ -187,6 +199,7 @@ server.listen(0, '127.0.0.1', () => {
     },
     forget: () => {
       keys = keys.slice(0, 2);
+      keep();
       begin();
       return { generation };
     },

@@ -14,7 +14,7 @@ use crate::fault::{Fault, Outcome, While as _};
 use crate::process::Server;
 
 /// How long the server may take to listen.
-const START_MAX: Duration = Duration::from_secs(20);
+const START_MAX: Duration = Duration::from_secs(60);
 
 static STARTED: AtomicU32 = AtomicU32::new(0);
 

@@ -110,18 +110,23 @@ export async function startMock(options: MockOptions = {}): Promise<Mock> {
   };
   const walking = setInterval(() => {
     const moved = hall.step(1 / hz);
-    const positions: Record<string, unknown> = {};
-    const singles: string[] = [];
-    for (const { id, location, accuracy, battery, floor, timestamp, received_at } of moved) {
-      positions[id] = { ...location, accuracy, battery, floor, timestamp };
-      const single = { device_id: id, location, accuracy, battery, floor, timestamp, received_at };
-      singles.push(envelope('uwb.location', single));
+    const all = [...members];
+    const inView = all.filter((socket) => viewers.has(socket));
+    if (inView.length > 0) {
+      const positions: Record<string, unknown> = {};
+      for (const { id, location, accuracy, battery, floor, timestamp } of moved) {
+        positions[id] = { ...location, accuracy, battery, floor, timestamp };
+      }
+      const payload = { positions, timestamp: stamp() };
+      const text = JSON.stringify({ type: 'uwb.position_update', subscription: VIEW, payload });
+      for (const socket of inView) socket.send(text);
     }
-    const payload = { positions, timestamp: stamp() };
-    const together = JSON.stringify({ type: 'uwb.position_update', subscription: VIEW, payload });
-    for (const socket of members) {
-      if (viewers.has(socket)) socket.send(together);
-      if (listeners.has(socket)) for (const text of singles) socket.send(text);
+    const inRoom = all.filter((socket) => listeners.has(socket));
+    if (inRoom.length === 0) return;
+    for (const { id, location, accuracy, battery, floor, timestamp, received_at } of moved) {
+      const fix = { device_id: id, location, accuracy, battery, floor, timestamp, received_at };
+      const text = envelope('uwb.location', fix);
+      for (const socket of inRoom) socket.send(text);
     }
   }, 1_000 / hz);
   const beating = setInterval(() => {

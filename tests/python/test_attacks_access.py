@@ -291,24 +291,38 @@ class AccessTest(unittest.TestCase):
     @attack("a viewer who reports, registers, removes, speaks and administrates", "`forbidden`, each time, and an entry in the audit trail")
     def test_a_viewer_changes_nothing(self):
         client = self.hello(role="viewer", subject="curious")
-        for type, payload in [
-            ("report_location", {"device_id": "seen-1", "location": POINT}),
-            ("register_device", {"device_id": "new"}),
-            ("update_device", {"device_id": "seen-1", "name": "mine"}),
-            ("remove_device", {"device_id": "seen-1"}),
-            ("send_to_room", {"room": "uwb", "name": "x", "data": 1}),
-            ("get_room_members", {"room": "uwb"}),
-        ]:
+        tries = [
+            ("report_location", {"device_id": "seen-1", "location": POINT}, "locations.report"),
+            ("register_device", {"device_id": "new"}, "devices.write"),
+            ("update_device", {"device_id": "seen-1", "name": "mine"}, "devices.write"),
+            ("remove_device", {"device_id": "seen-1"}, "devices.write"),
+            ("send_to_room", {"room": "uwb", "name": "x", "data": 1}, "rooms.send"),
+            ("get_room_members", {"room": "uwb"}, "rooms.members"),
+        ]
+        before = self.server.metric("anita_forbidden_total")
+        for type, payload, _ in tries:
             self.assertEqual(client.refused(type, payload)["code"], "forbidden", type)
         token = self.server.token("viewer", "curious")
-        self.assertEqual(self.server.http("POST", "/api/v1/locations", token=token, body=[{"device_id": "a", "location": POINT}]).status, 403)
+        by_rest = [
+            ("POST", "/api/v1/locations", [{"device_id": "a", "location": POINT}], "POST /api/v1/locations", "locations.report"),
+            ("DELETE", "/api/v1/connections/c-1", None, "DELETE /api/v1/connections/{id}", "connections.manage, id c-1"),
+            ("POST", "/api/v1/tokens", {"subject": "curious"}, "POST /api/v1/tokens", "tokens.mint"),
+            ("POST", "/api/v1/revocations", {"sub": "admin"}, "POST /api/v1/revocations", "tokens.revoke"),
+            ("GET", "/api/v1/configuration", None, "GET /api/v1/configuration", "configuration.read"),
+            ("PUT", "/api/v1/plans/hall%0Aforged", {"name": "x"}, "PUT /api/v1/plans/{id}", "plans.write, id hall%0Aforged"),
+        ]
+        for method, path, body, _, _ in by_rest:
+            self.assertEqual(self.server.http(method, path, token=token, body=body).status, 403, path)
+        self.assertEqual(self.server.metric("anita_forbidden_total"), before + len(tries) + len(by_rest), "each is counted")
         admin = self.server.token("admin")
+        expected = {(type, object) for type, _, object in tries} | {(action, object) for *_, action, object in by_rest}
 
         def tried():
             entries = self.server.http("GET", "/api/v1/audit?limit=1000", token=admin).json["entries"]
-            return {it["action"] for it in entries if it["subject"] == "curious" and it["outcome"] == "forbidden"}
+            return {(it["action"], it["object"]) for it in entries if it["subject"] == "curious" and it["outcome"] == "forbidden"}
 
-        wait_for(lambda: {"report_location", "register_device", "remove_device"} <= tried(), "the trail tells of it")
+        wait_for(lambda: expected <= tried(), "the trail tells of each")
+        self.assertEqual(tried(), expected)
 
     @attack("more devices than there may be, from a publisher who invents ids", "`limit_reached` for the new ones; those that are there go on")
     def test_invented_devices_are_bounded(self):

@@ -11,6 +11,7 @@ import test_attacks_bytes  # noqa: F401
 import test_attacks_pages  # noqa: F401
 import test_attacks_sign_in  # noqa: F401
 import test_attacks_tokens  # noqa: F401
+import test_attacks_trail  # noqa: F401
 
 
 class TableTest(unittest.TestCase):

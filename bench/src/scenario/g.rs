@@ -22,6 +22,9 @@ use crate::ws::Kind;
 /// How long all of them may take to come back, microseconds.
 const RETURN_MAX_US: i64 = 120_000_000;
 
+/// How long what was said last may be on its way, microseconds.
+const LAST_MAX_US: i64 = 60_000_000;
+
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Options {
     /// Clients (default 10000)
@@ -143,9 +146,10 @@ impl Speaker {
                     ),
                 );
                 said += 1;
-                due_us += clock::secs(1.0 / hz);
+                // What it did not say in time it does not say all at once.
+                due_us = (due_us + clock::secs(1.0 / hz)).max(now_us());
             }
-            fleet.hear_until(now_us() + 5_000_000, &mut heard, |fleet| {
+            fleet.hear_until(now_us() + LAST_MAX_US, &mut heard, |fleet| {
                 fleet.total.frames(Kind::Sent) >= said
             })?;
             match refused {
@@ -185,8 +189,13 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Outcome {
     let returned_us = now_us();
     let (cpu_ms, memory) = (anita.process.cpu_ns_since(&cpu) / 1e6, anita.process.memory());
     let last = speaker.finish()?;
+    let until_us = now_us() + LAST_MAX_US;
+    while story.clients.iter().any(|client| client.seq != last) && now_us() < until_us {
+        fleet.turn(20, &mut |index, kind, body| story.hear(index, kind, body))?;
+    }
+    // And nothing comes after it.
     let mut heard = |index: usize, kind: Kind, body: &[u8]| story.hear(index, kind, body);
-    fleet.hear_until(now_us() + 3_000_000, &mut heard, |_| false)?;
+    fleet.hear_until(now_us() + 1_000_000, &mut heard, |_| false)?;
     let behind = story.clients.iter().filter(|client| client.seq != last).count();
     let mut times = Histogram::default();
     for client in &story.clients {

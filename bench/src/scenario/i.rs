@@ -1,5 +1,7 @@
 //! I. A server that is restarted, and one that is killed: how its clients come back.
 
+mod accepts;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
@@ -18,9 +20,13 @@ use crate::reader::Listen;
 use crate::report::{Table, digits};
 use crate::server::{Anita, Setup};
 use crate::ws::Kind;
+use accepts::{Accepts, Watch};
 
 /// How long all of them may take to come back, microseconds.
 const RETURN_MAX_US: i64 = 120_000_000;
+
+/// How long that is to take, from when the next server listens, seconds.
+const BACK_MAX_SECS: f64 = 10.0;
 
 /// The bound of the first random wait, microseconds; it doubles with each attempt, up to the other one.
 const JITTER_FIRST_US: u64 = 500_000;
@@ -57,10 +63,12 @@ struct Return {
     back_secs: f64,
     /// The same from when the next server listened.
     back_after_start_secs: f64,
-    /// In the fullest second.
-    peak: usize,
+    /// When the server let them in, by its own count.
+    accepts: Accepts,
+    /// How many heard their hello in the fullest second; the machine's business as much as the server's.
+    heard_peak: usize,
     /// In the fullest tenth of a second.
-    peak_tenth: usize,
+    heard_peak_tenth: usize,
     /// Attempts that were in vain.
     in_vain: u64,
     /// Those that were closed and told when to come back.
@@ -111,26 +119,36 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Outcome {
     row(&mut table, "from the signal until the process was gone, s", &|it| digits(it.gone_secs, 2));
     row(&mut table, "from the signal until all were back, s", &|it| digits(it.back_secs, 2));
     row(&mut table, "from the next start until all were back, s", &|it| digits(it.back_after_start_secs, 2));
-    row(&mut table, "came back in the fullest second", &|it| it.peak.to_string());
-    row(&mut table, "in the fullest tenth of a second", &|it| it.peak_tenth.to_string());
+    row(&mut table, "let in by the server in its fullest second", &|it| {
+        digits(it.accepts.fullest_second(), 0)
+    });
+    row(&mut table, "above its limit, in any stretch", &|it| digits(it.accepts.above(handshakes), 0));
+    row(&mut table, "heard hello in the fullest second", &|it| it.heard_peak.to_string());
+    row(&mut table, "in the fullest tenth of a second", &|it| it.heard_peak_tenth.to_string());
     row(&mut table, "attempts in vain", &|it| it.in_vain.to_string());
     table.print();
-    for (name, it) in ["stopped", "killed"].into_iter().zip(&found) {
-        bench.report.keep(&format!("{name}_peak"), json!(it.peak));
+    judge(bench, &found, clients, spread_secs, handshakes);
+    Ok(())
+}
+
+/// What was to be reached: by the server's own count, as a client hears late what a busy machine wakes it for.
+fn judge(bench: &mut Bench, found: &[Return], clients: usize, spread_secs: f64, handshakes: u32) {
+    for (name, it) in ["stopped", "killed"].into_iter().zip(found) {
+        bench.report.keep(&format!("{name}_accepts_peak"), json!(it.accepts.fullest_second()));
+        bench.report.keep(&format!("{name}_heard_peak"), json!(it.heard_peak));
         bench.report.keep(&format!("{name}_back_secs"), json!(it.back_secs));
+        bench.report.keep(&format!("{name}_back_after_start_secs"), json!(it.back_after_start_secs));
         bench.report.keep(&format!("{name}_gone_secs"), json!(it.gone_secs));
         bench.report.keep(&format!("{name}_in_vain"), json!(it.in_vain));
     }
-    // After a pause a second's worth may come at once, besides that second's own; and they are counted where they hear it.
-    let bound = handshakes as usize * 22 / 10;
-    let is_calm = found.iter().all(|it| it.early == 0 && it.peak <= bound);
-    bench.report.verdict("nobody came back early, nor more in a second than the server lets in", is_calm);
+    bench.report.verdict("nobody came back before being asked to", found.iter().all(|it| it.early == 0));
+    let is_kept = found.iter().all(|it| it.accepts.above(handshakes) < 1.0);
+    bench.report.verdict("the server let in no more than its limit and one second's worth at once", is_kept);
     let evenly = clients as f64 / spread_secs * 1.1;
-    let is_even = found.first().is_some_and(|it| clients < 1_000 || it.peak as f64 <= evenly);
-    bench.report.verdict("after a stop they came back evenly", is_even);
-    let are_back = found.iter().all(|it| it.back_after_start_secs <= 10.0);
+    let is_even = |it: &Return| clients < 1_000 || it.accepts.fullest_second() <= evenly;
+    bench.report.verdict("after a stop they came back evenly", found.first().is_some_and(is_even));
+    let are_back = found.iter().all(|it| it.back_after_start_secs <= BACK_MAX_SECS);
     bench.report.verdict("all were back within 10 s of the next start", are_back);
-    Ok(())
 }
 
 /// All connect, the server ends and is started again, and all come back.
@@ -147,7 +165,7 @@ fn restart(anita: Anita, end: End, count: usize, handshakes: u32) -> Outcome<Ret
     let (news, _hold) = begin_again(anita, end)?;
     let mut found = Return::default();
     let (mut due, mut dice) = (BinaryHeap::new(), Dice(0x5eed));
-    let (mut next_server, mut listening_us) = (None, None);
+    let (mut next_server, mut listening_us, mut watch) = (None, None, None);
     while clients.iter().any(|client| client.back_us.is_none()) || next_server.is_none() {
         if now_us() - began_us > RETURN_MAX_US {
             let back = clients.iter().filter(|client| client.back_us.is_some()).count();
@@ -155,9 +173,9 @@ fn restart(anita: Anita, end: End, count: usize, handshakes: u32) -> Outcome<Ret
         }
         match news.try_recv() {
             Ok(News::Gone) => found.gone_secs = secs(now_us() - began_us),
-            Ok(News::Listening(anita)) => {
+            Ok(News::Listening(anita, looking)) => {
                 listening_us = Some(now_us());
-                next_server = Some(anita);
+                (next_server, watch) = (Some(anita), Some(looking));
             }
             Ok(News::Failed(fault)) => return Err(fault),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
@@ -177,12 +195,14 @@ fn restart(anita: Anita, end: End, count: usize, handshakes: u32) -> Outcome<Ret
         for index in closed {
             fleet.drop_clients(index..index + 1);
             let Some(client) = clients.get_mut(index) else { continue };
-            client.closed_us = Some(now_us());
+            (client.closed_us, client.back_us) = (Some(now_us()), None);
             found.told += usize::from(client.asked_ms.is_some());
             due.push(Reverse((now_us() + wait_us(client, client.asked_ms, &mut dice), index)));
         }
         for (index, asked_ms) in fleet.take_losses() {
             let Some(client) = clients.get_mut(index) else { continue };
+            // A hello that was heard before was another server's.
+            client.back_us = None;
             found.in_vain += u64::from(client.attempts > 0);
             due.push(Reverse((now_us() + wait_us(client, asked_ms, &mut dice), index)));
         }
@@ -196,14 +216,22 @@ fn restart(anita: Anita, end: End, count: usize, handshakes: u32) -> Outcome<Ret
             fleet.begin_again(index, &wish)?;
         }
     }
-    let mut back: Vec<i64> = clients.iter().filter_map(|client| client.back_us).collect();
-    back.sort_unstable();
-    let last_us = back.last().copied().unwrap_or_default();
-    found.back_secs = secs(last_us - began_us);
-    found.back_after_start_secs = secs(last_us - listening_us.unwrap_or(began_us));
-    found.peak = fullest(&back, 1_000_000);
-    found.peak_tenth = fullest(&back, 100_000);
+    let watch = watch.ok_or_else(|| Fault::new("nobody looked at the next server"))?;
+    found.accepts = watch.finish(count)?;
+    found.came_back(&clients, began_us, listening_us.unwrap_or(began_us));
     Ok(found)
+}
+
+impl Return {
+    fn came_back(&mut self, clients: &[Client], began_us: i64, listening_us: i64) {
+        let mut back: Vec<i64> = clients.iter().filter_map(|client| client.back_us).collect();
+        back.sort_unstable();
+        let last_us = back.last().copied().unwrap_or_default();
+        self.back_secs = secs(last_us - began_us);
+        self.back_after_start_secs = secs(last_us - listening_us);
+        self.heard_peak = fullest(&back, 1_000_000);
+        self.heard_peak_tenth = fullest(&back, 100_000);
+    }
 }
 
 /// How long a client waits: as the server asked, and a random time on top.
@@ -255,7 +283,7 @@ fn wait_until_it_listens(address: std::net::SocketAddr) -> Outcome {
 /// What the thread that restarts the server says.
 enum News {
     Gone,
-    Listening(Anita),
+    Listening(Anita, Watch),
     Failed(Fault),
 }
 
@@ -274,8 +302,12 @@ fn begin_again(mut anita: Anita, end: End) -> Outcome<(Receiver<News>, Sender<()
         }
         sender.send(News::Gone).ok();
         let address = anita.address;
-        let started = anita.start_again().and_then(|anita| wait_until_it_listens(address).map(|()| anita));
-        sender.send(started.map_or_else(News::Failed, News::Listening)).ok();
+        let started = Watch::begin(address).and_then(|watch| {
+            let anita = anita.start_again()?;
+            wait_until_it_listens(address).map(|()| (anita, watch))
+        });
+        let listening = |(anita, watch)| News::Listening(anita, watch);
+        sender.send(started.map_or_else(News::Failed, listening)).ok();
         let_go.recv().ok();
     };
     thread::Builder::new().name("restart".to_owned()).spawn(restart).to("start a thread")?;

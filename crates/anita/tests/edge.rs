@@ -52,7 +52,7 @@ impl House {
         let minter = Minter::hs256(SECRET.as_bytes(), "anita", "anita").unwrap();
         let roles = [role.to_owned()];
         let grant = Grant { subject: "alice", roles: &roles, ..Grant::default() };
-        minter.mint(&grant, Timestamp::now(), Duration::from_secs(60)).unwrap()
+        minter.mint(&grant, Timestamp::now(), Duration::from_secs(600)).unwrap()
     }
 
     fn url(&self, path: &str) -> String {
@@ -94,11 +94,14 @@ fn configured(folder: &Path, configuration: &str) -> Config {
 const PLAIN: &str =
     "[server]\nlisten = \"127.0.0.1:0\"\nplaintext = \"loopback\"\n[storage]\nurl = \"memory\"";
 
-/// Asks again and again until it is so, for ten seconds at the most.
+/// How long anything may take that has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again and again until it is so.
 async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
     let started = Instant::now();
     while !is_so().await {
-        assert!(started.elapsed() < Duration::from_secs(10), "not within ten seconds: {what}");
+        assert!(started.elapsed() < PATIENCE, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -142,7 +145,7 @@ async fn a_certificate_that_changes_is_taken_without_a_restart_and_connections_g
         .await;
     assert!(connect_tls(&house.running, &first, &token).await.is_err(), "the old one is gone");
 
-    let pong = connection.request("ping", &json!({}), Duration::from_secs(5)).await.unwrap();
+    let pong = connection.request("ping", &json!({}), PATIENCE).await.unwrap();
     assert_eq!(pong.kind, "system.pong");
     house.running.stop().await.unwrap();
 }
@@ -232,7 +235,8 @@ async fn locations_come_in_by_rest_in_each_form() {
 
 #[tokio::test]
 async fn rest_requests_are_counted_by_subject() {
-    let house = House::open(PLAIN).await;
+    // So few that they are too many however slowly they come.
+    let house = House::open(&format!("{PLAIN}\n[limits]\nviewer_requests_per_second = 2")).await;
     let viewer = format!("Bearer {}", house.token("viewer"));
     let headers = [("authorization", viewer.as_str())];
     let mut refused = None;
@@ -243,7 +247,7 @@ async fn rest_requests_are_counted_by_subject() {
             break;
         }
     }
-    let (head, body) = refused.expect("a viewer may ask fifty times a second");
+    let (head, body) = refused.expect("a viewer may ask twice a second");
     assert!(head.contains("retry-after: 1"), "{head}");
     assert!(body.contains("rate_limited"), "{body}");
 }
@@ -362,10 +366,10 @@ async fn an_application_has_message_types_of_its_own() {
     let mut options = Options::new(house.url("/ws"));
     options.token = Some(Token::new(house.token("viewer")));
     let mut connection = Client::connect(options).await.unwrap();
-    let answer = connection.request("domain.whoami", &json!({}), Duration::from_secs(5)).await.unwrap();
+    let answer = connection.request("domain.whoami", &json!({}), PATIENCE).await.unwrap();
     assert_eq!(answer.kind, "domain.you");
     assert_eq!(serde_json::to_value(&answer.payload).unwrap(), json!({ "user": "alice" }));
-    let refused = connection.request("domain.secret", &json!({}), Duration::from_secs(5)).await.unwrap_err();
+    let refused = connection.request("domain.secret", &json!({}), PATIENCE).await.unwrap_err();
     assert!(refused.to_string().contains("forbidden"), "{refused}");
 }
 
@@ -394,8 +398,8 @@ async fn a_store_that_cannot_be_there_is_refused_with_what_to_do() {
 #[tokio::test]
 async fn the_registry_is_remembered_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let text =
-        "[server]\nlisten = \"127.0.0.1:0\"\nplaintext = \"loopback\"\n[storage]\nurl = \"sqlite:anita.db\"";
+    let text = "[server]\nlisten = \"127.0.0.1:0\"\nplaintext = \"loopback\"\n[storage]\nurl = \"sqlite:anita.db\"\n\
+                [devices]\nstale_after_secs = 300\ndisconnected_after_secs = 600";
     for round in 0..2 {
         let running = App::new(configured(folder.path(), text)).start().await.unwrap();
         let house = House { folder: tempfile::tempdir().unwrap(), running };
@@ -404,11 +408,10 @@ async fn the_registry_is_remembered_over_a_restart() {
         let mut connection = Client::connect(options).await.unwrap();
         if round == 0 {
             let payload = json!({ "device_id": "cart-7", "name": "Red cart", "initial_location": { "x": 1, "y": 2, "z": 0 } });
-            connection.request("register_device", &payload, Duration::from_secs(5)).await.unwrap();
+            connection.request("register_device", &payload, PATIENCE).await.unwrap();
         } else {
             // Its silence is a moment old, so it is connected still.
-            let list =
-                connection.request("get_active_devices", &json!({}), Duration::from_secs(5)).await.unwrap();
+            let list = connection.request("get_active_devices", &json!({}), PATIENCE).await.unwrap();
             let list = serde_json::to_value(&list.payload).unwrap();
             assert_eq!(list["devices"][0]["name"], "Red cart");
             assert!(list["devices"][0]["last_seen"].is_string(), "{list}");

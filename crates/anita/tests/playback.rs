@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server in a folder of its own.
 struct House {
@@ -92,8 +92,10 @@ async fn a_minute_is_played_back_in_its_order_and_time_beside_what_is_live() {
     assert_eq!(payload(&started)["devices"], 2, "{started:?}");
     // Told while the past goes on.
     report(&mut publisher, vec![json!({ "device_id": "a", "location": { "x": 999, "y": 0, "z": 0 } })]).await;
-    let (mut updates, mut live) = (Vec::new(), 0);
-    loop {
+    let (mut updates, mut live, mut took) = (Vec::new(), 0, Duration::ZERO);
+    let mut is_over = false;
+    // The report may be late, and the past over before it.
+    while !is_over || live == 0 {
         let message = next(&mut viewer).await;
         let is_past = message["playback"] == "p1";
         assert_eq!(
@@ -112,16 +114,17 @@ async fn a_minute_is_played_back_in_its_order_and_time_beside_what_is_live() {
             }
             "playback.ended" => {
                 assert_eq!(message["payload"]["reason"], "end");
-                break;
+                is_over = true;
+                took = begun.elapsed();
             }
             _ => {}
         }
     }
-    let took = begun.elapsed();
     assert!(took >= Duration::from_millis(1_900), "a minute at thirty times is two seconds: {took:?}");
     assert_eq!(live, 1);
-    // One update each tenth of a second.
-    assert!((2..=30).contains(&updates.len()), "{} updates in {took:?}", updates.len());
+    // At most one update each tenth of a second, and all in one after a pause.
+    let most = usize::try_from(took.as_millis() / 100).unwrap() + 10;
+    assert!((1..=most).contains(&updates.len()), "{} updates in {took:?}", updates.len());
     let mut last = [-1.0; 2];
     for update in &updates {
         for (place, last) in ["a", "b"].iter().zip(&mut last) {

@@ -13,7 +13,7 @@ use super::*;
 use crate::address::KeyAddress;
 
 /// How long anything may take that has to happen.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const KEYS: [(&str, &str, &str); 2] = [
     ("first", include_str!("tests/first.pem"), include_str!("tests/first.jwk.json")),
@@ -248,7 +248,7 @@ async fn a_token_that_is_older_than_the_last_look_is_refused_without_another() {
 #[tokio::test]
 async fn however_many_tokens_want_a_key_the_issuer_is_asked_once_and_few_wait() {
     let host = Host::start(jwks(&["first"])).await;
-    let kept = Kept::of(&host, LONG, Duration::from_secs(4));
+    let kept = Kept::of(&host, LONG, Duration::from_secs(1));
     assert_eq!(kept.judge(&token("first", "first")).await, Ok(()));
     let before = host.asked();
     let flood = (0..TOKENS_WAITING_MAX + 200).map(|number| token(&format!("k{number}"), "first"));
@@ -380,8 +380,7 @@ async fn changed_files_are_taken_and_bad_ones_are_not() {
     tokio::spawn(Arc::clone(&issuers).keep_fresh(stop.clone()));
     let kept = Kept { issuers, stop };
     let token = |secret: &str| {
-        let claims =
-            json!({ "sub": "alice", "iss": "anita", "aud": "anita", "exp": Timestamp::now().as_secs() + 60 });
+        let claims = json!({ "sub": "alice", "iss": "anita", "aud": "anita", "exp": Timestamp::now().as_secs() + 600 });
         jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes()))
             .unwrap()
     };
@@ -392,10 +391,16 @@ async fn changed_files_are_taken_and_bad_ones_are_not() {
         let labels = IssuerLabels { issuer: "anita".to_owned() };
         kept.issuers.metrics.identity.key_file_faults.get_or_create(&labels).get()
     };
-    std::fs::write(&file, "short").unwrap();
+    // In one step, so that nobody reads the half of it.
+    let put = |text: &str| {
+        let written = file.with_extension("new");
+        std::fs::write(&written, text).unwrap();
+        std::fs::rename(&written, &file).unwrap();
+    };
+    put("short");
     kept.until("the bad file is seen", |_report| faults(&kept) == 1).await;
     assert_eq!(kept.judge(&old).await, Ok(()), "the old one stays in force");
-    std::fs::write(&file, "another secret of more than enough bytes").unwrap();
+    put("another secret of more than enough bytes");
     kept.until("the new secret", |_report| kept.issuers.verify(&new, Timestamp::now()).is_ok()).await;
     assert_eq!(kept.judge(&old).await, Err(TokenError::Signature));
 }

@@ -12,8 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Longer than anything here takes, even on a busy machine; what is waited for is looked at all the time.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::broker::PATIENCE;
 
 /// An intake that remembers, and can be made to refuse.
 #[derive(Default)]
@@ -134,10 +133,10 @@ impl Bench {
         self.until(&format!("an error with: {text}"), has).await;
     }
 
-    /// Stops the source, which must not take long.
+    /// Stops the source, which ends by itself.
     pub(crate) async fn stop(self) -> Arc<Sink> {
         self.stop.cancel();
-        tokio::time::timeout(Duration::from_secs(3), self.task).await.expect("it stops").unwrap();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it stops").unwrap();
         assert_eq!(self.health.snapshot().state, State::Stopped);
         self.sink
     }

@@ -12,6 +12,9 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+/// Longer than anything here takes, even on a busy machine; what is waited for is looked at all the time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A running Mosquitto; killed when it is dropped.
 pub(crate) struct Broker {
     pub(crate) port: u16,
@@ -70,7 +73,7 @@ impl Broker {
             .spawn()
             .unwrap();
         self.child = Some(child);
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_err() {
             assert!(Instant::now() < deadline, "mosquitto does not listen");
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -122,9 +125,14 @@ impl Drop for Publisher {
     }
 }
 
-/// A port that nobody listens on, for now.
+/// A port that nobody listens on, for now, and that is not among those that the system gives to connections.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    loop {
+        let port = rand::random_range(10_000..32_000);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A program in PATH or where Debian puts daemons.

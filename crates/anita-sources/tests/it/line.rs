@@ -2,7 +2,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::path::Path;
-use std::time::Duration;
 
 use anita_sources::State;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -58,14 +57,15 @@ async fn lines_of_a_serial_port_become_reports() {
     bench.stop().await;
 }
 
-/// A device that sleeps until it is knocked at, and then prints when it is told to. Gives what it heard, and itself: the line
+/// A device that sleeps until it is knocked at, and then prints when it is told to. Whoever knocks may be impatient and begin
+/// anew, where this is slow. Gives what it heard, and itself: the line
 /// must not hang up before the other side has read.
 async fn sleepy(mut device: SerialStream) -> (String, SerialStream) {
     let mut heard = String::new();
     let mut byte = [0];
     while device.read_exact(&mut byte).await.is_ok() {
         heard.push(char::from(byte[0]));
-        if heard == "\r\r" {
+        if heard.ends_with('\r') && heard.len().is_multiple_of(2) && !heard.contains('l') {
             device.write_all(b"\r\n\r\n DWM1001 TWR Real Time Location System\r\n\r\ndwm> ").await.unwrap();
         }
         if heard.ends_with("lec\r") {
@@ -82,7 +82,8 @@ async fn a_sleeping_device_is_woken() {
     let device = tokio::spawn(sleepy(device));
     let bench = Bench::start(&table(&format!("serial://{path}"), "device_id = 'T1'\nwake = true"));
     bench.until("a position", |it| it.sink.told() == ["T1@7.1,5.24,-2.03"]).await;
-    assert_eq!(device.await.unwrap().0, "\r\rlec\r");
+    let heard = device.await.unwrap().0;
+    assert!(heard.starts_with("\r\r") && heard.trim_start_matches('\r') == "lec\r", "{heard:?}");
     bench.stop().await;
 }
 
@@ -220,5 +221,5 @@ async fn a_file_waits_for_an_intake_that_accepts_nothing() {
     bench.sink.accept();
     until_told(&bench, &[1, 2]).await;
     assert_eq!(bench.snapshot().dropped, 0);
-    tokio::time::timeout(Duration::from_secs(5), bench.stop()).await.unwrap();
+    bench.stop().await;
 }

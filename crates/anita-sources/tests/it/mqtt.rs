@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use anita_sources::State;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -11,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 
 use crate::bench::{Bench, skip};
-use crate::broker::{Broker, find, free_port};
+use crate::broker::{Broker, PATIENCE, find, free_port};
 
 const VERSIONS: [&str; 2] = ["3.1.1", "5"];
 
@@ -278,7 +277,6 @@ async fn a_broker_that_says_nothing_does_not_hold_up_the_stop() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let bench = Bench::start(&table(&format!("mqtt://127.0.0.1:{port}"), "pozyx", ""));
-    let (_silent, _) =
-        tokio::time::timeout(Duration::from_secs(10), listener.accept()).await.unwrap().unwrap();
+    let (_silent, _) = tokio::time::timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
     bench.stop().await;
 }

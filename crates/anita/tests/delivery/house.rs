@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::client::{Client, Dial};
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// How long anything may take that has to happen; so long that only what never happens takes longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -4,6 +4,7 @@
 //! Every report moves each of its tags, and the height of a tag counts its reports: so a position says which one it is.
 
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -12,6 +13,7 @@
 )]
 
 mod client;
+mod crowd;
 mod events;
 mod gone;
 mod house;

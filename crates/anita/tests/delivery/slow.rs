@@ -126,7 +126,7 @@ impl Lag {
 async fn a_slow_reader_gets_newer_positions_instead_of_old_ones_that_waited() {
     const READ_BYTES_PER_STEP: usize = 1_000;
     const STEP: Duration = Duration::from_millis(50);
-    const STEPS: usize = 160;
+    const SLOWLY_READ_BYTES: usize = 160_000;
     let house = House::open("send_buffer_bytes = 8192", "").await;
     let mut publisher = house.client("publisher").await;
     publisher.report(round_of(TAGS, 0)).await;
@@ -139,8 +139,8 @@ async fn a_slow_reader_gets_newer_positions_instead_of_old_ones_that_waited() {
     let mut steps = tokio::time::interval(STEP);
     // After the steps it reads as fast as it can, until it is up to date.
     let mut is_current = false;
-    for step in 0.. {
-        let is_slow = step < STEPS;
+    loop {
+        let is_slow = slow.client.read_bytes - begun_at < SLOWLY_READ_BYTES;
         if is_slow {
             steps.tick().await;
             round += 1;

@@ -78,6 +78,26 @@ impl House {
         }
     }
 
+    /// Waits until the audit trail, asked with this query, has entries that are so: they are stored a moment after the
+    /// answer that they are about.
+    pub(crate) async fn until_trail(
+        &self,
+        query: &str,
+        admin: &str,
+        is_so: impl Fn(&[Value]) -> bool,
+    ) -> Vec<Value> {
+        let started = Instant::now();
+        loop {
+            let trail = self.ask("GET", &format!("/api/v1/audit?{query}"), admin, "").await.body;
+            let entries = trail["entries"].as_array().unwrap();
+            if is_so(entries) {
+                return entries.clone();
+            }
+            assert!(started.elapsed() < PATIENCE, "not in time: {trail}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// A text that everybody may read.
     pub(crate) async fn http_text(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.running.address()).await.unwrap();

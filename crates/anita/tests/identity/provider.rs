@@ -16,6 +16,11 @@ pub(crate) struct Provider {
 impl Provider {
     /// `None`, with the reason on standard error, where there is no Node or the packages are not installed.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// With these in its environment: see the head of `issuer/provider.mjs`.
+    pub(crate) fn start_with(environment: &[(&str, &str)]) -> Option<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let is_installed = root.join("node_modules/oidc-provider").is_dir();
         let node = Command::new("node").arg("--version").output();
@@ -28,6 +33,7 @@ impl Provider {
         }
         let mut child = Command::new("node")
             .arg(root.join("issuer/provider.mjs"))
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,6 +1,6 @@
 //! Signing in at a real issuer, as browsers do, and as attackers would.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -10,15 +10,15 @@ use crate::provider::Provider;
 
 /// The view that somebody had before.
 const VIEW: &str = "/%23at=1,2,40%26device=tag-7";
-const VIEW_AFTER: &str = "/#at=1,2,40&device=tag-7";
+pub(crate) const VIEW_AFTER: &str = "/#at=1,2,40&device=tag-7";
 
-struct Scene {
-    provider: Provider,
-    house: House,
+pub(crate) struct Scene {
+    pub(crate) provider: Provider,
+    pub(crate) house: House,
 }
 
 /// What is added to `[auth.issuers.sign_in]`.
-const CONFIDENTIAL: &str = "client_id = \"board\"\nclient_secret_file = \"client.secret\"\nscopes = [\"openid\", \"viewer\"]\nresource = \"urn:anita\"";
+pub(crate) const CONFIDENTIAL: &str = "client_id = \"board\"\nclient_secret_file = \"client.secret\"\nscopes = [\"openid\", \"viewer\"]\nresource = \"urn:anita\"";
 
 impl Scene {
     /// `None` where there is no issuer to be had.
@@ -27,7 +27,10 @@ impl Scene {
     }
 
     async fn open_with(issuer: &str, sign_in: &str) -> Option<Self> {
-        let mut provider = Provider::start()?;
+        Some(Self::at(Provider::start()?, issuer, sign_in).await)
+    }
+
+    pub(crate) async fn at(mut provider: Provider, issuer: &str, sign_in: &str) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         provider.ask(&format!("redirect http://127.0.0.1:{port}/api/v1/sign-in/oidc/callback"));
         let more = format!(
@@ -36,7 +39,7 @@ impl Scene {
             provider.issuer
         );
         let house = House::open_at(port, &more).await;
-        Some(Self { provider, house })
+        Self { provider, house }
     }
 
     fn start(&self) -> String {
@@ -53,19 +56,19 @@ impl Scene {
     }
 
     /// The address of our own that the issuer sends the browser back to.
-    async fn answered(&self, browser: &mut Browser, login: &str) -> String {
+    pub(crate) async fn answered(&self, browser: &mut Browser, login: &str) -> String {
         let address = self.sent(browser).await;
         browser.through_issuer(&address, login).await
     }
 
-    async fn session(&self, browser: &Browser) -> Value {
+    pub(crate) async fn session(&self, browser: &Browser) -> Value {
         let Some(cookie) = browser.cookie(&self.house.origin(), "anita_session") else { return Value::Null };
         let headers = [("cookie", cookie.as_str()), ("origin", &*self.house.origin())];
         self.house.http("GET", "/api/v1/session", &headers, "").await.body
     }
 
     /// The browser has landed on the page with this word, and nobody is signed in.
-    async fn refused(&self, browser: &Browser, seen: Seen, word: &str, view: &str) {
+    pub(crate) async fn refused(&self, browser: &Browser, seen: Seen, word: &str, view: &str) {
         let Seen { status, head, location } = seen;
         assert_eq!(status, 303, "{head}");
         let (path, fragment) = view.split_once('#').unwrap_or((view, ""));
@@ -132,15 +135,10 @@ async fn somebody_signs_in_at_the_issuer_comes_back_to_the_same_view_and_signs_o
     assert_eq!(house.http("DELETE", "/api/v1/session", &headers, "").await.status, 204);
     assert_eq!(socket.closed().await, 4509);
     assert_eq!(house.http("GET", "/api/v1/session", &headers, "").await.status, 401);
-    let trail =
-        house.ask("GET", "/api/v1/audit?subject=alice", &crate::house::token("root", "admin", "r"), "").await;
-    let entries = trail.body["entries"].as_array().unwrap().clone();
-    assert!(
-        entries
-            .iter()
-            .any(|it| it["action"] == "sign in" && it["object"].as_str().unwrap().starts_with("page")),
-        "{entries:?}"
-    );
+    let root = crate::house::token("root", "admin", "r");
+    let is_sign_in =
+        |it: &Value| it["action"] == "sign in" && it["object"].as_str().unwrap().starts_with("page");
+    house.until_trail("subject=alice", &root, |entries| entries.iter().any(is_sign_in)).await;
     scene.house.running.stop().await.unwrap();
 }
 

@@ -38,9 +38,15 @@ pub(crate) struct Program {
     log: PathBuf,
 }
 
-/// A port that is free now.
+/// A port that is free now, and not among those that the system gives to connections: nobody takes it while the server
+/// is away.
 pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    loop {
+        let port = rand::random_range(10_000..32_000);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl Home {
@@ -94,10 +100,20 @@ impl Program {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
     }
 
+    /// How often the log has a text.
+    pub(crate) fn logged(&self, text: &str) -> usize {
+        self.log().matches(text).count()
+    }
+
     /// Waits until the log has a text.
     pub(crate) async fn until_logged(&self, text: &str) {
+        self.until_logged_again(text, 0).await;
+    }
+
+    /// Waits until the log has a text more often than before.
+    pub(crate) async fn until_logged_again(&self, text: &str, before: usize) {
         let started = Instant::now();
-        while !self.log().contains(text) {
+        while self.logged(text) <= before {
             assert!(started.elapsed() < PATIENCE, "{text:?} is never logged: {}", self.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -11,28 +11,33 @@ async fn each_class_has_its_own_rate_for_each_socket_and_each_user() {
     let address = server.address;
     let mut client = Client::connect(address, &token("alice", "operator")).await.unwrap();
     let asked = json!({ "device_id": "tag-1" });
-    let mut refused = 0;
-    for _ in 0..6 {
+    // Until one is too many, however slowly they come.
+    let mut answered = 0;
+    loop {
         let answer = client.ask("get_location_history", asked.clone()).await;
         if answer["payload"]["code"] == "rate_limited" {
-            refused += 1;
             assert_eq!(answer["payload"]["details"], json!({ "class": "past", "per_second": 2 }));
             assert!(answer["payload"]["retry_after_ms"].as_u64().unwrap() <= 500);
+            break;
         }
-        assert_eq!(client.ask("ping", json!({})).await["type"], "system.pong");
+        answered += 1;
+        assert!(answered < 1_000, "nothing is refused");
     }
-    assert!((1..=4).contains(&refused), "{refused}");
-    let mut statuses = Vec::new();
+    assert!(answered >= 2, "{answered}");
+    assert_eq!(client.ask("ping", json!({})).await["type"], "system.pong");
     let alice = token("alice", "operator");
-    for _ in 0..6 {
+    let mut count = 0;
+    loop {
         let answered = get(address, "/api/v1/history/tag-1", Some(&alice)).await.unwrap();
         if answered.status == 429 {
             assert!(answered.head.contains("retry-after: 1"), "{}", answered.head);
             assert!(answered.body.contains(r#""details":{"class":"past"}"#), "{}", answered.body);
+            break;
         }
-        statuses.push(answered.status);
+        count += 1;
+        assert!(count < 1_000, "nothing is refused");
     }
-    assert!(statuses.contains(&429), "{statuses:?}");
+    assert!(count >= 2, "{count}");
     let other = get(address, "/api/v1/devices", Some(&alice)).await.unwrap();
     assert_eq!(other.status, 200, "another class");
     let bob = get(address, "/api/v1/history/tag-1", Some(&token("bob", "operator"))).await.unwrap();

@@ -187,8 +187,12 @@ async fn a_backup_of_a_running_server_can_be_restored_and_the_old_store_is_kept(
     assert!(text(&out.stdout).contains("1 devices and 3000 fixes"), "{}", text(&out.stdout));
     let kept: Vec<String> =
         names(folder.path()).into_iter().filter(|name| name.contains("before-restore")).collect();
-    assert_eq!(kept.len(), 1, "{kept:?}");
-    assert!(text(&out.stdout).contains(&kept[0]), "{}", text(&out.stdout));
+    assert_eq!(
+        (kept.len(), &kept[1]),
+        (2, &format!("{}.audit.jsonl", kept[0])),
+        "the store and its trail's file"
+    );
+    assert!(kept.iter().all(|name| text(&out.stdout).contains(name)), "{}", text(&out.stdout));
 
     let viewer = token("viewer");
     let ids = |list: Value| list["devices"].as_array().unwrap().len();
@@ -200,6 +204,8 @@ async fn a_backup_of_a_running_server_can_be_restored_and_the_old_store_is_kept(
     let other = format!("url = \"sqlite:{}\"", kept[0]);
     let house = House::open_in(folder.path(), &other).await;
     assert_eq!(ids(house.get(every_status, &viewer).await.json()), 2, "the old store is whole");
+    let metrics = house.get("/metrics", "").await.text().to_owned();
+    assert!(metrics.contains("anita_audit_breaks_total 0"), "and its audit file is found");
     house.running.stop().await.unwrap();
 }
 

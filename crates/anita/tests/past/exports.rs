@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
-use crate::house::{House, MEMORY, SQLITE, at, item, token, token_for};
+use crate::house::{House, MEMORY, PATIENCE, SQLITE, at, item, token, token_for};
 
 /// Three devices, some fixes each.
 async fn furnished(storage: &str) -> House {
@@ -220,7 +220,7 @@ async fn two_hundred_thousand_fixes_stream_and_no_client_holds_more_places_than_
     // They are gone, so there is room again.
     let began = std::time::Instant::now();
     while house.get("/api/v1/history?format=ndjson", &viewer).await.status != 200 {
-        assert!(began.elapsed() < Duration::from_secs(20), "places of clients that are gone stay taken");
+        assert!(began.elapsed() < PATIENCE, "places of clients that are gone stay taken");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -62,6 +62,9 @@ impl Answer {
     }
 }
 
+/// How long anything may take that has to happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A token of a role that sees devices that match a pattern.
 pub(crate) fn token_for(role: &str, devices: &str) -> String {
     let minter = Minter::hs256(SECRET.as_bytes(), "anita", "anita").unwrap();
@@ -131,6 +134,19 @@ impl House {
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
         self.http("GET", path, token, "", "").await
+    }
+
+    /// Asks again and again until the answer is so: entries and events are stored a moment after what they are about.
+    pub(crate) async fn until(&self, path: &str, token: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let began = std::time::Instant::now();
+        loop {
+            let answer = self.get(path, token).await.json();
+            if is_so(&answer) {
+                return answer;
+            }
+            assert!(began.elapsed() < PATIENCE, "{path}: not in time: {answer}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// An HTTP request; `headers` are further lines.

@@ -80,14 +80,14 @@ async fn killed_twenty_times_it_has_all_that_it_acknowledged_and_nothing_twice()
 }
 
 /// A Mosquitto of our own; killed when it is dropped.
-struct Broker {
+pub(crate) struct Broker {
     child: std::process::Child,
-    port: u16,
+    pub(crate) port: u16,
     _folder: tempfile::TempDir,
 }
 
 impl Broker {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let text = format!(
@@ -164,7 +164,7 @@ async fn killed_twenty_times_it_has_all_that_the_broker_took_and_nothing_twice()
     polling.abort();
 }
 
-async fn until_source_is_connected(server: &Server) {
+pub(crate) async fn until_source_is_connected(server: &Server) {
     let started = Instant::now();
     while server.get("/readyz").await["sources"][0]["state"] != "connected" {
         assert!(started.elapsed() < PATIENCE, "the source does not connect");
@@ -173,7 +173,7 @@ async fn until_source_is_connected(server: &Server) {
 }
 
 /// Publishes the n-th position at `QoS` 1 and waits until the broker has it.
-async fn publish(client: &AsyncClient, number: u64) {
+pub(crate) async fn publish(client: &AsyncClient, number: u64) {
     let millis = FIRST_MS + i64::try_from(number).unwrap();
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century are exact")]
     let secs = millis as f64 / 1_000.0;

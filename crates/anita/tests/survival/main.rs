@@ -1,6 +1,7 @@
 //! What the real program has acknowledged, and what is there after it was killed, its disk was full, or its disk failed.
 
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -17,4 +18,6 @@ mod kills;
 mod publishers;
 mod recording;
 mod server;
+mod slow;
+mod slow_link;
 mod sources;

@@ -9,6 +9,9 @@ use super::*;
 
 const WAIT_MAX: Duration = Duration::from_secs(3);
 
+/// Where time does not stand still, and the client sends much first.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 async fn tcp() -> (Socket<TcpStream>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -126,7 +129,7 @@ async fn a_client_that_violated_the_protocol_sees_the_close_frame_and_no_reset()
     let server = async {
         let error = socket.next(Reading::Active).await.unwrap_err();
         let SocketError::Violation(violation) = error else { panic!("{error}") };
-        socket.close(violation.close_code(), &violation.to_string(), Close::Now, WAIT_MAX).await
+        socket.close(violation.close_code(), &violation.to_string(), Close::Now, PATIENCE).await
     };
     let says = async {
         client_writes.write_all(&[0x81, 0x05]).await.unwrap();
@@ -147,7 +150,7 @@ async fn a_message_that_is_too_big_is_refused_while_it_is_being_sent() {
     let server = async {
         let error = socket.next(Reading::Active).await.unwrap_err();
         assert!(matches!(error, SocketError::Violation(Violation::MessageTooBig { .. })));
-        socket.close(1009, "", Close::Now, WAIT_MAX).await
+        socket.close(1009, "", Close::Now, PATIENCE).await
     };
     let says = async {
         client_writes.write_all(&whole(Opcode::Binary, &vec![0; 5_000_000])).await.unwrap();
