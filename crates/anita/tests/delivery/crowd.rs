@@ -247,10 +247,10 @@ async fn a_thousand_clients_that_stop_reading_cost_nobody_anything_and_come_back
     }
     let mut stopped = stopped(&program).await;
     let mut hall = Hall { program: &program, publisher, others, round: 0, queued_max: 0, memory_max: 0 };
-    let frame_bytes = hall.go_on_without_readers().await;
+    hall.go_on_without_readers().await;
     let greedy = stopped.split_off(STOPPED / 2);
     hall.bring_back(stopped).await;
-    hall.refuse(greedy, frame_bytes).await;
+    hall.refuse(greedy).await;
     hall.go_on(5).await;
     let began = Instant::now();
     while program.metric("anita_queued_bytes").await > 0 {
@@ -259,8 +259,8 @@ async fn a_thousand_clients_that_stop_reading_cost_nobody_anything_and_come_back
 }
 
 impl Hall<'_> {
-    /// They do not read, and the kernel has taken all it takes, long before the end. Says how large a frame is, bytes.
-    async fn go_on_without_readers(&mut self) -> u64 {
+    /// They do not read, and the kernel has taken all it takes, long before the end.
+    async fn go_on_without_readers(&mut self) {
         self.go_on(10).await;
         let memory_before = self.memory_max;
         let started = Instant::now();
@@ -282,7 +282,6 @@ impl Hall<'_> {
             memory_before >> 20,
             grown >> 20
         );
-        frame_bytes
     }
 
     /// These read again, and keep up.
@@ -297,7 +296,9 @@ impl Hall<'_> {
     }
 
     /// These ask for much, and read nothing of it: more waits than may wait in all.
-    async fn refuse(&mut self, mut greedy: Vec<Watcher>, frame_bytes: u64) {
+    async fn refuse(&mut self, mut greedy: Vec<Watcher>) {
+        self.others[0].client.request("get_active_devices", &json!({})).await;
+        let list_bytes = self.others[0].client.message_bytes as u64;
         self.queued_max = 0;
         in_batches(&mut greedy, ask_for_much).await;
         let began = Instant::now();
@@ -307,16 +308,15 @@ impl Hall<'_> {
             self.go_on(5).await;
             assert!(began.elapsed() < PATIENCE, "nobody is closed, and too much waits");
         }
-        // Whoever has little waiting is not closed for it.
-        let list_bytes = frame_bytes * 4;
-        let most = QUEUED_BYTES_MAX + greedy.len() as u64 * (QUEUED_BYTES_OF_ONE + list_bytes);
+        // Whoever has little waiting is not closed for it; it is looked at after each answer, and why comes on top.
+        let most = QUEUED_BYTES_MAX + greedy.len() as u64 * (QUEUED_BYTES_OF_ONE + 2 * list_bytes);
         assert!(self.queued_max <= most, "{} bytes waited, {most} may", self.queued_max);
         let newest = self.round;
         let ends = join_all(greedy.into_iter().map(|watcher| end_of(watcher, newest))).await;
         let count = |wanted: End| ends.iter().filter(|end| **end == wanted).count();
         let (told, gone, current) = (count(End::Told), count(End::Gone), count(End::Current));
         println!(
-            "{} bytes waited at most for {} greedy ones: {told} heard 4413, {gone} were closed and came too late to hear \
+            "{} bytes waited at most for {} greedy ones, of {most} that may: {told} heard 4413, {gone} were closed and came too late to hear \
              it, {current} were never closed and are current",
             self.queued_max,
             ends.len()
