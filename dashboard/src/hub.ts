@@ -392,7 +392,8 @@ export class Hub {
       this.#view = told.subscription;
       if (max_rate_hz !== (document.hidden ? HIDDEN_HZ : SHOWN_HZ)) void this.#look(this.#view);
     } catch {
-      // A refusal is told as an `error` event; the room goes on telling positions.
+      // A refusal is told as an `error` event. Where there is no view, the room tells positions.
+      if (subscription === undefined) client?.request('join_room', { room: 'uwb', positions: true }).catch(ignore);
     }
   }
 
