@@ -166,10 +166,13 @@ async fn principal_of(parts: &Parts, server: &Server) -> Result<(Principal, Opti
         let principal = principal.filter(|principal| !server.context.hub.is_revoked(principal));
         return principal.map(|principal| (principal, None)).ok_or_else(|| ErrorCode::Unauthenticated.into());
     };
-    let origin = origin::judge(&parts.headers, wire.scheme(server), &server.settings.allowed_origins);
     // Browsers leave the Origin away only where nothing is changed.
     let is_safe = parts.method == Method::GET || parts.method == Method::HEAD;
-    let is_ours = origin == Origin::Allowed || (origin == Origin::Absent && is_safe);
+    let is_ours = match origin::judge(&parts.headers, wire.scheme(server), &server.settings.allowed_origins) {
+        Origin::Allowed => true,
+        Origin::Absent => is_safe && !is_foreign_site(parts),
+        Origin::Foreign => false,
+    };
     if !is_ours {
         return Err(Problem::saying(ErrorCode::Forbidden, "A page of this origin may not use the session."));
     }
@@ -185,17 +188,19 @@ pub(crate) fn certified(parts: &Parts, server: &Server) -> Option<Principal> {
     let presented: &Presented = parts.extensions.get()?;
     let scheme = wire_of(parts).ok()?.scheme(server);
     let origin = origin::judge(&parts.headers, scheme, &server.settings.allowed_origins);
-    let is_foreign_site = || {
-        let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-        site.is_some_and(|site| site != b"same-origin" && site != b"none")
-    };
     let is_ours = match origin {
         Origin::Allowed => true,
-        Origin::Absent => !is_foreign_site(),
+        Origin::Absent => !is_foreign_site(parts),
         Origin::Foreign => false,
     };
     let is_signed_in = cookie(&parts.headers).is_some();
     presented.principal(server.clock.now().wall).filter(|_principal| is_ours && !is_signed_in)
+}
+
+/// Whether a browser says that another site made it ask; others say nothing.
+fn is_foreign_site(parts: &Parts) -> bool {
+    let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    site.is_some_and(|site| site != b"same-origin" && site != b"none")
 }
 
 /// The places that the connection has.

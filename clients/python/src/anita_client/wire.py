@@ -409,6 +409,10 @@ class HistoryEntry(TypedDict):
 class JoinRoom(TypedDict):
     """Joins a room; with `since`, what was missed comes first."""
 
+    #: Of the room `uwb` alone: whether each new location is told as well. It is until a `join_room` says `false`,
+    #: for a client with a view of its own, and from then on until one says `true` or the room was left.
+    positions: NotRequired[bool | None]
+
     #: Which room.
     room: str
 

@@ -188,15 +188,32 @@ fn hosts(raw: &RawConfig) -> Result<Vec<String>, ConfigError> {
 
 fn origins(raw: &RawConfig) -> Result<Vec<String>, ConfigError> {
     for origin in &raw.server.allowed_origins {
-        let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        let small = origin.to_ascii_lowercase();
+        let rest = small.strip_prefix("https://").or_else(|| small.strip_prefix("http://"));
         if !rest.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '?', '#'])) {
             return Err(wrong(
                 "server.allowed_origins",
                 format!("{origin:?} is no origin; write https://host or https://host:port, without a path"),
             ));
         }
+        let sent = as_sent(origin);
+        if sent != *origin {
+            let message = format!("{origin:?} is no origin that a browser sends; write {sent:?}");
+            return Err(wrong("server.allowed_origins", message));
+        }
+        if !origin.is_ascii() {
+            let message = format!("{origin:?} is no origin that a browser sends; write the host as xn--…");
+            return Err(wrong("server.allowed_origins", message));
+        }
     }
     Ok(raw.server.allowed_origins.clone())
+}
+
+/// An origin as browsers write it: in small letters, and without the port that the scheme has anyway (RFC 6454 §6.2).
+fn as_sent(origin: &str) -> String {
+    let small = origin.to_ascii_lowercase();
+    let port = if small.starts_with("https:") { ":443" } else { ":80" };
+    small.strip_suffix(port).map_or_else(|| small.clone(), str::to_owned)
 }
 
 fn guests(raw: &RawConfig) -> Result<GuestLimits, ConfigError> {

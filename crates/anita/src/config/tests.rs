@@ -98,6 +98,22 @@ fn what_is_wrong_is_said_with_its_key_and_the_remedy() {
             "server.trusted_proxies: has to name the proxy's address",
         ),
         ("[server]\nallowed_origins = [\"*\"]", "server.allowed_origins: \"*\" is no origin"),
+        (
+            "[server]\nallowed_origins = [\"https://B.example\"]",
+            "server.allowed_origins: \"https://B.example\" is no origin that a browser sends; write \"https://b.example\"",
+        ),
+        (
+            "[server]\nallowed_origins = [\"https://b.example:443\"]",
+            "server.allowed_origins: \"https://b.example:443\" is no origin that a browser sends; write \"https://b.example\"",
+        ),
+        (
+            "[server]\nallowed_origins = [\"HTTP://b.example:80\"]",
+            "server.allowed_origins: \"HTTP://b.example:80\" is no origin that a browser sends; write \"http://b.example\"",
+        ),
+        (
+            "[server]\nallowed_origins = [\"https://bücher.example\"]",
+            "server.allowed_origins: \"https://bücher.example\" is no origin that a browser sends; write the host as xn--",
+        ),
         ("[server.tls]\ncert_file = \"x\"", "server.tls.key_file: is missing beside cert_file"),
         (
             "[limits]\nunauthenticated_max = 0",

@@ -88,6 +88,13 @@ async fn a_cookie_counts_only_for_pages_of_the_exact_origin() {
     assert_eq!(house.http("POST", "/api/v1/tickets", &with(None), "").await.status, 403, "no origin");
     assert_eq!(house.http("DELETE", "/api/v1/session", &with(None), "").await.status, 403, "no origin");
     assert_eq!(house.http("GET", "/api/v1/devices", &with(None), "").await.status, 200, "reading needs none");
+    for (site, status) in [("same-origin", 200), ("none", 200), ("same-site", 403), ("cross-site", 403)] {
+        let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", site)];
+        assert_eq!(house.http("GET", "/api/v1/devices", &headers, "").await.status, status, "{site}");
+        // Where there is an origin, that alone counts.
+        let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", site), ("origin", &*own)];
+        assert_eq!(house.http("GET", "/api/v1/devices", &headers, "").await.status, 200, "{site}");
+    }
     let mut without_origin = house.connect("/ws", &with(None)).await.unwrap();
     assert_eq!(
         without_origin.hear().await.unwrap()["type"],
