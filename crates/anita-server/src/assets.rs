@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
+use crate::coding;
+
 /// What pages may load and do: only what comes from here.
 pub(crate) const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
      font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
@@ -69,26 +71,9 @@ fn file<Files: RustEmbed>(path: &str, headers: &HeaderMap) -> Option<Response> {
     let encoded = CODINGS
         .into_iter()
         .filter_map(|(coding, ending)| Some((coding, Files::get(&format!("{path}{ending}"))?)))
-        .find(|(coding, _file)| is_accepted(coding, headers));
+        .find(|(name, _file)| coding::is_accepted(name, headers));
     let (coding, file) = encoded.map_or((None, plain), |(coding, file)| (Some(coding), file));
     Some(file_response(path, coding, file, headers))
-}
-
-/// Whether the client takes this coding, as RFC 9110, section 12.5.3 has it; what it does not speak of, it does not get.
-fn is_accepted(coding: &str, headers: &HeaderMap) -> bool {
-    let lists = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|it| it.to_str().ok());
-    let mut by_star = false;
-    for element in lists.flat_map(|it| it.split(',')) {
-        let (name, weight) = element.split_once(';').unwrap_or((element, ""));
-        let weight = weight.trim().to_ascii_lowercase();
-        let is_wanted = weight.strip_prefix("q=").is_none_or(|q| q.parse::<f32>().is_ok_and(|q| q > 0.0));
-        match name.trim() {
-            name if name.eq_ignore_ascii_case(coding) => return is_wanted,
-            "*" => by_star = is_wanted,
-            _ => {}
-        }
-    }
-    by_star
 }
 
 fn file_response(
@@ -135,34 +120,5 @@ fn content_type(path: &str) -> &'static str {
         Some("json" | "webmanifest") => "application/json",
         Some("woff2") => "font/woff2",
         _ => "application/octet-stream",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_coding_is_used_only_where_the_client_takes_it() {
-        let table: [(&[&str], bool, bool); 13] = [
-            (&[], false, false),
-            (&[""], false, false),
-            (&["identity"], false, false),
-            (&["gzip, deflate, br, zstd"], true, true),
-            (&["gzip"], false, true),
-            (&["GZIP;Q=0.5"], false, true),
-            (&["br;q=0, gzip;q=1.0"], false, true),
-            (&["br ; q=0.001"], true, false),
-            (&["*"], true, true),
-            (&["*;q=0"], false, false),
-            (&["*, br;q=0.0"], false, true),
-            (&["gzip", "br"], true, true),
-            (&["br;q=much, gzip;q="], false, false),
-        ];
-        for (lists, br, gzip) in table {
-            let headers = lists.iter().map(|it| (header::ACCEPT_ENCODING, HeaderValue::from_static(it)));
-            let headers: HeaderMap = headers.collect();
-            assert_eq!((is_accepted("br", &headers), is_accepted("gzip", &headers)), (br, gzip), "{lists:?}");
-        }
     }
 }

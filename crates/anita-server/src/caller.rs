@@ -168,11 +168,8 @@ async fn principal_of(parts: &Parts, server: &Server) -> Result<(Principal, Opti
     };
     // Browsers leave the Origin away only where nothing is changed.
     let is_safe = parts.method == Method::GET || parts.method == Method::HEAD;
-    let is_ours = match origin::judge(&parts.headers, wire.scheme(server), &server.settings.allowed_origins) {
-        Origin::Allowed => true,
-        Origin::Absent => is_safe && !is_foreign_site(parts),
-        Origin::Foreign => false,
-    };
+    let origin = origin::judge(&parts.headers, wire.scheme(server), &server.settings.allowed_origins);
+    let is_ours = origin == Origin::Allowed || (origin == Origin::Absent && is_safe);
     if !is_ours {
         return Err(Problem::saying(ErrorCode::Forbidden, "A page of this origin may not use the session."));
     }
@@ -188,19 +185,10 @@ pub(crate) fn certified(parts: &Parts, server: &Server) -> Option<Principal> {
     let presented: &Presented = parts.extensions.get()?;
     let scheme = wire_of(parts).ok()?.scheme(server);
     let origin = origin::judge(&parts.headers, scheme, &server.settings.allowed_origins);
-    let is_ours = match origin {
-        Origin::Allowed => true,
-        Origin::Absent => !is_foreign_site(parts),
-        Origin::Foreign => false,
-    };
     let is_signed_in = cookie(&parts.headers).is_some();
-    presented.principal(server.clock.now().wall).filter(|_principal| is_ours && !is_signed_in)
-}
-
-/// Whether a browser says that another site made it ask; others say nothing.
-fn is_foreign_site(parts: &Parts) -> bool {
-    let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    site.is_some_and(|site| site != b"same-origin" && site != b"none")
+    presented
+        .principal(server.clock.now().wall)
+        .filter(|_principal| origin != Origin::Foreign && !is_signed_in)
 }
 
 /// The places that the connection has.

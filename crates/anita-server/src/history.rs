@@ -38,6 +38,7 @@ use self::body::{Export, Limits};
 use self::format::{Coding, Format};
 use self::gate::Gate;
 use crate::caller::Caller;
+use crate::coding;
 use crate::problem::Problem;
 use crate::rest::query_payload;
 use crate::server::Server;
@@ -356,7 +357,7 @@ async fn export(
         server.past.exports.enter(&caller.principal.identity.user).map_err(|full| full.problem("exports"))?;
     let walk = Walk::new(Arc::clone(&server.context.hub), caller.principal.clone(), selection, range);
     let walk = walk.thinned(spacing);
-    let coding = if accepts_gzip(headers) { Coding::Gzip } else { Coding::Plain };
+    let coding = if coding::is_accepted("gzip", headers) { Coding::Gzip } else { Coding::Plain };
     let draining = server.draining.clone();
     let export = Export { walk, format, coding, limits: Limits::default(), cut, draining };
     let body = export.begin(place).await?;
@@ -374,25 +375,6 @@ async fn export(
         answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     Ok(response)
-}
-
-/// Whether the client takes gzip (RFC 9110 §12.5.3).
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::ACCEPT_ENCODING);
-    let codings = values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    let (mut named, mut any) = (None, None);
-    for coding in codings {
-        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
-        let quality = parameters.trim().strip_prefix("q=").map_or(Ok(1.0), |quality| quality.trim().parse());
-        let is_taken = quality.is_ok_and(|quality: f64| quality > 0.0);
-        let name = name.trim();
-        if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
-            named = Some(is_taken);
-        } else if name == "*" {
-            any = Some(is_taken);
-        }
-    }
-    named.or(any).unwrap_or(false)
 }
 
 /// A name that every file system takes: `anita-tag-7-from-20260301T120000Z.csv`.

@@ -13,7 +13,6 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::budgets::TooMany;
-use crate::server::Server;
 
 /// How a refusal is written: RFC 9457, with members of our own.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -62,13 +61,6 @@ pub(crate) fn count(response: &Response, metrics: &Metrics) {
     metrics.count_error(code.as_str());
     if *code == ErrorCode::Forbidden {
         metrics.forbidden.inc();
-    }
-}
-
-impl Server {
-    /// Refuses what is not one JSON value, has a key twice in an object, or is nested deeper than it may be.
-    pub(crate) fn check_json(&self, text: &str) -> Result<(), Problem> {
-        anita_wire::check_json(text, self.context.settings.json_nesting_max).map_err(Problem)
     }
 }
 

@@ -162,9 +162,7 @@ async fn begin_session(State(server): State<Arc<Server>>, request: Request) -> R
     let token = if let Some(token) = bearer(&parts.headers) {
         token.to_owned()
     } else {
-        let text = std::str::from_utf8(&body).map_err(|_not_text| Problem::from(ErrorCode::InvalidJson))?;
-        server.check_json(text)?;
-        decode_payload::<anita_wire::request::Authenticate>(text).map_err(Problem)?.token
+        server.read_json::<anita_wire::request::Authenticate>(&body)?.token
     };
     let now = server.clock.now();
     let principal = verified(&token, &parts, &server).await?;

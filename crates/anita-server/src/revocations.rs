@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anita_auth::{LEEWAY, Permission, SUBJECT_BYTES_MAX};
 use anita_hub::random_token;
 use anita_model::{Revocation, RevocationId, Revoked};
-use anita_wire::request::decode_payload;
 use anita_wire::{ErrorCode, Refusal, Time};
 use axum::Json;
 use axum::body::Bytes;
@@ -249,10 +248,7 @@ pub(crate) async fn make(
 ) -> Result<(StatusCode, Json<RevocationMade>), Problem> {
     caller.require(Permission::TokensRevoke)?;
     let body = body.map_err(|_too_large| Problem::from(ErrorCode::TooLarge))?;
-    let text = std::str::from_utf8(&body)
-        .map_err(|_not_text| Problem::saying(ErrorCode::InvalidJson, "The body is not UTF-8."))?;
-    server.check_json(text)?;
-    let revocation = decode_payload::<Revoke>(text).map_err(Problem)?.revocation(&caller, &server)?;
+    let revocation = server.read_json::<Revoke>(&body)?.revocation(&caller, &server)?;
     let concerns_you = revocation.concerns(&caller.principal.identity);
     let (connections_closed, kept) = server.context.hub.revoke(&revocation).map_err(Problem)?;
     server.pages.end_where(|principal| revocation.concerns(&principal.identity));

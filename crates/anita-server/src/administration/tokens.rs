@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anita_auth::{Grant, Patterns, Permission, Permissions, Principal, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX};
 use anita_hub::random_token;
-use anita_wire::request::decode_payload;
 use anita_wire::{ErrorCode, Refusal, Time};
 use axum::Json;
 use axum::body::Bytes;
@@ -303,10 +302,7 @@ pub(crate) async fn make(
 ) -> Result<(StatusCode, Json<TokenMade>), Problem> {
     caller.require(Permission::TokensMint)?;
     let body = body.map_err(|_too_large| Problem::from(ErrorCode::TooLarge))?;
-    let text = std::str::from_utf8(&body)
-        .map_err(|_not_text| Problem::saying(ErrorCode::InvalidJson, "The body is not UTF-8."))?;
-    server.check_json(text)?;
-    let request = decode_payload::<MintRequest>(text).map_err(Problem)?;
+    let request = server.read_json::<MintRequest>(&body)?;
     mint_of(&server)?;
     let subject = request.subject.clone();
     let made = checked(&server, &caller.principal, request);

@@ -103,25 +103,6 @@ fn geojson_is_whole_also_when_it_is_empty() {
 // --- headers and names
 
 #[test]
-fn gzip_is_for_those_who_take_it() {
-    let cases = [
-        (None, false),
-        (Some("gzip"), true),
-        (Some("br, GZIP;q=0.5"), true),
-        (Some("gzip;q=0"), false),
-        (Some("*"), true),
-        (Some("*;q=1, gzip;q=0.0"), false),
-        (Some("identity"), false),
-        (Some("gzip;q=many"), false),
-    ];
-    for (value, is_taken) in cases {
-        let mut headers = HeaderMap::new();
-        headers.extend(value.map(|value| (header::ACCEPT_ENCODING, HeaderValue::from_static(value))));
-        assert_eq!(accepts_gzip(&headers), is_taken, "{value:?}");
-    }
-}
-
-#[test]
 fn names_of_files_are_plain() {
     let range = Range { start: Some(time("2026-03-01T12:00:00.25Z")), end: None };
     assert_eq!(file_name("A01/\"7\"\r\n", range, Format::Csv), "anita-A01__7___-from-20260301T120000Z.csv");

@@ -3,7 +3,6 @@
 use anita_auth::Permission;
 use anita_model::SiteName;
 use anita_store::{Calibration, Pair, Picture, PictureKind, Plan, Point};
-use anita_wire::request::decode_payload;
 use anita_wire::{ErrorCode, Refusal, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -270,10 +269,7 @@ fn out_of_range(path: &str, message: &str) -> Problem {
 impl PlanRequest {
     /// Reads the body of a request.
     pub(super) fn read(server: &Server, body: &[u8]) -> Result<Self, Problem> {
-        let text = std::str::from_utf8(body)
-            .map_err(|_not_text| Problem::saying(ErrorCode::InvalidJson, "The body is not UTF-8."))?;
-        server.check_json(text)?;
-        decode_payload::<RawPlan>(text).map_err(Problem)?.checked()
+        server.read_json::<RawPlan>(body)?.checked()
     }
 }
 
