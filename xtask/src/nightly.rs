@@ -8,6 +8,7 @@ mod storm;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::fault::{Fault, Outcome};
@@ -113,6 +114,7 @@ fn run_part(root: &Path, part: Part, options: &Options, interrupt: &Interrupt) -
             deadline: Instant::now() + Duration::from_secs(part.minutes_max * 60) + asked,
             interrupt: interrupt.clone(),
             is_fast: false,
+            built: Arc::default(),
         };
         (part.run)(&mut bench, options)
     });

@@ -13,17 +13,23 @@ pub(crate) mod venv;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bench::{Bench, Report};
+use parking_lot::Mutex;
+
+use bench::{Bench, Built, Report};
 use counts::Counts;
-use suite::{Pace, SUITES, Suite};
+use suite::{Manner, Pace, SUITES, Suite};
 
 use crate::fault::{Fault, Outcome};
 use crate::process::Interrupt;
 
 /// Where the suites leave what their commands printed, from the root.
 const LOGS: &str = "build/test/logs";
+
+/// How many suites run side by side, of those that may.
+const LANES: usize = 2;
 
 /// How many lines of the end of a failed suite's log are shown.
 const TAIL_LINES: usize = 40;
@@ -73,13 +79,12 @@ pub(crate) fn run(root: &Path, options: &Options) -> Outcome {
     if !options.no_install && !missing.is_empty() {
         needs::install(root, &missing);
     }
+    let start = Instant::now();
+    let run = Run { root, options, interrupt, built: Arc::default() };
     let mut finished: Vec<Finished> = Vec::new();
-    for suite in suites {
-        println!("{} …", suite.name);
-        let done = run_one(root, suite, options, &interrupt);
-        println!("{} {} ({})", suite.name, verdict(&done.report), seconds(done.took));
-        finished.push(done);
-        if interrupt.came() {
+    for group in groups(&suites) {
+        finished.extend(run.side_by_side(group));
+        if run.interrupt.came() {
             break;
         }
     }
@@ -88,8 +93,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Outcome {
     }
     show_table(&finished);
     let total: Counts = finished.iter().map(|it| it.report.counts).sum();
+    println!("{:<10} {:>38}", "in all", seconds(start.elapsed()));
     println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
-    if total.failed == 0 && !interrupt.came() { Ok(()) } else { Err(Fault::silent()) }
+    if total.failed == 0 && !run.interrupt.came() { Ok(()) } else { Err(Fault::silent()) }
 }
 
 /// The suites that were asked for, in the order of the list.
@@ -107,30 +113,71 @@ fn choose(options: &Options) -> Result<Vec<Suite>, Fault> {
     Ok(SUITES.into_iter().filter(is_wanted).collect())
 }
 
-fn run_one(root: &Path, suite: Suite, options: &Options, interrupt: &Interrupt) -> Finished {
-    let start = Instant::now();
-    let log = log_of(root, suite);
-    let report = fs::write(&log, "")
-        .map_err(|error| Fault::io("write", &log, error))
-        .and_then(|()| {
-            let mut bench = Bench {
-                root: root.to_owned(),
-                log: log.clone(),
-                deadline: start + suite.time_max(),
-                interrupt: interrupt.clone(),
-                is_fast: options.fast,
-            };
-            // Unit tests need none of the services.
-            let needs = if options.fast { &[] } else { suite.needs };
-            let missing = needs::unmet(root, needs.iter().copied());
-            match (missing.is_empty(), options.no_install) {
-                (true, _) => (suite.run)(&mut bench),
-                (false, true) => Ok(Report::skipped(format!("needs: {}", needs::remedies(&missing)))),
-                (false, false) => Ok(Report::failed(format!("missing: {}", needs::remedies(&missing)))),
+/// The suites in pieces: one that computes, or all that may run side by side.
+fn groups(suites: &[Suite]) -> impl Iterator<Item = &[Suite]> {
+    suites.chunk_by(|one, next| [one.manner, next.manner] == [Manner::Beside; 2])
+}
+
+/// What the suites of a run share.
+struct Run<'run> {
+    root: &'run Path,
+    options: &'run Options,
+    interrupt: Interrupt,
+    built: Arc<Built>,
+}
+
+impl Run<'_> {
+    /// Runs suites, [`LANES`] at a time, and gives them back in the order of the list.
+    fn side_by_side(&self, group: &[Suite]) -> Vec<Finished> {
+        let waiting = Mutex::new(group.iter().copied().enumerate());
+        let finished = Mutex::new(Vec::new());
+        let lane = || {
+            while !self.interrupt.came() {
+                // A statement of its own: the lock is not held while the suite runs.
+                let next = waiting.lock().next();
+                let Some((place, suite)) = next else { break };
+                println!("{} …", suite.name);
+                let done = self.run_one(suite);
+                println!("{} {} ({})", suite.name, verdict(&done.report), seconds(done.took));
+                finished.lock().push((place, done));
             }
-        })
-        .unwrap_or_else(|fault| Report::failed(fault.to_string()));
-    Finished { suite, report, took: start.elapsed() }
+        };
+        std::thread::scope(|scope| {
+            for _lane in 0..LANES.min(group.len()) {
+                scope.spawn(lane);
+            }
+        });
+        let mut finished = finished.into_inner();
+        finished.sort_by_key(|(place, _done)| *place);
+        finished.into_iter().map(|(_place, done)| done).collect()
+    }
+
+    fn run_one(&self, suite: Suite) -> Finished {
+        let start = Instant::now();
+        let log = log_of(self.root, suite);
+        let report = fs::write(&log, "")
+            .map_err(|error| Fault::io("write", &log, error))
+            .and_then(|()| {
+                let mut bench = Bench {
+                    root: self.root.to_owned(),
+                    log: log.clone(),
+                    deadline: start + suite.time_max(),
+                    interrupt: self.interrupt.clone(),
+                    is_fast: self.options.fast,
+                    built: Arc::clone(&self.built),
+                };
+                // Unit tests need none of the services.
+                let needs = if self.options.fast { &[] } else { suite.needs };
+                let missing = needs::unmet(self.root, needs.iter().copied());
+                match (missing.is_empty(), self.options.no_install) {
+                    (true, _) => (suite.run)(&mut bench),
+                    (false, true) => Ok(Report::skipped(format!("needs: {}", needs::remedies(&missing)))),
+                    (false, false) => Ok(Report::failed(format!("missing: {}", needs::remedies(&missing)))),
+                }
+            })
+            .unwrap_or_else(|fault| Report::failed(fault.to_string()));
+        Finished { suite, report, took: start.elapsed() }
+    }
 }
 
 fn log_of(root: &Path, suite: Suite) -> std::path::PathBuf {
@@ -203,6 +250,14 @@ mod tests {
         assert!(!names(&but_one).contains(&"e2e"));
         let fast = Options { fast: true, ..Options::default() };
         assert_eq!(names(&fast), ["fmt", "layers", "tidy", "codegen", "clippy", "rust"]);
+    }
+
+    #[test]
+    fn suites_that_wait_run_side_by_side_and_those_that_compute_by_themselves() {
+        let groups: Vec<Vec<&str>> =
+            groups(&SUITES).map(|group| group.iter().map(|it| it.name).collect()).collect();
+        assert!(groups.contains(&vec!["clippy"]) && groups.contains(&vec!["dashboard", "sdk"]));
+        assert!(groups.iter().any(|group| group.contains(&"rust") && group.contains(&"e2e")));
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::counts::{Counts, Exit};
 use crate::fault::{Fault, Outcome};
@@ -35,6 +38,13 @@ impl From<Counts> for Report {
     }
 }
 
+/// What the suites of a run have built for one another. One of them builds at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Built {
+    /// Where the program is, once it is built.
+    program: Mutex<Option<PathBuf>>,
+}
+
 /// The bench of one suite.
 #[derive(Debug)]
 pub(crate) struct Bench {
@@ -45,6 +55,7 @@ pub(crate) struct Bench {
     pub(crate) interrupt: Interrupt,
     /// Whether only what is quick should run.
     pub(crate) is_fast: bool,
+    pub(crate) built: Arc<Built>,
 }
 
 impl Bench {
@@ -119,6 +130,11 @@ impl Bench {
 
     /// Builds the parts of the web that are not up to date.
     pub(crate) fn build_web(&self, wanted: &[&str]) -> Outcome {
+        let _building = self.built.program.lock();
+        self.build_stale(wanted)
+    }
+
+    fn build_stale(&self, wanted: &[&str]) -> Outcome {
         for part in workspace::WEB_PARTS.into_iter().filter(|part| wanted.contains(&part.folder)) {
             if part.is_stale(&self.root) {
                 self.prepare(&mut part.build(&self.root), &format!("building {}", part.folder))?;
@@ -127,12 +143,20 @@ impl Bench {
         Ok(())
     }
 
-    /// Builds the program, with its dashboard in it, and says where it is.
+    /// Builds the program, with its dashboard in it, once in a run, and says where it is: not where the compiler puts
+    /// it, which another suite that builds may replace while this one uses it.
     pub(crate) fn build_program(&self) -> Result<PathBuf, Fault> {
-        self.build_web(&["sdk", "dashboard"])?;
+        let mut program = self.built.program.lock();
+        if let Some(program) = &*program {
+            return Ok(program.clone());
+        }
+        self.build_stale(&["sdk", "dashboard"])?;
         let mut build = workspace::cargo(&self.root, &["build", "--package", "anita"]);
         self.prepare(&mut build, "building the program")?;
-        Ok(workspace::target_folder(&self.root)?.join("debug/anita"))
+        let place = self.scratch("program")?.join("anita");
+        let fresh = workspace::target_folder(&self.root)?.join("debug/anita");
+        fs::copy(&fresh, &place).map_err(|error| Fault::io("copy", &fresh, error))?;
+        Ok(program.insert(place).clone())
     }
 
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {

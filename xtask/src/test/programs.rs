@@ -16,13 +16,17 @@ pub(crate) const LIVE: [&str; 3] =
 /// How long each fuzz target runs on mutations, seconds.
 const FUZZ_SECS: &str = "5";
 
+/// How many Rust tests run at once. Most of them wait for deadlines and for other programs, so this is no matter of
+/// how many processors there are.
+const TEST_THREADS: &str = "4";
+
 pub(crate) fn rust(bench: &mut Bench) -> Result<Report, Fault> {
     let mut command = bench.cargo(&["test", "--workspace", "--no-fail-fast"]);
     if bench.is_fast {
         command.args(["--lib", "--bins"]);
     } else {
         // A service that is not there is a failure then, and not a skip.
-        command.env("ANITA_TEST_REQUIRE_SERVICES", "1");
+        command.env("ANITA_TEST_REQUIRE_SERVICES", "1").env("RUST_TEST_THREADS", TEST_THREADS);
     }
     let database = if bench.is_fast { None } else { Some(Postgres::start(bench)?) };
     if let Some(database) = &database {
@@ -31,6 +35,11 @@ pub(crate) fn rust(bench: &mut Bench) -> Result<Report, Fault> {
     let (exit, output) = bench.capture(&mut command)?;
     drop(database);
     Ok(Counts::of_libtest(&output).of_command(exit).into())
+}
+
+/// The programs of the tests, which `rust` runs beside suites that must not wait for a compiler.
+pub(crate) fn tests(bench: &mut Bench) -> Result<Report, Fault> {
+    Ok(bench.check(&mut bench.cargo(&["test", "--workspace", "--no-run"]))?.into())
 }
 
 pub(crate) fn build(bench: &mut Bench) -> Result<Report, Fault> {

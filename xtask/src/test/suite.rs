@@ -7,6 +7,7 @@ use super::needs::Need::{
     self, Chromium, Gdal, Mosquitto, MosquittoClients, Node, NodeModules, Npm, OpenSsl, Postgres, PythonVenv,
     Socat,
 };
+use Manner::{Alone, Beside};
 use Pace::{Fast, Whole};
 
 use super::{checks, programs, services, supply};
@@ -19,6 +20,15 @@ pub(crate) enum Pace {
     Whole,
 }
 
+/// How a suite uses the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// It computes, so it runs by itself.
+    Alone,
+    /// It waits for clocks and sockets most of the time: it runs beside the next ones of this kind.
+    Beside,
+}
+
 /// One suite.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Suite {
@@ -27,6 +37,7 @@ pub(crate) struct Suite {
     pub(crate) needs: &'static [Need],
     minutes_max: u64,
     pub(crate) pace: Pace,
+    pub(crate) manner: Manner,
     pub(crate) run: fn(&mut Bench) -> Result<Report, Fault>,
 }
 
@@ -38,65 +49,67 @@ impl Suite {
 }
 
 const WEB: &[Need] = &[Node, Npm, NodeModules];
+const NPM: &[Need] = &[Node, Npm];
+const VENV: &[Need] = &[PythonVenv];
+const TLS: &[Need] = &[PythonVenv, OpenSsl];
 
-/// All suites, in the order in which they run: the quick ones first, what others need before them.
-pub(crate) const SUITES: [Suite; 21] = [
-    suite("fmt", "the Rust code is formatted", &[], 5, Fast, checks::fmt),
-    suite("layers", "every crate uses only what its floor may use", &[], 5, Fast, checks::layers),
-    suite("tidy", "the house rules that no compiler knows", &[], 5, Fast, checks::tidy),
-    suite("codegen", "generated files are up to date", &[], 5, Fast, checks::codegen),
-    suite("sdk", "the JavaScript client: lint, types, tests", WEB, 30, Whole, programs::sdk),
-    suite("dashboard", "the dashboard: lint, types, tests", WEB, 30, Whole, programs::dashboard),
-    suite("clippy", "no warning in any Rust code", &[], 40, Fast, checks::clippy),
-    suite("doc", "the documentation builds without a warning", &[], 20, Whole, checks::doc),
-    suite("build", "the client, the dashboard and the program build", WEB, 40, Whole, programs::build),
-    suite("rust", "every Rust test, with the real services", RUST, 60, Fast, programs::rust),
-    suite("fuzz", "every fuzz target on its seeds and their mutations", &[], 20, Whole, programs::fuzz),
-    suite("live", "the JavaScript client against the real program", WEB, 20, Whole, services::live),
+/// All suites, in the order in which they begin: the quick ones first, what others need before them, and among those
+/// that run side by side the long ones first.
+pub(crate) const SUITES: [Suite; 22] = [
+    suite("fmt", "the Rust code is formatted", &[], 5, Fast, Alone, checks::fmt),
+    suite("layers", "every crate uses only what its floor may use", &[], 5, Fast, Alone, checks::layers),
+    suite("tidy", "the house rules that no compiler knows", &[], 5, Fast, Alone, checks::tidy),
+    suite("codegen", "generated files are up to date", &[], 5, Fast, Alone, checks::codegen),
+    suite("dashboard", "the dashboard: lint, types, tests", WEB, 30, Whole, Beside, programs::dashboard),
+    suite("sdk", "the JavaScript client: lint, types, tests", WEB, 30, Whole, Beside, programs::sdk),
+    suite("clippy", "no warning in any Rust code", &[], 40, Fast, Alone, checks::clippy),
+    suite("doc", "the documentation builds without a warning", &[], 20, Whole, Alone, checks::doc),
+    suite("build", "the client, the dashboard and the program build", WEB, 40, Whole, Alone, programs::build),
+    suite("tests", "every Rust test builds", &[], 40, Whole, Alone, programs::tests),
+    suite("e2e", "the dashboard in a real browser", E2E, 60, Whole, Beside, services::e2e),
+    suite("rust", "every Rust test, with the real services", RUST, 60, Fast, Beside, programs::rust),
     suite(
         "python",
         "an independent client against the real program",
-        &[PythonVenv],
+        VENV,
         20,
         Whole,
+        Beside,
         services::python,
     ),
     suite(
         "pyclient",
-        "the Python client: types, tables, and conversations with the real program",
-        &[PythonVenv],
+        "the Python client: types, tables, and conversations",
+        VENV,
         20,
         Whole,
+        Beside,
         services::pyclient,
     ),
-    suite("e2e", "the dashboard in a real browser", E2E, 60, Whole, services::e2e),
-    suite("examples", "every example builds", &[], 20, Whole, programs::examples),
-    suite(
-        "autobahn",
-        "the independent WebSocket conformance suite",
-        &[PythonVenv],
-        60,
-        Whole,
-        services::autobahn,
-    ),
+    suite("api", "REST fuzzed from its own document", VENV, 20, Whole, Beside, supply::api),
     suite(
         "tls",
-        "TLS judged by an independent scanner; a certificate changed under load",
-        &[PythonVenv, OpenSsl],
+        "TLS judged by a scanner; a certificate changed under load",
+        TLS,
         20,
         Whole,
+        Beside,
         supply::tls,
     ),
-    suite("api", "REST fuzzed from its own document", &[PythonVenv], 20, Whole, supply::api),
+    suite("live", "the JavaScript client against the real program", WEB, 20, Whole, Beside, services::live),
     suite(
-        "deny",
-        "licences, versions, sources and advisories of the dependencies",
-        &[Node, Npm],
+        "fuzz",
+        "every fuzz target on its seeds and their mutations",
+        &[],
         20,
         Whole,
-        supply::deny,
+        Alone,
+        programs::fuzz,
     ),
-    suite("sbom", "the software bill of materials", &[PythonVenv], 10, Whole, supply::materials),
+    suite("examples", "every example builds", &[], 20, Whole, Alone, programs::examples),
+    suite("autobahn", "the independent WebSocket suite", VENV, 60, Whole, Alone, services::autobahn),
+    suite("deny", "licences, versions, sources and advisories", NPM, 20, Whole, Alone, supply::deny),
+    suite("sbom", "the software bill of materials", VENV, 10, Whole, Alone, supply::materials),
 ];
 
 const RUST: &[Need] = &[Mosquitto, MosquittoClients, Socat, OpenSsl, Gdal, Postgres, Node, Npm, NodeModules];
@@ -108,7 +121,8 @@ const fn suite(
     needs: &'static [Need],
     minutes_max: u64,
     pace: Pace,
+    manner: Manner,
     run: fn(&mut Bench) -> Result<Report, Fault>,
 ) -> Suite {
-    Suite { name, about, needs, minutes_max, pace, run }
+    Suite { name, about, needs, minutes_max, pace, manner, run }
 }
