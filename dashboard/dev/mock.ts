@@ -36,6 +36,8 @@ export interface MockOptions {
   readonly floors?: number;
   /** The client may change and remove devices. */
   readonly operator?: boolean;
+  /** The client may have no view: positions come from the room alone. */
+  readonly refusesViews?: boolean;
   /** The folder with the built page. */
   readonly root?: string;
 }
@@ -67,12 +69,13 @@ const inOneHour = (): string => stamp(Date.now() + 3_600_000);
 
 export async function startMock(options: MockOptions = {}): Promise<Mock> {
   const { port = 0, tags = 50, hz = 10, remembers = true, root, floors = 1, operator = false } = options;
+  const { refusesViews = false } = options;
   const hall = new Hall(tags, floors);
   const roles: Roles = operator ? OPERATOR : VIEWER;
   const heard: string[] = [];
   const members = new Set<WebSocket>();
   /** Those that asked for a view: all positions of a round come in one message. */
-  const viewers = new WeakSet<WebSocket>();
+  const viewers = refusesViews ? undefined : new WeakSet<WebSocket>();
   /** Those that hear each position from the room. */
   const listeners = new WeakSet<WebSocket>();
   let sessions = remembers;
@@ -111,7 +114,7 @@ export async function startMock(options: MockOptions = {}): Promise<Mock> {
   const walking = setInterval(() => {
     const moved = hall.step(1 / hz);
     const all = [...members];
-    const inView = all.filter((socket) => viewers.has(socket));
+    const inView = all.filter((socket) => viewers?.has(socket));
     if (inView.length > 0) {
       const positions: Record<string, unknown> = {};
       for (const { id, location, accuracy, battery, floor, timestamp } of moved) {
@@ -204,7 +207,7 @@ function reply(
   text: string,
   roles: Roles,
   say: (text: string) => void,
-  viewers: WeakSet<WebSocket>,
+  viewers: WeakSet<WebSocket> | undefined,
   listeners: WeakSet<WebSocket>,
 ): void {
   let message: { type?: unknown; payload?: Record<string, unknown>; id?: unknown };
@@ -220,6 +223,10 @@ function reply(
       tell(socket, 'system.pong', { server_time: stamp() }, id);
       return;
     case 'subscribe':
+      if (viewers === undefined) {
+        tell(socket, 'error', { code: 'forbidden', message: 'You may have no view.', retryable: false }, id);
+        return;
+      }
       viewers.add(socket);
       tell(socket, 'subscribed', { subscription: VIEW, epoch: 'e1', seq: 0 }, id);
       return;

@@ -25,8 +25,7 @@ const PING_MS = 10_000;
 /** How often the server is asked how old the positions are that it sends here. */
 const FRESHNESS_MS = 5_000;
 /** Positions of a device in a second, while the page is looked at and while it is not. */
-const SHOWN_HZ = 10;
-const HIDDEN_HZ = 1;
+const wantedHz = (): number => (document.hidden ? 1 : 10);
 /** A session is made again at most this often: not at all where it does not hold, and after each of two quick restarts. */
 const RENEW_MS = 3_000;
 /** The close code of a session that was ended on purpose. */
@@ -113,7 +112,7 @@ export class Hub {
       this.#tick();
     }, 500);
     document.addEventListener('visibilitychange', () => {
-      if (this.#view !== undefined && this.live.peek()) void this.#look(this.#view);
+      if (this.live.peek()) this.#pace();
     });
   }
 
@@ -316,7 +315,7 @@ export class Hub {
       this.log.note({ word: client.stats().reconnects === 0 ? 'connected' : 'connectedAgain' });
       this.#lastPing = this.#lastAsked = 0;
       this.#view = undefined;
-      void this.#look();
+      void this.#look(client);
       this.#wantsGone = true;
     });
     client.on('message', ({ type, payload, id }, text) => {
@@ -375,26 +374,28 @@ export class Hub {
    * Asks for positions as the picture needs them: all that moved in one message, ten times a second, and once a second
    * while nobody looks. The room tells what happens to devices, and need not tell the same positions one by one.
    */
-  async #look(subscription?: string): Promise<void> {
-    const client = this.#client;
-    const max_rate_hz = document.hidden ? HIDDEN_HZ : SHOWN_HZ;
+  async #look(client: AnitaClient): Promise<void> {
+    const view = { status: ['connected' as const, 'stale' as const, 'disconnected' as const] };
+    const max_rate_hz = wantedHz();
     try {
-      if (subscription !== undefined) {
-        await client?.request('update_subscription', { subscription, max_rate_hz });
-        return;
-      }
-      const view = { status: ['connected' as const, 'stale' as const, 'disconnected' as const] };
-      const [told] = await Promise.all([
-        client?.request('subscribe', { view, fields: 'all', max_rate_hz, snapshot: false }),
-        client?.request('join_room', { room: 'uwb', positions: false }),
+      const [{ subscription }] = await Promise.all([
+        client.request('subscribe', { view, fields: 'all', max_rate_hz, snapshot: false }),
+        client.request('join_room', { room: 'uwb', positions: false }),
       ]);
-      if (told === undefined || client !== this.#client) return;
-      this.#view = told.subscription;
-      if (max_rate_hz !== (document.hidden ? HIDDEN_HZ : SHOWN_HZ)) void this.#look(this.#view);
+      if (client !== this.#client) return;
+      this.#view = subscription;
+      if (max_rate_hz !== wantedHz()) this.#pace();
     } catch {
-      // A refusal is told as an `error` event. Where there is no view, the room tells positions.
-      if (subscription === undefined) client?.request('join_room', { room: 'uwb', positions: true }).catch(ignore);
+      // The refusal is told as an `error` event. Where there is no view, the room tells positions.
+      client.request('join_room', { room: 'uwb', positions: true }).catch(ignore);
     }
+  }
+
+  /** Asks for another rate of the view, if there is one: at a refusal, which is told, it keeps the one that it has. */
+  #pace(): void {
+    const subscription = this.#view;
+    if (subscription === undefined) return;
+    this.#client?.request('update_subscription', { subscription, max_rate_hz: wantedHz() }).catch(ignore);
   }
 
   /** The client reads the devices that are heard of; when it is through, the disconnected ones are asked for as well. */

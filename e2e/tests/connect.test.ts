@@ -98,7 +98,7 @@ describe.skipIf(missing)('a program copied from the page reports', () => {
   ] as const;
 
   for (const [index, { file, command }] of programs.entries()) {
-    it(`with ${file}`, { timeout: 60_000 }, async () => {
+    it(`with ${file}`, async () => {
       // Each has to move the device itself: it is put elsewhere first.
       const elsewhere = { device_id: 'cart-7', location: { x: index, y: 0, z: 0 } };
       await fetch(`${server.http}api/v1/locations`, {
@@ -114,7 +114,7 @@ describe.skipIf(missing)('a program copied from the page reports', () => {
     });
   }
 
-  it('with replay.sh, again and again', { timeout: 60_000 }, async () => {
+  it('with replay.sh, again and again', async () => {
     const program = run('bash', 'replay.sh', folder);
     try {
       for (const location of [
@@ -122,9 +122,7 @@ describe.skipIf(missing)('a program copied from the page reports', () => {
         { x: 1, y: 2, z: 0 },
         { x: 3, y: 4, z: 0 },
       ]) {
-        await expect
-          .poll(() => seen('replayed'), { timeout: 20_000, interval: 5, message: program.output() })
-          .toEqual(location);
+        await expect.poll(() => seen('replayed'), { interval: 5, message: program.output() }).toEqual(location);
       }
     } finally {
       await program.stop();

@@ -1,20 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Locator, Page } from 'playwright-core';
 
-import { startMock, type Mock } from '../../dashboard/dev/mock.ts';
 import { startDemo, missingProgram, type Demo } from '../src/anita.ts';
 import { violations } from '../src/axe.ts';
-import {
-  missingBrowser,
-  missingPage,
-  openChrome,
-  openPage,
-  ROOT,
-  skipOrFail,
-  type Chrome,
-  type Watched,
-} from '../src/browser.ts';
-import { live, painted, row } from '../src/page.ts';
+import { missingBrowser, missingPage, skipOrFail } from '../src/browser.ts';
+import { painted, row } from '../src/page.ts';
+import { useVisits, type Place } from '../src/visits.ts';
 
 /** Forced colours: nothing that tells something keeps a colour of the page's author, be it text, a picture or the map. */
 
@@ -25,37 +16,16 @@ type System = (typeof SYSTEM)[number];
 type Colour = readonly [red: number, green: number, blue: number];
 
 describe.skipIf(missing).each(['light', 'dark'] as const)('forced colours, %s', (colorScheme) => {
-  let chrome: Chrome;
+  const { serve, visit } = useVisits();
   let demo: Demo;
-  let watched: Watched[] = [];
-  let mocks: Mock[] = [];
 
   beforeAll(async () => {
-    chrome = await openChrome();
     demo = await startDemo(12);
   });
-  afterAll(async () => {
-    await chrome.close();
-    await demo.kill();
-  });
-  beforeEach(() => {
-    watched = [];
-    mocks = [];
-  });
-  afterEach(async () => {
-    const faults = watched.flatMap((one) => one.faults);
-    for (const one of watched) await one.close();
-    for (const one of mocks) await one.close();
-    expect(faults).toEqual([]);
-  });
+  afterAll(() => demo.kill());
 
-  async function visit(http: string, token: string, words = ''): Promise<Page> {
-    const one = await openPage(chrome, http, { colorScheme, forcedColors: 'active' });
-    watched.push(one);
-    await one.page.goto(`${http}#token=${token}${words}`);
-    await live(one.page);
-    return one.page;
-  }
+  const look = (server: Place, words = ''): Promise<Page> =>
+    visit(server, { words }, { colorScheme, forcedColors: 'active' });
 
   /** The reader's colours, as the browser has them. */
   const system = (page: Page): Promise<Record<System, Colour>> =>
@@ -90,9 +60,7 @@ describe.skipIf(missing).each(['light', 'dark'] as const)('forced colours, %s', 
   }
 
   it('draws list, card and link in the reader’s colours', async () => {
-    const mock = await startMock({ root: ROOT, tags: 8 });
-    mocks.push(mock);
-    const page = await visit(mock.url, mock.token);
+    const page = await look(await serve({ tags: 8 }));
     await row(page, 'Bruno 01').click();
     await page.locator('.link-state').click();
     await expectSystem(page, [
@@ -110,9 +78,7 @@ describe.skipIf(missing).each(['light', 'dark'] as const)('forced colours, %s', 
   });
 
   it('paints the map in the reader’s colours', async () => {
-    const mock = await startMock({ root: ROOT, tags: 8 });
-    mocks.push(mock);
-    const page = await visit(mock.url, mock.token);
+    const page = await look(await serve({ tags: 8 }));
     await row(page, 'Bruno 01').waitFor();
     await painted(page);
     const { Canvas, CanvasText } = await system(page);
@@ -135,7 +101,7 @@ describe.skipIf(missing).each(['light', 'dark'] as const)('forced colours, %s', 
   });
 
   it('draws the history’s strip, hand and way back in the reader’s colours', async () => {
-    const page = await visit(demo.http, demo.token('viewer'), '&page=history');
+    const page = await look({ url: demo.http, token: demo.token('viewer') }, '&page=history');
     await page.locator('.strip-bars').waitFor();
     await page.locator('.past-place').filter({ hasText: 'x ' }).first().waitFor();
     await expectSystem(page, [

@@ -1,43 +1,18 @@
 import { readFile } from 'node:fs/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { BrowserContextOptions, Locator, Page } from 'playwright-core';
 
-import { startMock, type Mock, type MockOptions } from '../../dashboard/dev/mock.ts';
-import {
-  missingBrowser,
-  missingPage,
-  openChrome,
-  openPage,
-  ROOT,
-  skipOrFail,
-  type Chrome,
-  type Watched,
-} from '../src/browser.ts';
+import type { Mock, MockOptions } from '../../dashboard/dev/mock.ts';
+import { missingBrowser, missingPage, skipOrFail } from '../src/browser.ts';
 import { framesIn, live, names, painted, row, search } from '../src/page.ts';
+import { useVisits } from '../src/visits.ts';
 
 /** The map's tools, the list's filters, the device panel, and what of them the address remembers. */
 
 const missing = skipOrFail(missingBrowser() ?? missingPage());
 
 describe.skipIf(missing)('the map and the list', () => {
-  let chrome: Chrome;
-  let watched: Watched[] = [];
-  let mocks: Mock[] = [];
-
-  beforeAll(async () => {
-    chrome = await openChrome();
-  });
-  afterAll(() => chrome.close());
-  beforeEach(() => {
-    watched = [];
-    mocks = [];
-  });
-  afterEach(async () => {
-    const faults = watched.flatMap((one) => one.faults);
-    for (const one of watched) await one.close();
-    for (const one of mocks) await one.close();
-    expect(faults).toEqual([]);
-  });
+  const visits = useVisits();
 
   async function visit(
     options: MockOptions = {},
@@ -45,13 +20,8 @@ describe.skipIf(missing)('the map and the list', () => {
     query = '',
     words = '',
   ): Promise<{ page: Page; mock: Mock }> {
-    const mock = await startMock({ root: ROOT, tags: 20, ...options });
-    mocks.push(mock);
-    const one = await openPage(chrome, mock.url, more);
-    watched.push(one);
-    await one.page.goto(`${mock.url}${query}#token=${mock.token}${words}`);
-    await live(one.page);
-    return { page: one.page, mock };
+    const mock = await visits.serve(options);
+    return { page: await visits.visit(mock, { query, words }, more), mock };
   }
 
   const fragment = (page: Page): string => new URL(page.url()).hash;
@@ -76,15 +46,14 @@ describe.skipIf(missing)('the map and the list', () => {
     expect(shared).toContain('show=heat');
     expect(shared).not.toContain('token');
 
-    const other = await openPage(chrome, mock.url);
-    watched.push(other);
-    await other.page.goto(shared.replace('#', `#token=${mock.token}&`));
-    await live(other.page);
-    await other.page.getByLabel('Selected device').getByRole('heading', { name: 'Bruno 01' }).waitFor();
-    expect(await other.page.getByLabel('Search devices').inputValue()).toBe('bruno');
-    expect(await tool(other.page, 'Floor 0').getAttribute('aria-pressed')).toBe('true');
-    expect(await tool(other.page, 'Heat map').getAttribute('aria-pressed')).toBe('true');
-    expect(other.page.url()).toBe(shared);
+    const other = await visits.open(mock.url);
+    await other.goto(shared.replace('#', `#token=${mock.token}&`));
+    await live(other);
+    await other.getByLabel('Selected device').getByRole('heading', { name: 'Bruno 01' }).waitFor();
+    expect(await other.getByLabel('Search devices').inputValue()).toBe('bruno');
+    expect(await tool(other, 'Floor 0').getAttribute('aria-pressed')).toBe('true');
+    expect(await tool(other, 'Heat map').getAttribute('aria-pressed')).toBe('true');
+    expect(other.url()).toBe(shared);
 
     await page.goBack();
     await expect.poll(() => tool(page, 'All').getAttribute('aria-pressed')).toBe('true');

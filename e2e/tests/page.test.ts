@@ -1,20 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { BrowserContextOptions, Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
 
-import { startMock, type Mock, type MockOptions } from '../../dashboard/dev/mock.ts';
 import { freePort } from '../src/anita.ts';
 import { violations } from '../src/axe.ts';
-import {
-  missingBrowser,
-  missingPage,
-  openChrome,
-  openPage,
-  ROOT,
-  skipOrFail,
-  type Chrome,
-  type Watched,
-} from '../src/browser.ts';
-
+import { missingBrowser, missingPage, skipOrFail } from '../src/browser.ts';
 import {
   clipboard,
   compose,
@@ -27,67 +16,33 @@ import {
   row,
   search,
 } from '../src/page.ts';
+import { useVisits } from '../src/visits.ts';
 
 /** The page against a scripted server: situations that the real one does not offer on demand. */
 
 const missing = skipOrFail(missingBrowser() ?? missingPage());
 
 describe.skipIf(missing)('the page', () => {
-  let chrome: Chrome;
-  const opened: { watched: Watched[]; mocks: Mock[] } = { watched: [], mocks: [] };
-
-  beforeAll(async () => {
-    chrome = await openChrome();
-  });
-  afterAll(() => chrome.close());
-  beforeEach(() => {
-    opened.watched = [];
-    opened.mocks = [];
-  });
-  afterEach(async () => {
-    const faults = opened.watched.flatMap((one) => one.faults);
-    for (const one of opened.watched) await one.close();
-    for (const one of opened.mocks) await one.close();
-    expect(faults).toEqual([]);
-  });
-
-  async function serve(options: MockOptions = {}): Promise<Mock> {
-    const mock = await startMock({ root: ROOT, tags: 20, ...options });
-    opened.mocks.push(mock);
-    return mock;
-  }
-
-  async function visit(mock: Mock, options: BrowserContextOptions = {}): Promise<Page> {
-    const watched = await openPage(chrome, mock.url, options);
-    opened.watched.push(watched);
-    return watched.page;
-  }
-
-  async function visitLive(mock: Mock, options: BrowserContextOptions = {}): Promise<Page> {
-    const page = await visit(mock, options);
-    await page.goto(`${mock.url}#token=${mock.token}`);
-    await live(page);
-    return page;
-  }
+  const { serve, open, visit } = useVisits();
 
   describe('signing in', () => {
     it('takes the token from the address, and out of it', async () => {
       const mock = await serve();
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       expect(page.url()).toBe(mock.url);
       await page.getByText('alice', { exact: true }).waitFor();
       await page.getByText('viewer', { exact: true }).waitFor();
     });
 
     it('stays signed in over a reload', async () => {
-      const page = await visitLive(await serve());
+      const page = await visit(await serve());
       await page.reload();
       await live(page);
     });
 
     it('says in words what is wrong with a token, and takes the next one', async () => {
       const mock = await serve();
-      const page = await visit(mock);
+      const page = await open(mock.url);
       await page.goto(mock.url);
       await page.getByLabel('Access token').fill('eyJhbGciOiJIUzI1NiJ9.eyJ4IjoxfQ.bm90dGhpcw');
       await page.keyboard.press('Enter');
@@ -104,7 +59,7 @@ describe.skipIf(missing)('the page', () => {
 
     it('says so when the server cannot be reached', async () => {
       const mock = await serve();
-      const page = await visit(mock);
+      const page = await open(mock.url);
       await page.goto(mock.url);
       await page.getByLabel('Access token').waitFor();
       await mock.close();
@@ -116,7 +71,7 @@ describe.skipIf(missing)('the page', () => {
 
     it('shows nothing more after signing out', async () => {
       const mock = await serve();
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       await row(page, 'Bruno 01').waitFor();
       await page.getByRole('button', { name: 'Sign out' }).click();
       await page.getByLabel('Access token').waitFor();
@@ -129,7 +84,7 @@ describe.skipIf(missing)('the page', () => {
 
     it('shows the form again when the session is revoked, with the map as it was', async () => {
       const mock = await serve();
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       await row(page, 'Bruno 01').waitFor();
       mock.revoke();
       mock.hangUp(4509, '{"code":"logged_out"}');
@@ -143,7 +98,7 @@ describe.skipIf(missing)('the page', () => {
 
     it('leaves no token behind: not in the log, the page, its address or its storage', async () => {
       const mock = await serve();
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       await compose(page);
       await page.getByLabel('Raw text').check();
       const text = JSON.stringify({ type: 'authenticate', payload: { token: mock.token } });
@@ -166,7 +121,7 @@ describe.skipIf(missing)('the page', () => {
   describe('the link', () => {
     it('says how old positions are, what was left out, and that the page is slow', async () => {
       const mock = await serve();
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       const facts = page.locator('.link-facts');
       await facts.getByText('6 ms, p99 31 ms').waitFor();
       await facts.getByText('1,204').waitFor();
@@ -180,7 +135,7 @@ describe.skipIf(missing)('the page', () => {
     it('shows that it is lost, greys the map, counts down, and comes back by itself', async () => {
       const port = await freePort();
       const mock = await serve({ port });
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       await row(page, 'Bruno 01').click();
       await mock.close();
       await page.locator('.link[data-state=waiting]').waitFor();
@@ -207,7 +162,7 @@ describe.skipIf(missing)('the page', () => {
     it('makes its session anew when the server was started anew and knows it no more', async () => {
       const port = await freePort();
       const mock = await serve({ port });
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       await mock.close();
       await page.locator('.link[data-state=waiting]').waitFor();
       await serve({ port, remembers: false });
@@ -218,7 +173,7 @@ describe.skipIf(missing)('the page', () => {
     it('makes its session anew also when the server goes away while it does', async () => {
       const port = await freePort();
       const mock = await serve({ port });
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       let asked = 0;
       await page.route('**/api/v1/session', (route) => {
         asked += 1;
@@ -235,7 +190,7 @@ describe.skipIf(missing)('the page', () => {
 
     it('does not wait when told to try now', async () => {
       const mock = await serve();
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       mock.hangUp(1012, '{"code":"restart","retry_after_ms":60000}');
       await page
         .locator('.link-countdown')
@@ -246,7 +201,7 @@ describe.skipIf(missing)('the page', () => {
     });
 
     it('measures the round trip and the age of the data', async () => {
-      const page = await visitLive(await serve());
+      const page = await visit(await serve());
       await page.getByText(/^\d+(\.\d)? ms$/).waitFor();
       await page.locator('.link-facts').getByText('now').waitFor();
     });
@@ -255,7 +210,7 @@ describe.skipIf(missing)('the page', () => {
   describe('the message log', () => {
     it('tells a message that is not JSON as a parsing error, and goes on', async () => {
       const mock = await serve();
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       mock.say('<html>502 Bad gateway</html>');
       const told = lines(page, 'error').first();
       await told.getByText('parsing error').waitFor();
@@ -266,13 +221,13 @@ describe.skipIf(missing)('the page', () => {
 
     it('tells a message of the wrong shape as a validation error', async () => {
       const mock = await serve();
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       mock.say('{"type":"uwb.location","payload":{"device_id":7}}');
       await lines(page, 'error').first().getByText('validation error').waitFor();
     });
 
     it('tells what the server refuses, with its code and what to do', async () => {
-      const page = await visitLive(await serve());
+      const page = await visit(await serve());
       await compose(page);
       await page.getByLabel('Type of the message').fill('register_device');
       await page.getByRole('button', { name: 'Send' }).click();
@@ -286,7 +241,7 @@ describe.skipIf(missing)('the page', () => {
 
     it('sends raw text as it stands', async () => {
       const mock = await serve();
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       await compose(page);
       await page.getByLabel('Raw text').check();
       await page.getByLabel('Text to send as it is').fill('{"type": no json');
@@ -297,7 +252,7 @@ describe.skipIf(missing)('the page', () => {
 
     it('checks a payload before it is sent, and says where it is wrong', async () => {
       const mock = await serve();
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       await compose(page);
       await page.getByLabel('Payload').fill('{"kinds": [}');
       await page.getByRole('button', { name: 'Send' }).click();
@@ -316,7 +271,7 @@ describe.skipIf(missing)('the page', () => {
     });
 
     it('hides and counts what comes at a high rate, until asked', async () => {
-      const page = await visitLive(await serve());
+      const page = await visit(await serve());
       await expect
         .poll(async () => Number(await page.locator('.dock-head .check .dim').innerText()))
         .toBeGreaterThan(50);
@@ -327,7 +282,7 @@ describe.skipIf(missing)('the page', () => {
 
     it('filters by level and text, pauses and clears', async () => {
       const mock = await serve();
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       const hello = lines(page, 'received').filter({ hasText: 'system.connection' });
       await hello.getByRole('button', { name: 'Show all of the message' }).click();
       await hello.getByText('"heartbeat_interval_secs": 5').waitFor();
@@ -351,7 +306,7 @@ describe.skipIf(missing)('the page', () => {
     });
 
     it('copies what it shows', async () => {
-      const page = await visitLive(await serve(), { permissions: ['clipboard-read', 'clipboard-write'] });
+      const page = await visit(await serve(), {}, { permissions: ['clipboard-read', 'clipboard-write'] });
       await lines(page, 'received').getByText('uwb.device_list').first().waitFor();
       await expectFlash(page, 'Copied', () => page.getByRole('button', { name: 'Copy the shown messages' }).click());
       const copied = await clipboard(page);
@@ -362,7 +317,7 @@ describe.skipIf(missing)('the page', () => {
 
   describe('devices', () => {
     it('are the same on the map and in the list', async () => {
-      const page = await visitLive(await serve());
+      const page = await visit(await serve());
       // A stale tag stands still, so that a click meets it.
       await page.getByLabel('Search devices').fill('Luca 11');
       await row(page, 'Luca 11').click();
@@ -381,7 +336,7 @@ describe.skipIf(missing)('the page', () => {
     });
 
     it('can be searched and filtered', async () => {
-      const page = await visitLive(await serve());
+      const page = await visit(await serve());
       await row(page, 'Bruno 01').waitFor();
       await search(page, 'forklift');
       await expect
@@ -396,7 +351,7 @@ describe.skipIf(missing)('the page', () => {
     });
 
     it('can be walked through with the keyboard alone', async () => {
-      const page = await visitLive(await serve());
+      const page = await visit(await serve());
       await row(page, 'Bruno 01').waitFor();
       const grid = page.getByRole('grid');
       for (let presses = 0; presses < 30; presses += 1) {
@@ -422,7 +377,7 @@ describe.skipIf(missing)('the page', () => {
     });
 
     it('have a panel with their history', async () => {
-      const page = await visitLive(await serve(), { permissions: ['clipboard-read', 'clipboard-write'] });
+      const page = await visit(await serve(), {}, { permissions: ['clipboard-read', 'clipboard-write'] });
       await row(page, 'Bruno 01').click();
       const panel = page.getByLabel('Selected device');
       await panel.getByText('simulator').waitFor();
@@ -436,7 +391,7 @@ describe.skipIf(missing)('the page', () => {
   describe('everywhere', () => {
     it.each(['light', 'dark'] as const)('is accessible in the %s theme', async (colorScheme) => {
       const mock = await serve();
-      const page = await visit(mock, { colorScheme });
+      const page = await open(mock.url, { colorScheme });
       await page.goto(mock.url);
       await page.getByLabel('Access token').fill('wrong');
       await page.keyboard.press('Enter');
@@ -463,7 +418,7 @@ describe.skipIf(missing)('the page', () => {
 
     it('fits a phone', async () => {
       const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
-      const page = await visitLive(await serve(), phone);
+      const page = await visit(await serve(), {}, phone);
       const widths = async (): Promise<number> => page.evaluate(() => document.documentElement.scrollWidth);
       expect(await widths()).toBe(390);
       const tabs = page.getByRole('navigation', { name: 'Views' });
@@ -477,12 +432,20 @@ describe.skipIf(missing)('the page', () => {
       expect(await widths()).toBe(390);
     });
 
+    it('shows positions of the room where the server refuses a view', async () => {
+      const mock = await serve({ refusesViews: true });
+      const page = await visit(mock);
+      await lines(page, 'error').getByText('forbidden').first().waitFor();
+      await row(page, 'Bruno 01').click();
+      await expectMoving(page);
+    });
+
     it('stays usable with 2,000 tags ten times a second', async () => {
-      const blank = await visit(await serve());
+      const blank = await open((await serve()).url);
       await blank.goto('about:blank');
       const best = await framesIn(blank, 2_000);
       const mock = await serve({ tags: 2_000, hz: 10 });
-      const page = await visitLive(mock);
+      const page = await visit(mock);
       // A slow machine takes its time to draw the first 2,000.
       const field = page.getByLabel('Search devices');
       await expect.poll(async () => field.getAttribute('placeholder'), { timeout: 60_000 }).toContain('2,009');

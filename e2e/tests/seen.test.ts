@@ -1,18 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 
-import { startMock, type Mock, type MockOptions } from '../../dashboard/dev/mock.ts';
-import {
-  missingBrowser,
-  missingPage,
-  openChrome,
-  openPage,
-  ROOT,
-  skipOrFail,
-  type Chrome,
-  type Watched,
-} from '../src/browser.ts';
+import type { Mock, MockOptions } from '../../dashboard/dev/mock.ts';
+import { missingBrowser, missingPage, skipOrFail } from '../src/browser.ts';
 import { live, painted, row } from '../src/page.ts';
+import { useVisits } from '../src/visits.ts';
 
 /** What fingers do and eyes see: two fingers on the map, the heat map, the facts of the link at every width. */
 
@@ -26,36 +18,14 @@ interface Point {
 }
 
 describe.skipIf(missing)('what is touched and seen', () => {
-  let chrome: Chrome;
-  let watched: Watched[] = [];
-  let mocks: Mock[] = [];
-
-  beforeAll(async () => {
-    chrome = await openChrome();
-  });
-  afterAll(() => chrome.close());
-  beforeEach(() => {
-    watched = [];
-    mocks = [];
-  });
-  afterEach(async () => {
-    const faults = watched.flatMap((one) => one.faults);
-    for (const one of watched) await one.close();
-    for (const one of mocks) await one.close();
-    expect(faults).toEqual([]);
-  });
+  const visits = useVisits();
 
   async function visit(
     more: BrowserContextOptions = {},
     options: MockOptions = {},
   ): Promise<{ page: Page; mock: Mock }> {
-    const mock = await startMock({ root: ROOT, tags: 8, ...options });
-    mocks.push(mock);
-    const one = await openPage(chrome, mock.url, more);
-    watched.push(one);
-    await one.page.goto(`${mock.url}#token=${mock.token}`);
-    await live(one.page);
-    return { page: one.page, mock };
+    const mock = await visits.serve({ tags: 8, ...options });
+    return { page: await visits.visit(mock, {}, more), mock };
   }
 
   /** Where the map looks, as the address says it. */

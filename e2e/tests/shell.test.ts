@@ -1,21 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 
-import { startMock, type Mock } from '../../dashboard/dev/mock.ts';
+import type { Mock } from '../../dashboard/dev/mock.ts';
 import { makeServer, missingProgram, type Server } from '../src/anita.ts';
 import { violations } from '../src/axe.ts';
-import {
-  missingBrowser,
-  missingPage,
-  openChrome,
-  openPage,
-  ROOT,
-  skipOrFail,
-  type Chrome,
-  type Watched,
-} from '../src/browser.ts';
-import { clipboard, compose, goByKeys, lines, live, names } from '../src/page.ts';
+import { missingBrowser, missingPage, skipOrFail } from '../src/browser.ts';
+import { clipboard, compose, goByKeys, lines, names } from '../src/page.ts';
+import { useVisits } from '../src/visits.ts';
 
 /** What is around the map: the log, messages by hand, the link, saved views, keys; and the first minute of a server. */
 
@@ -24,33 +16,11 @@ const PHONE: BrowserContextOptions = { viewport: { width: 390, height: 844 }, ha
 const missing = skipOrFail(missingBrowser() ?? missingPage());
 
 describe.skipIf(missing)('around the map', () => {
-  let chrome: Chrome;
-  const watched: Watched[] = [];
-  const mocks: Mock[] = [];
-
-  beforeAll(async () => {
-    chrome = await openChrome();
-  });
-  afterAll(() => chrome.close());
-  afterEach(async () => {
-    const faults = watched.flatMap((one) => one.faults);
-    for (const one of watched.splice(0)) await one.close();
-    for (const one of mocks.splice(0)) await one.close();
-    expect(faults).toEqual([]);
-  });
-
-  async function visit(url: string, token: string, options: BrowserContextOptions = {}): Promise<Page> {
-    const one = await openPage(chrome, url, options);
-    watched.push(one);
-    await one.page.goto(`${url}#token=${token}`);
-    await live(one.page);
-    return one.page;
-  }
+  const { serve, visit } = useVisits();
 
   async function visitMock(options: BrowserContextOptions = {}): Promise<{ page: Page; mock: Mock }> {
-    const mock = await startMock({ root: ROOT, tags: 20 });
-    mocks.push(mock);
-    return { page: await visit(mock.url, mock.token, options), mock };
+    const mock = await serve();
+    return { page: await visit(mock, {}, options), mock };
   }
 
   const payload = (page: Page): ReturnType<Page['getByLabel']> => page.getByLabel('Payload');
@@ -277,33 +247,18 @@ describe.skipIf(missing)('around the map', () => {
 });
 
 describe.skipIf(skipOrFail(missingBrowser() ?? missingProgram()))('the first minute of a server', () => {
-  let chrome: Chrome;
+  const visits = useVisits();
   let server: Server;
-  const watched: Watched[] = [];
 
-  beforeAll(async () => {
-    chrome = await openChrome();
-  });
-  afterAll(() => chrome.close());
   // What one test reports is nothing that the next one begins with.
   beforeEach(async () => {
     server = await makeServer();
     await server.start();
   });
-  afterEach(async () => {
-    const faults = watched.flatMap((one) => one.faults);
-    for (const one of watched.splice(0)) await one.close();
-    await server.remove();
-    expect(faults).toEqual([]);
-  });
+  afterEach(() => server.remove());
 
-  async function visit(role: string, options: BrowserContextOptions = {}): Promise<Page> {
-    const one = await openPage(chrome, server.http, options);
-    watched.push(one);
-    await one.page.goto(`${server.http}#token=${await server.token(role)}`);
-    await live(one.page);
-    return one.page;
-  }
+  const visit = async (role: string, options: BrowserContextOptions = {}): Promise<Page> =>
+    visits.visit({ url: server.http, token: await server.token(role) }, {}, options);
 
   it('leads from the empty map to a test tag on it, and back', async () => {
     const page = await visit('operator');

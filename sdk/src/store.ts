@@ -67,10 +67,11 @@ export class DeviceStore<Client extends StorePort = StorePort> implements Readon
     on('uwb.position_update', ({ positions, timestamp, playback }) => {
       if (playback !== undefined) return; // The past.
       for (const [id, { x, y, z, ...more }] of Object.entries(positions)) {
-        const { accuracy, floor, ...known } = this.#known(id);
+        const known = this.#known(id);
         if (more.timestamp && known.timestamp && known.timestamp > more.timestamp) continue;
+        const { accuracy, floor, ...rest } = known;
         // With the device's own time comes all that it said: what is missing, it did not say.
-        const kept = more.timestamp ? known : this.#known(id);
+        const kept = more.timestamp ? rest : known;
         const told = { location: { x, y, z }, received_at: timestamp, last_seen: timestamp };
         this.#put({ ...kept, ...more, ...told });
       }
