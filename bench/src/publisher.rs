@@ -1,25 +1,26 @@
 //! Publishers that keep to a schedule: a fix is due at its time, whether the server took the one before or not.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
+use anita_client::{Client, Connection, Options, Token};
+use futures_util::FutureExt as _;
+use serde::Deserialize;
+use tokio::time::{sleep, timeout};
 
 use crate::clock::{self, now_us, sleep_until};
 use crate::fault::{Fault, Outcome, While as _};
 use crate::histogram::Histogram;
-use crate::positions::number;
-use crate::reader::{Listen, Reader, Tally};
 use crate::tags::{Floor, Tags};
-use crate::ws::{self, Answer, Compression, Kind};
 
 /// How long a server may refuse to take bytes.
 const WRITE_MAX: Duration = Duration::from_secs(8);
+
+/// Tokio's clock has milliseconds: the rest of a wait is slept through by the thread.
+const CLOCK_STEP_US: i64 = 2_000;
 
 /// What is published.
 #[derive(Debug, Clone, Copy)]
@@ -70,12 +71,15 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Connects, and publishes until [`Self::finish`].
     pub(crate) fn start(server: SocketAddr, token: &str, plan: Plan) -> Outcome<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.to("start a runtime")?;
         let mut links = Vec::new();
         for number in 0..plan.connections {
             let range = number * plan.tags / plan.connections..(number + 1) * plan.tags / plan.connections;
-            links.push(Link::open(server, token, Tags::new(range, plan.floor, 7))?);
+            let tags = Tags::new(range, plan.floor, 7);
+            links.push(runtime.block_on(Link::open(server, token, tags))?);
         }
-        Self::spawn(move |counters| publish(links, plan, counters))
+        Self::spawn(move |counters| runtime.block_on(publish(links, plan, counters)))
     }
 
     /// Publishes in a thread of its own what `job` publishes; it returns how late fixes were sent.
@@ -126,19 +130,21 @@ impl Drop for Publisher {
     }
 }
 
-fn publish(mut links: Vec<Link>, plan: Plan, counters: &Counters) -> Outcome<Histogram> {
+async fn publish(mut links: Vec<Link>, plan: Plan, counters: &Counters) -> Outcome<Histogram> {
     let mut lateness = Histogram::default();
     let ticks = plan.ticks();
     // Due times are whole milliseconds: the height of a tag holds no more.
     let mut due_us = (now_us() / 1_000 + 20) * 1_000;
     let mut tick = 0;
     while !counters.is_over() {
+        let rest_us = u64::try_from(due_us - CLOCK_STEP_US - now_us()).unwrap_or(0);
+        sleep(Duration::from_micros(rest_us)).await;
         sleep_until(due_us);
         for link in &mut links {
-            let fixes = link.report(due_us, tick, ticks)?;
+            let fixes = link.report(due_us, tick, ticks).await?;
             lateness.record(now_us() - due_us);
             counters.sent.fetch_add(fixes, Ordering::Relaxed);
-            counters.accepted.fetch_add(std::mem::take(&mut link.accepted), Ordering::Relaxed);
+            counters.accepted.fetch_add(link.hear()?, Ordering::Relaxed);
         }
         due_us += plan.tick_ms * 1_000;
         tick = (tick + 1) % ticks;
@@ -148,104 +154,74 @@ fn publish(mut links: Vec<Link>, plan: Plan, counters: &Counters) -> Outcome<His
     while counters.accepted.load(Ordering::Relaxed) < counters.sent.load(Ordering::Relaxed)
         && now_us() < until_us
     {
-        thread::sleep(Duration::from_millis(5));
+        sleep(Duration::from_millis(5)).await;
         for link in &mut links {
-            link.hear()?;
-            counters.accepted.fetch_add(std::mem::take(&mut link.accepted), Ordering::Relaxed);
+            counters.accepted.fetch_add(link.hear()?, Ordering::Relaxed);
         }
     }
     Ok(lateness)
 }
 
-/// One publishing connection.
+/// One publishing connection: the client that applications have.
 #[derive(Debug)]
-pub(crate) struct Link {
-    stream: TcpStream,
+struct Link {
+    connection: Connection,
     tags: Tags,
-    reader: Reader,
-    tally: Tally,
-    scratch: Vec<u8>,
-    text: Vec<u8>,
-    frame: Vec<u8>,
+}
+
+/// What the server says of a report.
+#[derive(Debug, Deserialize)]
+struct Reported {
     accepted: u64,
-    refused: u64,
+    refused: Vec<serde::de::IgnoredAny>,
 }
 
 impl Link {
-    pub(crate) fn open(server: SocketAddr, token: &str, tags: Tags) -> Outcome<Self> {
-        let mut stream = TcpStream::connect(server).to("connect a publisher")?;
-        stream.set_nodelay(true).to("set TCP_NODELAY")?;
-        stream.set_write_timeout(Some(WRITE_MAX)).to("set a timeout")?;
-        stream.set_read_timeout(Some(WRITE_MAX)).to("set a timeout")?;
-        stream
-            .write_all(ws::upgrade("/ws", Some(token), Compression::Unasked).as_bytes())
-            .to("open a publisher")?;
-        let mut reader = Reader::new(Listen::Words);
-        let (mut head, mut tally) = (Vec::new(), Tally::default());
-        let mut scratch = vec![0; 16 * 1024];
-        loop {
-            let bytes = stream.read(&mut scratch).to("open a publisher")?;
-            head.extend_from_slice(scratch.get(..bytes).unwrap_or_default());
-            match ws::answer(&head) {
-                Answer::Incomplete if bytes > 0 => {}
-                Answer::Opened { head_len, .. } => {
-                    reader.feed(head.get(head_len..).unwrap_or_default(), &mut tally, &mut |_, _| ());
-                    break;
-                }
-                Answer::Incomplete => return Err(Fault::new("the server closed a publisher")),
-                Answer::Refused(line) => return Err(Fault::new(format!("a publisher was refused: {line}"))),
-            }
-        }
-        let (text, frame) = (Vec::new(), Vec::new());
-        Ok(Self { stream, tags, reader, tally, scratch, text, frame, accepted: 0, refused: 0 })
+    async fn open(server: SocketAddr, token: &str, tags: Tags) -> Outcome<Self> {
+        let mut options = Options::new(format!("ws://{server}/ws"));
+        options.token = Some(Token::new(token));
+        Ok(Self { connection: Client::connect(options).await.to("connect a publisher")?, tags })
     }
 
     /// Reports those of its tags whose turn it is; returns how many.
-    pub(crate) fn report(&mut self, due_us: i64, tick: usize, ticks: usize) -> Outcome<u64> {
+    async fn report(&mut self, due_us: i64, tick: usize, ticks: usize) -> Outcome<u64> {
         let time = clock::text(due_us);
-        self.text.clear();
-        self.text.extend_from_slice(br#"{"type":"report_location","payload":{"locations":["#);
+        let mut text = br#"{"type":"report_location","payload":{"locations":["#.to_vec();
         let mut fixes = 0;
         for index in (tick..self.tags.len()).step_by(ticks) {
             if fixes > 0 {
-                self.text.push(b',');
+                text.push(b',');
             }
-            self.tags.push_item(index, due_us, &time, &mut self.text);
+            self.tags.push_item(index, due_us, &time, &mut text);
             fixes += 1;
         }
-        self.text.extend_from_slice(b"]}}");
+        text.extend_from_slice(b"]}}");
         if fixes > 0 {
-            self.frame.clear();
-            ws::push_text(&mut self.frame, &self.text);
-            self.stream.write_all(&self.frame).to("publish")?;
+            let text = String::from_utf8(text).to("write a report")?;
+            let sent = timeout(WRITE_MAX, self.connection.send_text(text)).await;
+            sent.to("publish in time")?.to("publish")?;
         }
-        self.hear()?;
         Ok(fixes)
     }
 
-    /// Reads the answers that are there.
-    pub(crate) fn hear(&mut self) -> Outcome {
-        loop {
-            let bytes = match recv(&self.stream, self.scratch.as_mut_slice(), RecvFlags::DONTWAIT) {
-                Ok((_, 0)) => return Err(Fault::new("the server closed a publisher")),
-                Ok((_, bytes)) => bytes,
-                Err(Errno::AGAIN | Errno::INTR) => break,
-                Err(error) => return Err(error).to("hear what became of reports"),
-            };
-            let (accepted, refused) = (&mut self.accepted, &mut self.refused);
-            let data = self.scratch.get(..bytes).unwrap_or_default();
-            self.reader.feed(data, &mut self.tally, &mut |kind, body| match kind {
-                Kind::Reported => {
-                    *accepted += number(body, "\"accepted\":").unwrap_or(0);
-                    *refused += u64::from(memchr::memmem::find(body, b"\"refused\":[]").is_none());
+    /// Reads the answers that are there; returns how many fixes they say were taken.
+    fn hear(&mut self) -> Outcome<u64> {
+        let mut accepted = 0;
+        while let Some(next) = self.connection.next().now_or_never() {
+            let message = next.to("hear what became of reports")?;
+            let message = message.ok_or_else(|| Fault::new("the server closed a publisher"))?;
+            match message.kind.as_str() {
+                "uwb.locations_reported" => {
+                    let answer: Reported = message.payload_as().to("read what became of a report")?;
+                    if !answer.refused.is_empty() {
+                        return Err(Fault::new("the server refused fixes of a report"));
+                    }
+                    accepted += answer.accepted;
                 }
-                Kind::Refused => *refused += 1,
+                "error" => return Err(Fault::new(format!("the server refused a report: {}", message.text))),
                 _ => {}
-            });
+            }
         }
-        if self.refused > 0 {
-            return Err(Fault::new("the server refused a report"));
-        }
-        Ok(())
+        Ok(accepted)
     }
 }

@@ -59,7 +59,6 @@ pub(crate) enum Kind {
     Advanced,
     Gap,
     Sent,
-    Reported,
     Refused,
     Closing,
     Other,
@@ -69,7 +68,7 @@ pub(crate) enum Kind {
 pub(crate) const KINDS: usize = Kind::Other as usize + 1;
 
 /// The types that are told apart, and what they are.
-const TYPES: [(&[u8], Kind); 21] = [
+const TYPES: [(&[u8], Kind); 20] = [
     (b"uwb.location\"", Kind::Location),
     (b"uwb.position_update\"", Kind::Batch),
     (b"uwb.position_columns\"", Kind::Columns),
@@ -89,7 +88,6 @@ const TYPES: [(&[u8], Kind); 21] = [
     (b"room.gap\"", Kind::Gap),
     (b"view.gap\"", Kind::Gap),
     (b"room.sent\"", Kind::Sent),
-    (b"uwb.locations_reported\"", Kind::Reported),
     (b"error\"", Kind::Refused),
 ];
 

@@ -3,11 +3,13 @@
 //! `fuzz_targets/` hands them to libFuzzer, `src/bin/replay.rs` runs them on their seeds and simple mutations of them
 //! with any compiler.
 
+pub mod area;
 pub mod audit_line;
 pub mod config;
 pub mod cursor;
 pub mod forwarded;
 pub mod jwks;
+pub mod plan_picture;
 pub mod proxy_header;
 pub mod session;
 pub mod source_drtls;
@@ -33,11 +35,13 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    Target { name: "area", run: area::run },
     Target { name: "audit_line", run: audit_line::run },
     Target { name: "config", run: config::run },
     Target { name: "cursor", run: cursor::run },
     Target { name: "forwarded", run: forwarded::run },
     Target { name: "jwks", run: jwks::run },
+    Target { name: "plan_picture", run: plan_picture::run },
     Target { name: "proxy_header", run: proxy_header::run },
     Target { name: "session", run: session::run },
     Target { name: "source_drtls", run: source_drtls::run },

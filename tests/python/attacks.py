@@ -12,16 +12,56 @@ import pathlib
 import subprocess
 import time
 
-PAGE = pathlib.Path(__file__).parents[2] / "docs" / "ATTACKS.md"
+ROOT = pathlib.Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "ATTACKS.md"
 
 HEAD = """# Attacks
 
-Each row is tried against the real program by the test that it names (tests/python); `cargo xtask test python` runs them all.
-The page is written from the tests, and a test sees that it is up to date.
+Each row is tried against the real program by the test that it names: in tests/python, which `cargo xtask test python` runs,
+or in the file beside it. The page is written from the tests, and a test sees that it is up to date.
 
 """
 
 ROWS = []
+
+# Attacks whose tests are in other suites: the group, the attack, what it meets, the file, the test.
+ELSEWHERE = [
+    (
+        "certificates",
+        "a publisher's certificate of an authority that has the right name, of an authority itself, one that is revoked, and none",
+        "the TLS handshake fails; an entry in the audit trail with the remedy, and a count",
+        "crates/anita/tests/door/certificates.rs",
+        "whoever_has_to_show_a_certificate_does_not_come_in_without_a_good_one",
+    ),
+    (
+        "certificates",
+        "a page of another site that uses the certificate of a browser, and a bad token beside a good certificate",
+        "no identity; a token that was given is judged alone",
+        "crates/anita/tests/door/certificates.rs",
+        "a_token_goes_over_a_certificate_and_pages_do_not_use_it_for_others",
+    ),
+    (
+        "REST",
+        "any request that the server's own OpenAPI document allows or forbids, by an independent fuzzer, as an admin",
+        "no 5xx, and no status, content type or body that the document does not have",
+        "tests/api/test_api.py",
+        "test_as_an_admin",
+    ),
+    (
+        "REST",
+        "the same without any identity",
+        "401 wherever the document asks for one",
+        "tests/api/test_api.py",
+        "test_as_nobody",
+    ),
+    (
+        "TLS",
+        "old versions, weak suites, Heartbleed, ROBOT, CRIME, renegotiation and the other attacks that have names",
+        "nothing below TLS 1.2, and none of them works, says an independent scanner",
+        "tests/tls/test_tls.py",
+        "test_what_has_a_name_of_its_own_does_not_work",
+    ),
+]
 
 
 def attack(what, expected):
@@ -35,13 +75,23 @@ def attack(what, expected):
     return mark
 
 
+def rows():
+    """All rows: group, attack, what it meets, the test as the page names it."""
+    here = [(group.replace("_", " ").capitalize(), what, met, f"`{test}`") for group, what, met, test in ROWS]
+    beside = [
+        (group[0].upper() + group[1:], what, met, f"`{test}` in [{pathlib.Path(file).name}](../{file})")
+        for group, what, met, file, test in ELSEWHERE
+    ]
+    return here + beside
+
+
 def page():
     """The text of docs/ATTACKS.md."""
     text = HEAD
-    for group in dict.fromkeys(row[0] for row in ROWS):
-        text += f"## {group.replace('_', ' ').capitalize()}\n\n| attack | what it meets | test |\n| --- | --- | --- |\n"
-        for _group, what, expected, test in filter(lambda row: row[0] == group, ROWS):
-            text += f"| {what} | {expected} | `{test}` |\n"
+    for group in dict.fromkeys(row[0] for row in rows()):
+        text += f"## {group}\n\n| attack | what it meets | test |\n| --- | --- | --- |\n"
+        for _group, what, expected, test in filter(lambda row: row[0] == group, rows()):
+            text += f"| {what} | {expected} | {test} |\n"
         text += "\n"
     return text.rstrip() + "\n"
 

@@ -20,3 +20,8 @@ class TableTest(unittest.TestCase):
         if os.environ.get("UPDATE") == "1":
             attacks.PAGE.write_text(attacks.page())
         self.assertEqual(attacks.PAGE.read_text(), attacks.page(), "UPDATE=1 writes the page anew")
+
+    def test_the_tests_of_other_suites_are_there(self):
+        for *_row, file, test in attacks.ELSEWHERE:
+            with self.subTest(test):
+                self.assertRegex((attacks.ROOT / file).read_text(), rf"(fn|def) {test}\(")

@@ -31,7 +31,7 @@ const FLOORS: [(&str, &[&str]); 22] = [
     ("anita-session", &SESSION),
     ("anita-server", &SERVER),
     ("anita", &ALL),
-    ("anita-bench", &["anita-model", "anita-postgres", "anita-sqlite", "anita-store"]),
+    ("anita-bench", &["anita-client", "anita-model", "anita-postgres", "anita-sqlite", "anita-store"]),
     ("xtask", &["anita-metrics", "anita-wire"]),
 ];
 

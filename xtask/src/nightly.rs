@@ -15,7 +15,7 @@ use crate::fault::{Fault, Outcome};
 use crate::process::Interrupt;
 use crate::test::bench::{Bench, Report};
 use crate::test::counts::Counts;
-use crate::test::{needs, services};
+use crate::test::{needs, services, supply};
 use crate::workspace;
 
 /// Where the parts leave what their commands printed, from the root.
@@ -27,7 +27,7 @@ const TAIL_LINES: usize = 60;
 /// What to run, and how much of it.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// The parts to run: fuzz, simulation, autobahn, reproduce, soak, storm; all of them when none is named
+    /// The parts to run: fuzz, simulation, autobahn, api, reproduce, soak, storm; all of them when none is named
     parts: Vec<String>,
     /// How long each fuzz target runs
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
@@ -52,10 +52,11 @@ struct Part {
     run: fn(&mut Bench, &Options) -> Result<Report, Fault>,
 }
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     Part { name: "fuzz", minutes_max: 90, run: fuzz::run },
     Part { name: "simulation", minutes_max: 600, run: simulation::run },
     Part { name: "autobahn", minutes_max: 120, run: autobahn },
+    Part { name: "api", minutes_max: 60, run: api },
     Part { name: "reproduce", minutes_max: 120, run: reproduce },
     Part { name: "soak", minutes_max: 60, run: soak::run },
     // The build takes most of it.
@@ -133,11 +134,21 @@ fn show_tail(root: &Path, part: Part) {
 
 /// All cases of the independent suite with its own numbers of messages.
 fn autobahn(bench: &mut Bench, _options: &Options) -> Result<Report, Fault> {
+    with_python(bench);
+    services::autobahn_whole(bench)
+}
+
+/// REST, with a seed that no night had before.
+fn api(bench: &mut Bench, _options: &Options) -> Result<Report, Fault> {
+    with_python(bench);
+    supply::api_anew(bench)
+}
+
+fn with_python(bench: &Bench) {
     let missing = needs::unmet(&bench.root, [needs::Need::PythonVenv]);
     if !missing.is_empty() {
         needs::install(&bench.root, &missing);
     }
-    services::autobahn_whole(bench)
 }
 
 /// The release is built twice, and has to come out the same.
@@ -160,12 +171,12 @@ mod tests {
         let names = |parts: &[&str]| -> Vec<&str> {
             choose(&options(parts)).unwrap().iter().map(|part| part.name).collect()
         };
-        assert_eq!(names(&[]), ["fuzz", "simulation", "autobahn", "reproduce", "soak", "storm"]);
+        assert_eq!(names(&[]), ["fuzz", "simulation", "autobahn", "api", "reproduce", "soak", "storm"]);
         assert_eq!(names(&["autobahn", "fuzz"]), ["fuzz", "autobahn"]);
         let fault = choose(&options(&["fuz"])).unwrap_err().to_string();
         assert_eq!(
             fault,
-            "there is no part fuz; there are fuzz, simulation, autobahn, reproduce, soak, storm"
+            "there is no part fuz; there are fuzz, simulation, autobahn, api, reproduce, soak, storm"
         );
     }
 }

@@ -8,7 +8,7 @@ mod postgres;
 pub(crate) mod programs;
 pub(crate) mod services;
 mod suite;
-mod supply;
+pub(crate) mod supply;
 pub(crate) mod venv;
 
 use std::fs;

@@ -12,10 +12,9 @@ use crate::fault::{Fault, Outcome};
 use crate::figures::ratio;
 use crate::fleet::{Fleet, Wish, Words};
 use crate::process::Server;
-use crate::publisher::Link;
+use crate::publisher::{Plan, Publisher};
 use crate::report::{self, Table, digits};
 use crate::server::{Anita, Setup};
-use crate::tags::{Floor, Tags};
 use crate::yardstick::Yardstick;
 use crate::{tls, ws};
 
@@ -142,13 +141,10 @@ fn open(anita: &Anita, token: &str, connections: usize, path: &str, words: Optio
 
 /// All hear ten fixes, and the clients read them.
 fn publish(anita: &Anita, fleet: &mut Fleet) -> Outcome {
-    let publisher = anita.token("publisher", None)?;
-    let tags = Tags::new(0..1, Floor::new(0.0, 0.0, 10.0, 10.0), 1);
-    let mut link = Link::open(anita.address, &publisher, tags)?;
-    for _ in 0..10 {
-        link.report(now_us() / 1_000 * 1_000, 0, 1)?;
-        fleet.hear_until(now_us() + clock::secs(0.4), &mut |_, _, _| (), |_| false)?;
-    }
+    let plan = Plan { rate_hz: 2.5, tick_ms: 400, ..Plan::new(1) };
+    let publisher = Publisher::start(anita.address, &anita.token("publisher", None)?, plan)?;
+    fleet.hear_until(now_us() + clock::secs(30.0), &mut |_, _, _| (), |_| publisher.sent() >= 10)?;
+    publisher.finish()?;
     // Most have heard most of them by now.
     let clients = fleet.len() as u64;
     fleet.hear_until(now_us() + clock::secs(30.0), &mut |_, _, _| (), |fleet| {

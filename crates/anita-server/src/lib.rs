@@ -47,7 +47,7 @@ pub use clock::Clock;
 pub use drain::DrainSettings;
 pub use guests::GuestLimits;
 pub use page_session::PageSessions;
-pub use plans::PLAN_BYTES_MAX;
+pub use plans::{PLAN_BYTES_MAX, measured_plan};
 pub use server::{
     Bounds, Plaintext, Proxies, ProxyProtocol, Server, ServerSettings, SiteMap, SourceFault, SourceReport,
     SourceReports, ZoneShape,

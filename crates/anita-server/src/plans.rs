@@ -18,7 +18,7 @@ use std::time::Duration;
 use anita_auth::Permission;
 use anita_model::{PlanId, Timestamp};
 use anita_session::Refused;
-use anita_store::{Calibration, Picture, PictureChange, Plan};
+use anita_store::{Calibration, Picture, PictureChange, PictureKind, Plan};
 use anita_wire::ErrorCode;
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -38,6 +38,13 @@ use crate::server::Server;
 
 pub(crate) use self::shelf::Shelf;
 pub(crate) use self::shown::{PlanRequest, ShownPlan, ShownPlans};
+
+/// What the picture of a floor plan is, and its width and height in pixels; `None` for bytes that are refused. Here for
+/// those who feed it any bytes.
+#[doc(hidden)]
+pub fn measured_plan(bytes: &[u8]) -> Option<(PictureKind, f64, f64)> {
+    picture::measure(bytes).ok().map(|it| (it.kind, it.width_px, it.height_px))
+}
 
 /// The most floor plans.
 pub(crate) const PLANS_MAX: usize = 64;

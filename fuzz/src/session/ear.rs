@@ -137,7 +137,7 @@ impl Ear {
             }
             "system.token_refreshed" => self.principal = self.becomes.clone(),
             "error" if has_just_joined && payload["code"] == "limit_reached" => {
-                drop(self.rooms.remove("uwb"))
+                self.rooms.remove("uwb");
             }
             "error" => assert_ne!(payload["code"], "internal", "a handler panicked: {text}"),
             "room.joined" => self.join(payload["room"].as_str().expect("a room")),

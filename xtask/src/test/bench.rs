@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::counts::{Counts, Exit};
 use crate::fault::{Fault, Outcome};
@@ -130,8 +130,13 @@ impl Bench {
 
     /// Builds the parts of the web that are not up to date.
     pub(crate) fn build_web(&self, wanted: &[&str]) -> Outcome {
-        let _building = self.built.program.lock();
+        let _building = self.building();
         self.build_stale(wanted)
+    }
+
+    /// No other suite builds or installs what they share while this is held.
+    pub(crate) fn building(&self) -> MutexGuard<'_, Option<PathBuf>> {
+        self.built.program.lock()
     }
 
     fn build_stale(&self, wanted: &[&str]) -> Outcome {
@@ -143,16 +148,24 @@ impl Bench {
         Ok(())
     }
 
-    /// Builds the program, with its dashboard in it, once in a run, and says where it is: not where the compiler puts
-    /// it, which another suite that builds may replace while this one uses it.
+    /// Builds the program, with its dashboard in it, unless this run has it, and says where it is.
     pub(crate) fn build_program(&self) -> Result<PathBuf, Fault> {
-        let mut program = self.built.program.lock();
+        self.program_of(&["build", "--package", "anita"])
+    }
+
+    /// Builds the program and every Rust test, which are one build: what both use is compiled once.
+    pub(crate) fn build_all(&self) -> Result<PathBuf, Fault> {
+        self.program_of(&["test", "--workspace", "--no-run"])
+    }
+
+    fn program_of(&self, build: &[&str]) -> Result<PathBuf, Fault> {
+        let mut program = self.building();
         if let Some(program) = &*program {
             return Ok(program.clone());
         }
         self.build_stale(&["sdk", "dashboard"])?;
-        let mut build = workspace::cargo(&self.root, &["build", "--package", "anita"]);
-        self.prepare(&mut build, "building the program")?;
+        self.prepare(&mut workspace::cargo(&self.root, build), "building the program")?;
+        // Not where the compiler puts it: another build may replace it there while suites use it.
         let place = self.scratch("program")?.join("anita");
         let fresh = workspace::target_folder(&self.root)?.join("debug/anita");
         fs::copy(&fresh, &place).map_err(|error| Fault::io("copy", &fresh, error))?;

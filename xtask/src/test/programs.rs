@@ -37,13 +37,9 @@ pub(crate) fn rust(bench: &mut Bench) -> Result<Report, Fault> {
     Ok(Counts::of_libtest(&output).of_command(exit).into())
 }
 
-/// The programs of the tests, which `rust` runs beside suites that must not wait for a compiler.
-pub(crate) fn tests(bench: &mut Bench) -> Result<Report, Fault> {
-    Ok(bench.check(&mut bench.cargo(&["test", "--workspace", "--no-run"]))?.into())
-}
-
+/// Everything that the suites after it run: none of them waits for a compiler then.
 pub(crate) fn build(bench: &mut Bench) -> Result<Report, Fault> {
-    bench.build_program()?;
+    bench.build_all()?;
     Ok(Counts::PASSED.into())
 }
 

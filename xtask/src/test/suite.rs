@@ -55,7 +55,7 @@ const TLS: &[Need] = &[PythonVenv, OpenSsl];
 
 /// All suites, in the order in which they begin: the quick ones first, what others need before them, and among those
 /// that run side by side the long ones first.
-pub(crate) const SUITES: [Suite; 22] = [
+pub(crate) const SUITES: [Suite; 21] = [
     suite("fmt", "the Rust code is formatted", &[], 5, Fast, Alone, checks::fmt),
     suite("layers", "every crate uses only what its floor may use", &[], 5, Fast, Alone, checks::layers),
     suite("tidy", "the house rules that no compiler knows", &[], 5, Fast, Alone, checks::tidy),
@@ -64,8 +64,15 @@ pub(crate) const SUITES: [Suite; 22] = [
     suite("sdk", "the JavaScript client: lint, types, tests", WEB, 30, Whole, Beside, programs::sdk),
     suite("clippy", "no warning in any Rust code", &[], 40, Fast, Alone, checks::clippy),
     suite("doc", "the documentation builds without a warning", &[], 20, Whole, Alone, checks::doc),
-    suite("build", "the client, the dashboard and the program build", WEB, 40, Whole, Alone, programs::build),
-    suite("tests", "every Rust test builds", &[], 40, Whole, Alone, programs::tests),
+    suite(
+        "build",
+        "the client, the dashboard, the program and its tests build",
+        WEB,
+        60,
+        Whole,
+        Alone,
+        programs::build,
+    ),
     suite("e2e", "the dashboard in a real browser", E2E, 60, Whole, Beside, services::e2e),
     suite("rust", "every Rust test, with the real services", RUST, 60, Fast, Beside, programs::rust),
     suite(

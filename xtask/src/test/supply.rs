@@ -2,6 +2,7 @@
 //! bill of materials, TLS, REST.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::bench::{Bench, Report};
@@ -15,6 +16,12 @@ const CARGO_DENY: &str = "0.20.2";
 
 /// What cargo-deny says when it can't have the database of advisories.
 const NO_DATABASE: &str = "failed to fetch advisory database";
+
+/// Where random bytes come from.
+const RANDOM: &str = "/dev/urandom";
+
+/// How many examples of each operation of REST the nightly command tries.
+const API_EXAMPLES: &str = "40";
 
 /// What npm says when its registry answers no questions about advisories.
 const NO_AUDIT: &str = "audit endpoint returned an error";
@@ -88,9 +95,24 @@ pub(crate) fn tls(bench: &mut Bench) -> Result<Report, Fault> {
 
 /// REST, fuzzed from its own document by an independent fuzzer.
 pub(crate) fn api(bench: &mut Bench) -> Result<Report, Fault> {
+    api_with(bench, &[])
+}
+
+/// The same with another seed each time, which the log has, and with more examples.
+pub(crate) fn api_anew(bench: &mut Bench) -> Result<Report, Fault> {
+    let mut bytes = [0; 4];
+    let random = fs::File::open(RANDOM).and_then(|mut source| source.read_exact(&mut bytes));
+    random.map_err(|error| Fault::io("read", Path::new(RANDOM), error))?;
+    let seed = u32::from_le_bytes(bytes).to_string();
+    bench.note(&format!("again with the same: ANITA_API_SEED={seed} ANITA_API_EXAMPLES={API_EXAMPLES}"))?;
+    api_with(bench, &[("ANITA_API_SEED", Path::new(&seed)), ("ANITA_API_EXAMPLES", Path::new(API_EXAMPLES))])
+}
+
+fn api_with(bench: &Bench, more: &[(&str, &Path)]) -> Result<Report, Fault> {
     let program = bench.build_program()?;
     let fuzzer = venv::python(bench)?.with_file_name("schemathesis");
-    venv::unittest(bench, "tests/api", &[("ANITA_BIN", &program), ("ANITA_SCHEMATHESIS", Path::new(&fuzzer))])
+    let own: [(&str, &Path); 2] = [("ANITA_BIN", &program), ("ANITA_SCHEMATHESIS", &fuzzer)];
+    venv::unittest(bench, "tests/api", &[&own, more].concat())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ const REQUIREMENTS: &str = "tests/requirements.txt";
 
 /// The interpreter of the environment, which is made or brought up to date where that is needed.
 pub(crate) fn python(bench: &Bench) -> Result<PathBuf, Fault> {
+    let _building = bench.building();
     let python = bench.root.join("build/venv/bin/python");
     if !python.is_file() {
         let mut make = bench.command_in(Path::new("."), "python3");
