@@ -19,6 +19,9 @@ use crate::writer::{Backend, Way, Writer};
 /// The bound of the first pause between two attempts.
 const FIRST_PAUSE_MAX: Duration = Duration::from_millis(100);
 
+/// How many groups of the spool one commit brings at most, once commits go well.
+const GROUPS_MAX: u32 = 256;
+
 /// The link.
 pub(crate) struct Link {
     pub(crate) way: Way,
@@ -138,6 +141,8 @@ impl Link {
     pub(crate) async fn tend(self: Arc<Self>) {
         let mut attempts = 0_u32;
         let mut told = None;
+        // More with each commit that went well, and one group after one that did not: it may have been too much at once.
+        let mut groups = 1;
         loop {
             let is_lost = {
                 let mut slot = self.writer.lock().await;
@@ -147,7 +152,8 @@ impl Link {
                 }
                 slot.is_none()
             };
-            let step = if is_lost { self.come_back(&mut told).await } else { self.drain().await };
+            let step = if is_lost { self.come_back(&mut told).await } else { self.drain(groups).await };
+            groups = if step == Step::Later { 1 } else { GROUPS_MAX.min(groups * 2) };
             match step {
                 Step::Done => {
                     attempts = 0;
@@ -185,12 +191,12 @@ impl Link {
         }
     }
 
-    /// Brings the oldest group of the spool into the database.
-    async fn drain(&self) -> Step {
+    /// Brings the oldest groups of the spool into the database, so many at most.
+    async fn drain(&self, groups: u32) -> Step {
         let Some(spool) = self.spool.as_ref().map(Arc::clone) else { return Step::Done };
         let reader = Arc::clone(&spool);
-        let (id, records) = match blocking(move || reader.first()).await {
-            Ok(Some(group)) => group,
+        let (id, records) = match blocking(move || reader.oldest(groups)).await {
+            Ok(Some(groups)) => groups,
             Ok(None) => return Step::Done,
             Err(error) => {
                 tracing::error!(%error, "the spool cannot be read");
@@ -205,7 +211,7 @@ impl Link {
                 return Step::Later;
             }
         }
-        match blocking(move || spool.remove(id)).await {
+        match blocking(move || spool.remove_through(id)).await {
             Ok(()) => Step::More,
             Err(error) => {
                 tracing::error!(%error, "what is in the database cannot be removed from the spool");
@@ -214,7 +220,7 @@ impl Link {
         }
     }
 
-    /// Writes a group of the spool. What the database will never take must not hold up everything behind it.
+    /// Writes groups of the spool. What the database will never take must not hold up everything behind it.
     async fn bring(&self, records: &[Record]) -> Result<(), StoreError> {
         let whole = match Plan::of(records) {
             Ok(plan) => self.write(&plan).await,

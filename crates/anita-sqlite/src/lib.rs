@@ -27,5 +27,5 @@ mod words;
 pub use audit_reader::AuditReader;
 pub use backup::{BackupError, Checked, backup, check};
 pub use codec::{Damaged, fuzz};
-pub use spool::{Spool, SpoolSettings, SpooledAudit};
+pub use spool::{FIXES_AT_ONCE_MAX, Spool, SpoolSettings, SpooledAudit};
 pub use store::{SqliteSettings, SqliteStore};

@@ -24,6 +24,17 @@ const PAGES_MAX: u32 = 256;
 /// So many pages stay free for what comes.
 const PAGES_KEPT: i64 = 1_024;
 
+/// So many fixes leave the spool at once, unless one group has more.
+pub const FIXES_AT_ONCE_MAX: u64 = 16_384;
+
+/// What was found at the front.
+enum Oldest {
+    /// The number of the last one, and what is in them.
+    Groups(Option<(u64, Vec<Record>)>),
+    /// One that can't be read.
+    Damaged(i64),
+}
+
 /// How much a [`Spool`] may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpoolSettings {
@@ -105,30 +116,18 @@ impl Spool {
         })?
     }
 
-    /// The oldest group with its number; `None` when nothing waits. A group that can't be read is put aside in the file,
-    /// and told in the log.
+    /// The oldest groups as one, with the number of the last of them: the first, and those after it, so many at most, as long
+    /// as all together have no more than [`FIXES_AT_ONCE_MAX`] fixes. `None` when nothing waits. A group that can't be read
+    /// is put aside in the file, and told in the log.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn first(&self) -> Result<Option<(u64, Vec<Record>)>, StoreError> {
+    pub fn oldest(&self, groups_max: u32) -> Result<Option<(u64, Vec<Record>)>, StoreError> {
         self.with(|inner| {
             loop {
-                let sql = "SELECT id, body FROM waiting ORDER BY id LIMIT 1";
-                let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
-                let Some((id, body)) = inner.db.prepare_cached(sql)?.query_row([], row).optional()? else {
-                    return Ok(None);
-                };
-                match records::read(&body) {
-                    Ok(records) => return Ok(Some((id.cast_unsigned(), records))),
-                    Err(error) => {
-                        tracing::error!(%error, id, "a group of the spool can't be read, and is put aside");
-                        let transaction = inner.db.unchecked_transaction()?;
-                        transaction
-                            .execute("INSERT INTO damaged SELECT * FROM waiting WHERE id = ?1", [id])?;
-                        transaction.execute("DELETE FROM waiting WHERE id = ?1", [id])?;
-                        transaction.commit()?;
-                        inner.count()?;
-                    }
+                match inner.oldest(groups_max)? {
+                    Oldest::Groups(groups) => return Ok(groups),
+                    Oldest::Damaged(id) => inner.put_aside(id)?,
                 }
             }
         })
@@ -160,19 +159,26 @@ impl Spool {
         }
     }
 
-    /// Removes a group; one that is not there is no error.
+    /// Removes all groups up to a number; where there are none it is no error.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn remove(&self, id: u64) -> Result<(), StoreError> {
+    pub fn remove_through(&self, id: u64) -> Result<(), StoreError> {
         self.with(|inner| {
-            let sql = "DELETE FROM waiting WHERE id = ?1 RETURNING fixes, octet_length(body)";
-            let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-            let removed = inner.db.prepare_cached(sql)?.query_row([id.cast_signed()], row).optional()?;
-            let Some((fixes, bytes)) = removed else { return Ok(()) };
-            inner.fixes = inner.fixes.saturating_sub(u64::try_from(fixes).unwrap_or_default());
-            inner.bytes = inner.bytes.saturating_sub(u64::try_from(bytes).unwrap_or_default());
-            inner.groups = inner.groups.saturating_sub(1);
+            let sql = "DELETE FROM waiting WHERE id <= ?1 RETURNING fixes, octet_length(body)";
+            let (mut groups, mut fixes, mut bytes) = (0, 0, 0);
+            {
+                let mut statement = inner.db.prepare_cached(sql)?;
+                let mut rows = statement.query([id.cast_signed()])?;
+                while let Some(row) = rows.next()? {
+                    groups += 1;
+                    fixes += u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
+                    bytes += u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default();
+                }
+            }
+            inner.fixes = inner.fixes.saturating_sub(fixes);
+            inner.bytes = inner.bytes.saturating_sub(bytes);
+            inner.groups = inner.groups.saturating_sub(groups);
             inner.give_back()
         })
     }
@@ -204,6 +210,43 @@ impl Spool {
 }
 
 impl Inner {
+    fn oldest(&self, groups_max: u32) -> Result<Oldest, Fault> {
+        let sql = "SELECT id, fixes, body FROM waiting ORDER BY id LIMIT ?1";
+        let mut statement = self.db.prepare_cached(sql)?;
+        let mut rows = statement.query([groups_max.max(1)])?;
+        let mut found: Option<(u64, Vec<Record>)> = None;
+        let mut fixes = 0_u64;
+        while let Some(row) = rows.next()? {
+            let id = row.get::<_, i64>(0)?;
+            fixes = fixes.saturating_add(u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default());
+            if found.is_some() && fixes > FIXES_AT_ONCE_MAX {
+                break;
+            }
+            match (records::read(&row.get::<_, Vec<u8>>(2)?), &mut found) {
+                (Ok(records), None) => found = Some((id.cast_unsigned(), records)),
+                (Ok(records), Some((last, before))) => {
+                    *last = id.cast_unsigned();
+                    before.extend(records);
+                }
+                (Err(error), None) => {
+                    tracing::error!(%error, id, "a group of the spool can't be read, and is put aside");
+                    return Ok(Oldest::Damaged(id));
+                }
+                // It is put aside when it is the oldest.
+                (Err(_error), Some(_before)) => break,
+            }
+        }
+        Ok(Oldest::Groups(found))
+    }
+
+    fn put_aside(&mut self, id: i64) -> Result<(), Fault> {
+        let transaction = self.db.unchecked_transaction()?;
+        transaction.execute("INSERT INTO damaged SELECT * FROM waiting WHERE id = ?1", [id])?;
+        transaction.execute("DELETE FROM waiting WHERE id = ?1", [id])?;
+        transaction.commit()?;
+        self.count()
+    }
+
     fn count(&mut self) -> Result<(), Fault> {
         let sql =
             "SELECT count(*), coalesce(sum(fixes), 0), coalesce(sum(octet_length(body)), 0) FROM waiting";

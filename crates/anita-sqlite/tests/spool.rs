@@ -9,7 +9,7 @@ use anita_model::{
     DeviceId, DeviceKind, DeviceStatus, Fix, Position, Revocation, RevocationId, Revoked, RoomName, SiteName,
     SourceName, Timestamp,
 };
-use anita_sqlite::{Spool, SpoolSettings};
+use anita_sqlite::{FIXES_AT_ONCE_MAX, Spool, SpoolSettings};
 use anita_store::{
     AuditEntry, AuditHash, AuditLink, AuditRecord, DeviceRecord, DeviceState, EventRecord, OpenError, Record,
     StoreError,
@@ -170,11 +170,11 @@ proptest! {
         prop_assert_eq!(seen, groups.concat());
         prop_assert_eq!(spool.fixes(), groups.iter().flatten().filter(is_fix).count() as u64);
         for group in &groups {
-            let (id, records) = spool.first().unwrap().unwrap();
+            let (id, records) = spool.oldest(1).unwrap().unwrap();
             prop_assert_eq!(&records, group);
-            spool.remove(id).unwrap();
+            spool.remove_through(id).unwrap();
         }
-        prop_assert!(spool.first().unwrap().is_none() && spool.is_empty());
+        prop_assert!(spool.oldest(1).unwrap().is_none() && spool.is_empty());
         prop_assert_eq!((spool.fixes(), spool.bytes()), (0, 0));
     }
 }
@@ -188,12 +188,12 @@ fn it_holds_as_much_as_it_may_and_goes_on_when_there_is_room_again() {
     spool.append(&group(2)).unwrap();
     assert!(matches!(spool.append(&group(3)), Err(StoreError::Full(_))));
     assert_eq!(spool.fixes(), 4);
-    let (id, _records) = spool.first().unwrap().unwrap();
-    spool.remove(id).unwrap();
-    spool.remove(id).unwrap();
+    let (id, _records) = spool.oldest(1).unwrap().unwrap();
+    spool.remove_through(id).unwrap();
+    spool.remove_through(id).unwrap();
     assert_eq!(spool.fixes(), 2);
     spool.append(&group(3)).unwrap();
-    assert_eq!(spool.first().unwrap().unwrap().1, group(2), "the oldest first");
+    assert_eq!(spool.oldest(1).unwrap().unwrap().1, group(2), "the oldest first");
     let bytes = spool.bytes();
     drop(spool);
     let spool = Spool::open(&path, SpoolSettings { fixes_max: 500, bytes_max: bytes }).unwrap();
@@ -209,10 +209,42 @@ fn a_group_that_cannot_be_read_is_put_aside() {
     }
     let db = rusqlite::Connection::open(&path).unwrap();
     db.execute("UPDATE waiting SET body = x'0102' WHERE id = 1", []).unwrap();
-    assert_eq!(spool.first().unwrap().unwrap(), (2, vec![fix(2)]));
+    assert_eq!(spool.oldest(1).unwrap().unwrap(), (2, vec![fix(2)]));
     assert_eq!(spool.fixes(), 2);
     let aside = db.query_row("SELECT count(*) FROM damaged", [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(aside, 1);
+}
+
+#[test]
+fn several_groups_leave_together_in_their_order_but_not_too_much_at_once() {
+    let (_folder, path) = place();
+    let spool = Spool::open(&path, SpoolSettings::default()).unwrap();
+    for n in 1..=5 {
+        spool.append(&[fix(n), fix(n + 100)]).unwrap();
+    }
+    let expected = [1, 101, 2, 102, 3, 103].map(fix).to_vec();
+    assert_eq!(spool.oldest(3).unwrap(), Some((3, expected)));
+    spool.remove_through(3).unwrap();
+    assert_eq!((spool.fixes(), spool.oldest(9).unwrap().unwrap().0), (4, 5));
+
+    // One that can't be read is put aside when it is the oldest, and holds up nothing before it.
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute("UPDATE waiting SET body = x'0102' WHERE id = 5", []).unwrap();
+    assert_eq!(spool.oldest(9).unwrap().unwrap().0, 4);
+    spool.remove_through(4).unwrap();
+    assert_eq!(spool.oldest(9).unwrap(), None);
+    assert!(spool.is_empty());
+
+    let many: Vec<Record> = (0..u32::try_from(FIXES_AT_ONCE_MAX).unwrap() - 1).map(fix).collect();
+    for group in [&many[..], &[fix(1)], &[fix(2)], &many, &many] {
+        spool.append(group).unwrap();
+    }
+    let (last, records) = spool.oldest(9).unwrap().unwrap();
+    assert_eq!((last, records.len() as u64), (7, FIXES_AT_ONCE_MAX));
+    spool.remove_through(last).unwrap();
+    assert_eq!(spool.oldest(9).unwrap().unwrap().0, 9, "as many as one time may have");
+    spool.remove_through(9).unwrap();
+    assert_eq!(spool.oldest(9).unwrap().unwrap().0, 10);
 }
 
 #[test]
@@ -220,10 +252,10 @@ fn numbers_are_not_given_twice() {
     let (_folder, path) = place();
     let spool = Spool::open(&path, SpoolSettings::default()).unwrap();
     spool.append(&[fix(1)]).unwrap();
-    let (first, _records) = spool.first().unwrap().unwrap();
-    spool.remove(first).unwrap();
+    let (first, _records) = spool.oldest(1).unwrap().unwrap();
+    spool.remove_through(first).unwrap();
     spool.append(&[fix(2)]).unwrap();
-    assert_ne!(spool.first().unwrap().unwrap().0, first);
+    assert_ne!(spool.oldest(1).unwrap().unwrap().0, first);
 }
 
 #[test]
@@ -254,5 +286,5 @@ fn groups_of_the_first_format_are_read() {
         address: None,
     };
     let expected = vec![Record::Audit(AuditEntry { record, link: None })];
-    assert_eq!(spool.first().unwrap(), Some((1, expected)));
+    assert_eq!(spool.oldest(1).unwrap(), Some((1, expected)));
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anita_model::{DeviceId, Timestamp};
@@ -122,6 +123,36 @@ async fn with_a_spool_nothing_is_lost_in_an_outage_and_nothing_is_double() {
     let acknowledged = publisher.await.unwrap();
     until("the spool is empty", async || store.condition() == Condition::Well).await;
     assert!(acknowledged > 4_000);
+    assert_eq!(sequences(&store).await, (0..acknowledged).collect::<Vec<u64>>());
+}
+
+/// What waits leaves in larger pieces than it comes in, so a spool does not wait for a pause.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spool_is_emptied_while_somebody_reports_without_a_pause() {
+    let Some((cluster, url)) = own().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let spool = settings(Some(folder.path().join("spool.db")));
+    let store = Arc::new(PostgresStore::open(&url, spool).await.unwrap());
+    let server = Arc::clone(&cluster);
+    tokio::task::spawn_blocking(move || server.stop()).await.unwrap();
+    let reporting = Arc::new(AtomicBool::new(true));
+    let (theirs, goes_on) = (Arc::clone(&store), Arc::clone(&reporting));
+    let reporter = tokio::spawn(async move {
+        let mut next = 0;
+        while goes_on.load(Ordering::Relaxed) {
+            theirs.commit(Arc::new(vec![fix("a", Timestamp::now(), next)])).await.unwrap();
+            next += 1;
+        }
+        next
+    });
+    let is_spooling = async || matches!(store.condition(), Condition::Spooling { fixes } if fixes > 1_000);
+    until("fixes are spooled", is_spooling).await;
+    let server = Arc::clone(&cluster);
+    tokio::task::spawn_blocking(move || server.resume()).await.unwrap();
+    until("the spool is empty", async || store.condition() == Condition::Well).await;
+    reporting.store(false, Ordering::Relaxed);
+    let acknowledged = reporter.await.unwrap();
+    until("the spool is empty", async || store.condition() == Condition::Well).await;
     assert_eq!(sequences(&store).await, (0..acknowledged).collect::<Vec<u64>>());
 }
 

@@ -101,8 +101,8 @@ mod tests {
         };
         (0..3).for_each(|_entry| leave());
         let spooled = SpooledAudit::open(&path).unwrap();
-        let (first, _records) = spool.first().unwrap().unwrap();
-        spool.remove(first).unwrap();
+        let (first, _records) = spool.oldest(0).unwrap().unwrap();
+        spool.remove_through(first).unwrap();
         leave();
         assert_eq!(seqs(&spooled), [1, 2, 3]);
         assert_eq!(seqs(&SpooledAudit::open(&path).unwrap()), [2, 3, 4]);
