@@ -23,9 +23,9 @@ pub(crate) enum Pace {
 /// How a suite uses the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// It computes, so it runs by itself.
+    /// It uses the whole machine, so it runs by itself.
     Alone,
-    /// It waits for clocks and sockets most of the time: it runs beside the next ones of this kind.
+    /// It waits for clocks and sockets, or fills the pauses of those that do: it runs beside the next ones of this kind.
     Beside,
 }
 
@@ -93,6 +93,16 @@ pub(crate) const SUITES: [Suite; 21] = [
         Beside,
         services::pyclient,
     ),
+    suite("autobahn", "the independent WebSocket suite", VENV, 60, Whole, Beside, services::autobahn),
+    suite(
+        "fuzz",
+        "every fuzz target on its seeds and their mutations",
+        &[],
+        20,
+        Whole,
+        Beside,
+        programs::fuzz,
+    ),
     suite("api", "REST fuzzed from its own document", VENV, 20, Whole, Beside, supply::api),
     suite(
         "tls",
@@ -104,17 +114,7 @@ pub(crate) const SUITES: [Suite; 21] = [
         supply::tls,
     ),
     suite("live", "the JavaScript client against the real program", WEB, 20, Whole, Beside, services::live),
-    suite(
-        "fuzz",
-        "every fuzz target on its seeds and their mutations",
-        &[],
-        20,
-        Whole,
-        Alone,
-        programs::fuzz,
-    ),
     suite("examples", "every example builds", &[], 20, Whole, Alone, programs::examples),
-    suite("autobahn", "the independent WebSocket suite", VENV, 60, Whole, Alone, services::autobahn),
     suite("deny", "licences, versions, sources and advisories", NPM, 20, Whole, Alone, supply::deny),
     suite("sbom", "the software bill of materials", VENV, 10, Whole, Alone, supply::materials),
 ];
