@@ -1,14 +1,18 @@
 import { defineConfig, type PluginOption } from 'vite';
 
 import { encoded } from './dev/encoded.ts';
+import { keyless } from './dev/keyless.ts';
 import { startMock } from './dev/mock.ts';
 import { sizes } from './dev/sizes.ts';
 
 /** `npm run dev` talks to a server on this address; `npm run dev:mock` starts a scripted one there. */
 const SERVER = process.env['ANITA_URL'] ?? 'http://127.0.0.1:8080';
 
-/** The other language is one file: small ones compress badly. */
-const GROUPS = [{ name: 'german', test: /words\/(de|german)\.ts|german\.table/ }];
+/** One file for what the other language says at once, and one for its parts that are loaded later: small ones compress badly. */
+const GROUPS = [
+  { name: 'german', test: /src\/words\/(de|german|keyed)\.ts/ },
+  { name: 'german.parts', test: /\w\/words\/de\.ts|german\.(parts|table)/ },
+];
 
 const mock: PluginOption = {
   name: 'mock-server',
@@ -21,7 +25,7 @@ const mock: PluginOption = {
 
 export default defineConfig(({ mode }) => ({
   base: './',
-  plugins: [encoded(), sizes({ all: 130, first: 60, translation: 16 }), mode === 'mock' && mock],
+  plugins: [keyless(), encoded(), sizes({ all: 130, first: 60, translation: 12.5 }), mode === 'mock' && mock],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   worker: { format: 'es' as const },
   build: {

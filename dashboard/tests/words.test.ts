@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { ago, agoPhrase } from '../src/time';
 import { decimals, load, localeOf, many, preferred, t } from '../src/words';
+import { keyed } from '../src/words/keyed';
 
 type Words = Readonly<Record<string, string>>;
 
@@ -31,6 +32,11 @@ describe('the words', () => {
       expect([key, slots(de[key] ?? '')]).toEqual([key, slots(text)]);
       expect(de[key]?.trim()).not.toBe('');
     }
+  });
+
+  it('travel without their keys', () => {
+    const texts = keyed({ 'first.word': 'one', 'another.word': 'two' }, ['eins', 'zwei']);
+    expect(texts).toEqual({ 'first.word': 'eins', 'another.word': 'zwei' });
   });
 
   it.each(dictionaries)('of %s are all used where they belong', async (folder) => {

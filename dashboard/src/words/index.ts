@@ -42,9 +42,11 @@ export const OWN_NAME: Record<Language, string> = { en: 'English', de: 'Deutsch'
 /** The reader's wish; `auto` is the browser's. */
 export const languageChoice = remembered<'auto' | Language>('language', 'auto', oneOf(['auto', ...LANGUAGES]));
 
-/** The other languages, each in a file of its own that is loaded when it is wanted. */
-const TRANSLATIONS = { de: () => import('./german') } as const satisfies Record<Exclude<Language, 'en'>, unknown>;
-type Translation = Awaited<ReturnType<(typeof TRANSLATIONS)['de']>>;
+/** The other languages, each in files of its own that are loaded when they are wanted. */
+const TRANSLATIONS = {
+  de: { first: async () => (await import('./german')).de, parts: () => import('./german.parts') },
+} as const satisfies Record<Exclude<Language, 'en'>, { first: () => Promise<Words>; parts: unknown }>;
+type Translation = Awaited<ReturnType<(typeof TRANSLATIONS)['de']['parts']>>;
 /** The part of a translation that has all of these texts. */
 type PartOf<S extends Source> = {
   [P in keyof Translation]: Translation[P] extends Readonly<Record<keyof S, string>> ? P : never;
@@ -92,7 +94,7 @@ export async function listenToLanguage(): Promise<void> {
 
 /** Speaks this language once its words are there, unless another one was wanted meanwhile. */
 export async function load(wanted: Language, isStill = (): boolean => true): Promise<void> {
-  const words = wanted === 'en' ? en : (await TRANSLATIONS[wanted]()).first;
+  const words = wanted === 'en' ? en : await TRANSLATIONS[wanted].first();
   if (isStill()) current.value = { language: wanted, words };
 }
 
@@ -116,7 +118,7 @@ export function speech<const S extends Source>(own: S, part: PartOf<S>): Speech<
   effect(() => {
     const wanted = language.value;
     if (wanted === words.peek().language) return;
-    const loading = (wanted === 'en' ? Promise.resolve(null) : TRANSLATIONS[wanted]()).then(
+    const loading = (wanted === 'en' ? Promise.resolve(null) : TRANSLATIONS[wanted].parts()).then(
       (loaded) => {
         if (wanted !== language.peek()) return;
         const texts = loaded === null ? own : (loaded[part] as Readonly<Record<keyof S, string>>);
