@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anita_model::{DeviceId, Position, RoomName, SiteName, SourceName};
+use anita_model::{DeviceId, POSITION_ABS_MAX_M, Position, RoomName, SiteName, SourceName};
 use anita_store::audit::{Chain, Verification};
 use anita_store::{
     AuditEntry, AuditLink, AuditRecord, Cursor, EventRecord, Extent, KindLimits, MemoryStore, Order, Thinning,
@@ -173,6 +173,8 @@ proptest! {
                     Step::Fixes(points) => {
                         let fix = |(n, point): (u8, Point)| {
                             let mut fix = point.fix(&devices[usize::from(n)], &names).unwrap();
+                            // A radius as clients may tell it: a product with 1,000 beyond 10^15 rounds to another millimetre.
+                            fix.accuracy_m = fix.accuracy_m.filter(|it| (0.0..=POSITION_ABS_MAX_M).contains(it));
                             // What is no number is not equal to itself.
                             fix.floor = fix.floor.filter(|it| !it.is_nan());
                             fix.battery_percent = fix.battery_percent.filter(|it| !it.is_nan());
@@ -264,7 +266,15 @@ async fn a_full_disk_is_a_state_that_ends_when_there_is_room_again() {
         assert!(kept < 10_000, "it never became full");
     };
     assert!(matches!(refused, StoreError::Full(_)), "{refused:?}");
-    assert!(matches!(store.commit(group(kept)).await, Err(StoreError::Full(_))));
+    // Packing that was under way may make room for a while; in the end it is full, and stays so.
+    let mut refusals_in_a_row = 0;
+    while refusals_in_a_row < 5 {
+        match store.commit(group(kept)).await {
+            Ok(()) => (kept, refusals_in_a_row) = (kept + 1, 0),
+            Err(StoreError::Full(_)) => refusals_in_a_row += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
     assert_eq!(all(&store, &id("a")).await.len(), kept as usize * 100, "what was kept can be read");
     drop(store);
     // The operator makes room.
