@@ -5,6 +5,7 @@
 
 pub mod area;
 pub mod audit_line;
+pub mod client_certificate;
 pub mod config;
 pub mod cursor;
 pub mod forwarded;
@@ -37,6 +38,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "area", run: area::run },
     Target { name: "audit_line", run: audit_line::run },
+    Target { name: "client_certificate", run: client_certificate::run },
     Target { name: "config", run: config::run },
     Target { name: "cursor", run: cursor::run },
     Target { name: "forwarded", run: forwarded::run },

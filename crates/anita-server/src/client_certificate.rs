@@ -85,6 +85,13 @@ impl Presented {
     }
 }
 
+/// The principal that a certificate in DER stands for, by the first rule that fits. Here for those who feed it any
+/// bytes.
+#[doc(hidden)]
+pub fn certified_principal(der: &[u8], rules: &[CertificateRule]) -> Option<Arc<Principal>> {
+    Presented::read(der, rules).map(|Presented(principal)| principal)
+}
+
 /// A date of a certificate. One without an end (RFC 5280 §4.1.2.5) is dated to the last second of the year 9999, which is
 /// later than can be said: then it is the last moment that can.
 fn moment(secs: i64) -> Option<Timestamp> {

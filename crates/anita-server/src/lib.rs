@@ -42,7 +42,7 @@ mod watchdog;
 
 pub use accept::{Door, ServeError};
 pub use administration::{ConfiguredValue, Desk, MINTED_TTL_MAX, Mint, MintFault};
-pub use client_certificate::{CERTIFICATE_ISSUER, CertificateField, CertificateRule};
+pub use client_certificate::{CERTIFICATE_ISSUER, CertificateField, CertificateRule, certified_principal};
 pub use clock::Clock;
 pub use drain::DrainSettings;
 pub use guests::GuestLimits;

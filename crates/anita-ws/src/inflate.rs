@@ -49,17 +49,16 @@ impl Inflating {
             make_room(output, input.len(), bytes_max);
             let read_before = self.inflate.total_in();
             let written_before = self.inflate.total_out();
-            let status = self
-                .inflate
-                .decompress_vec(input, output, FlushDecompress::Sync)
-                .map_err(|_error| Violation::NotDeflate)?;
+            let inflated = self.inflate.decompress_vec(input, output, FlushDecompress::Sync);
+            // First, because what is wrong behind it may not be here yet: the violation does not depend on the cuts.
+            if output.len() > bytes_max {
+                return Err(Violation::MessageTooBig { bytes_max });
+            }
+            let status = inflated.map_err(|_error| Violation::NotDeflate)?;
             let read_bytes = usize::try_from(self.inflate.total_in() - read_before).unwrap_or(usize::MAX);
             let is_still = read_bytes == 0 && self.inflate.total_out() == written_before;
             input = input.get(read_bytes..).unwrap_or_default();
             self.is_at_start &= read_bytes == 0;
-            if output.len() > bytes_max {
-                return Err(Violation::MessageTooBig { bytes_max });
-            }
             let is_full = output.len() == output.capacity();
             match status {
                 Status::StreamEnd => {
@@ -102,4 +101,43 @@ fn make_room(output: &mut Vec<u8>, input_bytes: usize, bytes_max: usize) {
     let wanted_bytes = output.len().max(input_bytes.saturating_mul(RATIO_GUESSED)).max(GROWTH_BYTES_MIN);
     let left_bytes = bytes_max.saturating_add(1).saturating_sub(output.len());
     output.reserve_exact(wanted_bytes.min(left_bytes).max(1));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::write::DeflateEncoder;
+
+    use super::*;
+
+    /// So many bytes compressed, and behind them what is no block.
+    fn spoilt(payload_bytes: usize) -> Vec<u8> {
+        let mut encoder = DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(&vec![0; payload_bytes]).unwrap();
+        encoder.flush().unwrap();
+        let mut bytes = encoder.get_ref().clone();
+        bytes.push(0x07);
+        bytes
+    }
+
+    /// Found by the fuzz target `ws_decoder`: what came in one piece was not deflate, in pieces it was too big.
+    #[test]
+    fn what_is_too_big_and_then_spoilt_is_too_big_however_it_is_cut() {
+        for (payload_bytes, violation) in
+            [(512, Violation::NotDeflate), (513, Violation::MessageTooBig { bytes_max: 512 })]
+        {
+            let bytes = spoilt(payload_bytes);
+            for piece_bytes in [1, 7, bytes.len()] {
+                let (mut inflating, mut output) = (Inflating::new(), Vec::new());
+                let mut pieces = bytes.chunks(piece_bytes);
+                let found = pieces.find_map(|piece| inflating.push(piece, &mut output, 512).err());
+                assert_eq!(
+                    found,
+                    Some(violation.clone()),
+                    "{payload_bytes} bytes in pieces of {piece_bytes}"
+                );
+            }
+        }
+    }
 }
