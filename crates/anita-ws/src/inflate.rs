@@ -132,11 +132,7 @@ mod tests {
                 let (mut inflating, mut output) = (Inflating::new(), Vec::new());
                 let mut pieces = bytes.chunks(piece_bytes);
                 let found = pieces.find_map(|piece| inflating.push(piece, &mut output, 512).err());
-                assert_eq!(
-                    found,
-                    Some(violation.clone()),
-                    "{payload_bytes} bytes in pieces of {piece_bytes}"
-                );
+                assert_eq!(found, Some(violation), "{payload_bytes} bytes in pieces of {piece_bytes}");
             }
         }
     }
