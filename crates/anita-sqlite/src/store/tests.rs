@@ -274,6 +274,7 @@ async fn a_full_disk_is_a_state_that_ends_when_there_is_room_again() {
             Err(StoreError::Full(_)) => refusals_in_a_row += 1,
             Err(error) => panic!("{error:?}"),
         }
+        assert!(kept < 10_000, "it never stayed full");
     }
     assert_eq!(all(&store, &id("a")).await.len(), kept as usize * 100, "what was kept can be read");
     drop(store);
