@@ -1,6 +1,6 @@
 /**
  * What the first view leaves out, in one file that is fetched right after it, so that it is there when the connection is
- * lost. One file, because small ones compress badly.
+ * lost. One file, because small ones compress badly; only its English texts are another one, which translations use too.
  */
 
 export { Composer } from './composer/Composer';
