@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-/// Part of the memory of the control group that is used when the configuration says nothing, percent.
-const OF_GROUP_PERCENT: u64 = 80;
+/// Part of the memory that the process may have at all which is the ceiling when the configuration says nothing, percent.
+const DEFAULT_PERCENT: u64 = 80;
 
 /// Below this part of the ceiling there is room again, percent.
 const ROOM_PERCENT: u64 = 95;
@@ -96,19 +96,28 @@ impl Ceiling {
 
 /// The memory of this process that is resident, bytes; `None` where the system does not say.
 pub(crate) fn resident_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1_024)
+    entry_bytes(Path::new("/proc/self/status"), "VmRSS:")
 }
 
-/// The ceiling that is in force: that of the configuration, `Some(0)` for none, or else a part of what the control group
-/// may have, if it has a limit.
+/// The ceiling that is in force: that of the configuration, `Some(0)` for none, or else a part of what the process may
+/// have: what the machine has, or less if a control group limits it. `None` as well where the system does not say.
 pub(crate) fn ceiling(configured: Option<u64>) -> Option<u64> {
     match configured {
         Some(0) => None,
         Some(bytes) => Some(bytes),
-        None => group_bytes_max(Path::new("/sys/fs/cgroup")).map(|bytes| bytes / 100 * OF_GROUP_PERCENT),
+        None => {
+            let machine = entry_bytes(Path::new("/proc/meminfo"), "MemTotal:");
+            let group = group_bytes_max(Path::new("/sys/fs/cgroup"));
+            machine.into_iter().chain(group).min().map(|bytes| bytes / 100 * DEFAULT_PERCENT)
+        }
     }
+}
+
+/// An entry of a file of `proc` that tells memory in KiB, bytes.
+fn entry_bytes(file: &Path, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let entry = text.lines().find_map(|line| line.strip_prefix(name))?;
+    entry.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1_024)
 }
 
 /// The limit of the control group of this process or of one above it (cgroup v2), bytes.
@@ -170,9 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_goes_over_the_group() {
+    fn the_configuration_goes_over_what_the_machine_has() {
         assert_eq!(ceiling(Some(0)), None);
         assert_eq!(ceiling(Some(7)), Some(7));
+        if cfg!(target_os = "linux") {
+            let machine = entry_bytes(Path::new("/proc/meminfo"), "MemTotal:").unwrap();
+            assert!((1..=machine / 100 * DEFAULT_PERCENT).contains(&ceiling(None).unwrap()));
+        }
     }
 
     #[test]

@@ -130,7 +130,7 @@ pub struct ServerSettings {
     /// When a part counts as stuck.
     pub watchdog: WatchdogSettings,
     /// The memory above which nobody new is let in and the newest connections are closed, bytes; 0 for none, and `None`
-    /// for a part of what the control group may have.
+    /// for a part of what the process may have.
     pub memory_bytes_max: Option<u64>,
 }
 

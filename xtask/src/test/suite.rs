@@ -114,8 +114,8 @@ pub(crate) const SUITES: [Suite; 21] = [
         supply::tls,
     ),
     suite("live", "the JavaScript client against the real program", WEB, 20, Whole, Beside, services::live),
+    suite("deny", "licences, versions, sources and advisories", NPM, 20, Whole, Beside, supply::deny),
     suite("examples", "every example builds", &[], 20, Whole, Alone, programs::examples),
-    suite("deny", "licences, versions, sources and advisories", NPM, 20, Whole, Alone, supply::deny),
     suite("sbom", "the software bill of materials", VENV, 10, Whole, Alone, supply::materials),
 ];
 

@@ -79,7 +79,7 @@ pub struct RawLimits {
     /// Requests a second of each class, besides that.
     pub requests_per_second: RawClassRates,
     /// The memory of the process above which nobody new is let in and the newest connections are closed, bytes; 0 for
-    /// none. When absent: 80 % of what the control group may have, if it has a limit.
+    /// none. When absent: 80 % of what the machine has, or of what the control group may have if that is less.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes_max: Option<u64>,
 }
