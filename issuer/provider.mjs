@@ -69,6 +69,8 @@ function provider(issuer) {
         client_secret: SECRET,
         grant_types: ['authorization_code', 'refresh_token'],
         redirect_uris: redirects,
+        // Signed out here, people are sent to the beginning of the page.
+        post_logout_redirect_uris: redirects.map((uri) => new URL('/', uri).href),
       },
       {
         client_id: 'public-board',

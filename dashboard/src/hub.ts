@@ -160,6 +160,9 @@ export class Hub {
     try {
       await signOut();
       this.log.note({ word: 'signedOut' });
+      // The issuer asks whether it is meant, and sends the browser back here.
+      const elsewhere = this.session.value?.sign_out_at;
+      if (elsewhere !== undefined) location.assign(elsewhere);
     } catch (error) {
       this.#logProblem(error);
     }

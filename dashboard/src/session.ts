@@ -7,6 +7,8 @@ export interface SessionInfo {
   readonly roles: readonly string[];
   readonly permissions: readonly string[];
   readonly expires_at?: string;
+  /** Where to sign out at the issuer as well, after signing out here. */
+  readonly sign_out_at?: string;
   /** Of the connection that this page has. */
   readonly client_id?: string;
 }
@@ -109,6 +111,7 @@ export async function currentSession(): Promise<{ info: SessionInfo; serverTime:
         roles: info.roles ?? [],
         permissions: info.permissions ?? [],
         ...(info.expires_at === undefined ? {} : { expires_at: info.expires_at }),
+        ...(info.sign_out_at === undefined ? {} : { sign_out_at: info.sign_out_at }),
       },
       serverTime: Number.isNaN(date) ? undefined : date,
     };

@@ -32,6 +32,7 @@ client_id = "board"
 client_secret_env = "ANITA_E2E_CLIENT_SECRET"
 scopes = ["openid", "viewer"]
 resource = "urn:anita:brief"
+sign_out_at_issuer = true
 `;
 
 describe.skipIf(missing)('signing in at an issuer', () => {
@@ -148,10 +149,16 @@ describe.skipIf(missing)('signing in at an issuer', () => {
     await live(page);
     expect(await lines(page, 'error').count()).toBe(0);
 
+    // Out here, and out there: the issuer asks, sends the browser back, and knows nobody the next time.
     await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('button', { name: 'Yes, sign me out' }).click();
     await offered(page);
+    expect(page.url()).toBe(server.http);
     await page.reload();
     await offered(page);
+    await button(page).click();
+    await page.getByPlaceholder('Enter any login').waitFor();
+    expect(asked).toEqual([]);
   });
 
   it('says in words what went wrong, in the reader’s language, and begins again', async () => {

@@ -86,6 +86,8 @@ pub struct WaySettings {
     /// Where the issuer sends people back to. It is this way's own address, so that the answer of one issuer is never taken
     /// for that of another (RFC 9700 §4.4.2.2).
     pub redirect_uri: String,
+    /// Where the issuer sends people who signed out there as well; `None` where signing out ends what is here alone.
+    pub post_logout_redirect_uri: Option<String>,
 }
 
 /// What a browser is sent to the issuer with.
@@ -203,6 +205,18 @@ impl Way {
                 ("code_challenge_method", "S256"),
             ]);
         Ok((url.into(), endpoints.names_itself))
+    }
+
+    /// Where a browser is sent that signs out at the issuer as well (`OpenID` Connect RP-Initiated Logout 1.0 §2); `None`
+    /// where that is not wanted, or the issuer does not say where. No ID token goes along, for none leaves this server: the
+    /// issuer asks the person whether they mean it.
+    pub async fn sign_out_address(&self) -> Option<String> {
+        let back = self.settings.post_logout_redirect_uri.as_deref()?;
+        let mut url = self.endpoints().await.ok()?.end_session.clone()?;
+        url.query_pairs_mut()
+            .append_pair("client_id", &self.settings.client_id)
+            .append_pair("post_logout_redirect_uri", back);
+        Some(url.into())
     }
 
     /// Exchanges a code for tokens, and says whose they are.

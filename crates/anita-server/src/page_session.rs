@@ -50,6 +50,8 @@ struct Page {
     used_at: Duration,
     /// What it is renewed with, if it can be.
     renewal: Option<Renewal>,
+    /// Where its user signs out at the issuer as well, if that is wanted.
+    sign_out_at: Option<String>,
 }
 
 /// What a session is renewed with.
@@ -125,21 +127,33 @@ impl Page {
 impl PageSessions {
     /// Begins a session. `None` when there are as many as there may be.
     pub(crate) fn begin(&self, principal: Principal, now: Now) -> Option<String> {
-        self.begin_with(principal, None, now)
+        self.begin_with(principal, None, None, now)
     }
 
     /// Begins the session of somebody who came by a way to sign in; it is renewed if the issuer lets it be.
-    pub(crate) fn begin_by(&self, way: &str, signed_in: SignedIn, now: Now) -> Option<String> {
+    pub(crate) fn begin_by(
+        &self,
+        way: &str,
+        signed_in: SignedIn,
+        sign_out_at: Option<String>,
+        now: Now,
+    ) -> Option<String> {
         let renewal = signed_in.refresh_token.map(|refresh_token| Renewal {
             way: way.to_owned(),
             refresh_token,
             due_at: Duration::MAX,
             ends_at: now.uptime.saturating_add(RENEWED_SESSION_MAX),
         });
-        self.begin_with(signed_in.principal, renewal, now)
+        self.begin_with(signed_in.principal, renewal, sign_out_at, now)
     }
 
-    fn begin_with(&self, principal: Principal, renewal: Option<Renewal>, now: Now) -> Option<String> {
+    fn begin_with(
+        &self,
+        principal: Principal,
+        renewal: Option<Renewal>,
+        sign_out_at: Option<String>,
+        now: Now,
+    ) -> Option<String> {
         let mut pages = self.pages.lock();
         if pages.len() >= SESSIONS_MAX {
             pages.retain(|_id, page| now.uptime < page.expires_at);
@@ -163,6 +177,7 @@ impl PageSessions {
             peers: Vec::new(),
             used_at: now.uptime,
             renewal,
+            sign_out_at,
         };
         page.take(principal, now);
         pages.insert(id.clone(), page);
@@ -227,6 +242,11 @@ impl PageSessions {
             pages.remove(id);
         }
         principal
+    }
+
+    /// Where its user signs out at the issuer as well, if that is wanted.
+    pub(crate) fn sign_out_at(&self, id: &str) -> Option<String> {
+        self.pages.lock().get(id)?.sign_out_at.clone()
     }
 
     /// Remembers a socket of a session. Says whether the session is still there.
@@ -320,7 +340,7 @@ mod tests {
     #[test]
     fn a_session_is_renewed_before_its_end_once_at_a_time_and_not_for_ever() {
         let pages = PageSessions::default();
-        let id = pages.begin_by("oidc", signed_in(10_300, "r1"), now(0, 10_000)).unwrap();
+        let id = pages.begin_by("oidc", signed_in(10_300, "r1"), None, now(0, 10_000)).unwrap();
         assert!(due(&pages, now(244, 10_244)).is_empty());
         assert_eq!(due(&pages, now(245, 10_245)), [b"r1"]);
         assert!(due(&pages, now(246, 10_246)).is_empty(), "it is under way");
@@ -340,7 +360,7 @@ mod tests {
     #[test]
     fn a_session_that_nobody_uses_or_that_the_issuer_gave_up_ends_with_its_token() {
         let pages = PageSessions::default();
-        let unused = pages.begin_by("oidc", signed_in(11_000, "r1"), now(0, 10_000)).unwrap();
+        let unused = pages.begin_by("oidc", signed_in(11_000, "r1"), None, now(0, 10_000)).unwrap();
         assert!(due(&pages, now(960, 10_960)).is_empty(), "nobody was there for sixteen minutes");
         assert!(pages.principal(&unused, now(961, 10_961)).is_some());
         assert_eq!(due(&pages, now(962, 10_962)), [b"r1"], "now somebody is");
@@ -349,7 +369,7 @@ mod tests {
         assert!(due(&pages, now(970, 10_970)).is_empty());
         assert!(pages.principal(&unused, now(1_005, 11_005)).is_none());
 
-        let gone = pages.begin_by("oidc", signed_in(10_300, "r1"), now(0, 10_000)).unwrap();
+        let gone = pages.begin_by("oidc", signed_in(10_300, "r1"), None, now(0, 10_000)).unwrap();
         assert_eq!(due(&pages, now(245, 10_245)).len(), 1);
         pages.end(&gone);
         pages.renewed(&gone, signed_in(20_000, "r2"), now(246, 10_246));

@@ -189,6 +189,9 @@ pub(crate) struct ShownSession {
     permissions: Vec<&'static str>,
     /// When the token runs out.
     expires_at: Time,
+    /// Where the browser goes after signing out here, to sign out at the issuer as well: `sign_out_at_issuer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign_out_at: Option<String>,
 }
 
 impl From<&anita_auth::Principal> for ShownSession {
@@ -198,13 +201,15 @@ impl From<&anita_auth::Principal> for ShownSession {
             roles: principal.roles.clone(),
             permissions: principal.permissions.iter().map(Permission::as_str).collect(),
             expires_at: Time(principal.expires_at),
+            sign_out_at: None,
         }
     }
 }
 
 /// `GET /api/v1/session`: who is signed in.
-async fn show_session(caller: Caller) -> Json<ShownSession> {
-    Json(ShownSession::from(&caller.principal))
+async fn show_session(State(server): State<Arc<Server>>, caller: Caller) -> Json<ShownSession> {
+    let sign_out_at = caller.page.as_ref().and_then(|id| server.pages.sign_out_at(id));
+    Json(ShownSession { sign_out_at, ..ShownSession::from(&caller.principal) })
 }
 
 /// What a logout ends.

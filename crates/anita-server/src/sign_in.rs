@@ -261,10 +261,15 @@ async fn came_back(
         landing::log(visit.id(), &fault);
         Failure::from(&fault)
     })?;
-    begun(visit, signed_in)
+    let sign_out_at = visit.way.sign_out_address().await;
+    begun(visit, signed_in, sign_out_at)
 }
 
-fn begun(visit: &Visit<'_>, signed_in: SignedIn) -> Result<(String, Duration), Failure> {
+fn begun(
+    visit: &Visit<'_>,
+    signed_in: SignedIn,
+    sign_out_at: Option<String>,
+) -> Result<(String, Duration), Failure> {
     let (server, now) = (visit.server, visit.server.clock.now());
     let principal = signed_in.principal.clone();
     if server.context.hub.is_revoked(&principal) {
@@ -279,7 +284,7 @@ fn begun(visit: &Visit<'_>, signed_in: SignedIn) -> Result<(String, Duration), F
         Some(_) => RENEWED_SESSION_MAX,
         None => principal.expires_at.plus(LEEWAY).since(now.wall),
     };
-    let id = server.pages.begin_by(visit.id(), signed_in, now).ok_or(Failure::Busy)?;
+    let id = server.pages.begin_by(visit.id(), signed_in, sign_out_at, now).ok_or(Failure::Busy)?;
     let object = principal.identity.noted("page");
     audit(server, visit.address, Some(&principal), ["sign in", &object, "begun"]);
     server.context.hub.metrics().identity.count_sign_in(&visit.way.settings().issuer, "done");

@@ -17,7 +17,7 @@ const FRESH: Duration = Duration::from_secs(300);
 /// How long an issuer is left alone that did not answer.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// What is taken of an issuer's configuration (`OpenID` Connect Discovery 1.0 §3, RFC 8414 §2).
+/// What is taken of an issuer's configuration (`OpenID` Connect Discovery 1.0 §3, RP-Initiated Logout 1.0 §2.1, RFC 8414 §2).
 #[derive(Debug, Deserialize)]
 struct Configuration {
     issuer: String,
@@ -29,6 +29,8 @@ struct Configuration {
     code_challenge_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
+    #[serde(default)]
+    end_session_endpoint: Option<String>,
 }
 
 /// Where an issuer is asked, and how.
@@ -40,6 +42,8 @@ pub(super) struct Endpoints {
     pub(super) takes_basic: bool,
     /// Whether the issuer says who it is when it sends a browser back.
     pub(super) names_itself: bool,
+    /// Where people sign out, if they are to and the issuer says where.
+    pub(super) end_session: Option<Url>,
 }
 
 /// What is known of an issuer's configuration.
@@ -103,6 +107,22 @@ async fn read(client: &Client, settings: &WaySettings) -> Result<Endpoints, Sign
     if authorization.fragment().is_some() {
         return Err(SignInFault::Unfit("names an authorization endpoint with a fragment"));
     }
+    let end_session = settings.post_logout_redirect_uri.as_ref().and_then(|_back| {
+        let said = found.end_session_endpoint.as_deref().map(checked);
+        match said {
+            Some(Ok(url)) => return Some(url),
+            Some(Err(fault)) => {
+                tracing::warn!(way = settings.id, %fault, "the issuer's end_session_endpoint is not used");
+            }
+            None => {
+                tracing::warn!(
+                    way = settings.id,
+                    "the issuer has no end_session_endpoint: nobody signs out there"
+                );
+            }
+        }
+        None
+    });
     let methods = found.token_endpoint_auth_methods_supported;
     Ok(Endpoints {
         authorization,
@@ -110,5 +130,6 @@ async fn read(client: &Client, settings: &WaySettings) -> Result<Endpoints, Sign
         takes_basic: methods
             .is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
         names_itself: found.authorization_response_iss_parameter_supported,
+        end_session,
     })
 }

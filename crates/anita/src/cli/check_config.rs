@@ -46,6 +46,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "people sign in at {:?} as its client {:?}; register this redirect URI there: {}",
             way.issuer, way.client_id, way.redirect_uri
         );
+        if let Some(back) = &way.post_logout_redirect_uri {
+            eprintln!("they sign out there too; register this post-logout redirect URI as well: {back}");
+        }
     }
     Ok(())
 }

@@ -126,6 +126,7 @@ impl Place<'_> {
                 RawRights::IdToken => Rights::IdToken,
             },
             redirect_uri: self.public_url.at(&format!("/api/v1/sign-in/{}/callback", it.id)),
+            post_logout_redirect_uri: it.sign_out_at_issuer.then(|| self.public_url.at("/")),
         })
     }
 

@@ -353,6 +353,28 @@ async fn a_flood_of_sign_ins_is_refused_and_whoever_is_in_notices_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_to_sign_out_at_the_issuer_is_told_if_that_is_wanted_and_to_the_session_alone() {
+    for (more, is_wanted) in [("", false), ("\nsign_out_at_issuer = true", true)] {
+        let Some(scene) = Scene::open(&format!("{CONFIDENTIAL}{more}")).await else { return };
+        let mut browser = Browser::default();
+        let back = scene.answered(&mut browser, "alice").await;
+        browser.get(&back).await;
+        let told = scene.session(&browser).await["sign_out_at"].clone();
+        let home = scene.house.origin().replace(':', "%3A").replace('/', "%2F");
+        let expected = format!(
+            "{}/session/end?client_id=board&post_logout_redirect_uri={home}%2F",
+            scene.provider.issuer
+        );
+        assert_eq!(told, if is_wanted { json!(expected) } else { Value::Null });
+        // A token of another issuer has no place to sign out at, nor has the same person's token by itself.
+        let own = crate::house::token("alice", "viewer", "t1");
+        let shown = scene.house.ask("GET", "/api/v1/session", &own, "").await;
+        assert_eq!((shown.status, &shown.body["sign_out_at"]), (200, &Value::Null));
+        scene.house.running.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_goes_on_with_fresh_tokens_and_ends_when_the_issuer_ends_it() {
     let sign_in = CONFIDENTIAL.replace("\"urn:anita\"", "\"urn:anita:short\"");
     let Some(mut scene) = Scene::open(&sign_in).await else { return };

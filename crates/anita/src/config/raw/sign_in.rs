@@ -38,6 +38,8 @@ pub struct RawSignIn {
     pub parameters: BTreeMap<String, String>,
     /// Which token says what somebody may do.
     pub rights: RawRights,
+    /// Whether signing out of the dashboard leads to the issuer's sign-out as well.
+    pub sign_out_at_issuer: bool,
 }
 
 impl Default for RawSignIn {
@@ -52,6 +54,7 @@ impl Default for RawSignIn {
             resource: None,
             parameters: BTreeMap::new(),
             rights: RawRights::default(),
+            sign_out_at_issuer: false,
         }
     }
 }

@@ -38,6 +38,7 @@ fn the_ways_to_sign_in_are_understood_each_with_its_own_address() {
         scopes = ["openid", "offline_access"]
         parameters = { audience = "https://hub.example" }
         rights = "id_token"
+        sign_out_at_issuer = true
     "#;
     let config = config(text, &[("THE_SECRET", "hunter2")]).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
@@ -50,6 +51,8 @@ fn the_ways_to_sign_in_are_understood_each_with_its_own_address() {
     assert_eq!((second.label.as_str(), second.rights), ("Our company", Rights::IdToken));
     let configuration = KeyAddress::discovery("https://tenant.example").unwrap();
     assert_eq!(second.configuration, configuration);
+    assert_eq!(first.post_logout_redirect_uri, None);
+    assert_eq!(second.post_logout_redirect_uri.as_deref(), Some("https://hub.example/tracking/"));
 }
 
 #[test]
