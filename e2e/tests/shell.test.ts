@@ -111,12 +111,32 @@ describe.skipIf(missing)('around the map', () => {
       await page.getByRole('region', { name: 'Answer' }).getByText('"devices"').waitFor();
     });
 
+    it('is completed when its schema comes later than what is typed', async () => {
+      const { page } = await visitMock();
+      let release = (): void => undefined;
+      const isWanted = new Promise<void>((resolve) => (release = resolve));
+      await page.route('**/schema/register_device.json', async (route) => {
+        await isWanted;
+        await route.continue();
+      });
+      await compose(page);
+      const asked = page.waitForRequest('**/schema/register_device.json');
+      await page.getByLabel('Type of the message').fill('register_device');
+      await asked;
+      await payload(page).fill('');
+      await payload(page).pressSequentially('{"ki');
+      expect(await page.getByRole('listbox').count()).toBe(0);
+      release();
+      await page.getByRole('option', { name: /kind/ }).waitFor();
+      await page.keyboard.press('Enter');
+      await expect.poll(() => payload(page).inputValue()).toBe('{"kind": ');
+    });
+
     it('is checked against the schema before it is sent, and says the place', async () => {
       const { page, mock } = await visitMock();
       await compose(page);
       await page.getByLabel('Type of the message').fill('register_device');
       await expect.poll(() => payload(page).inputValue()).toContain('tag-99');
-      // What it is completed with comes from the schema: now it is there.
       await payload(page).fill('');
       await payload(page).pressSequentially('{"ki');
       await page.getByRole('option', { name: /kind/ }).waitFor();

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { JSX, RefObject } from 'preact';
-import { useId, useLayoutEffect, useRef } from 'preact/hooks';
+import { useEffect, useId, useLayoutEffect, useRef } from 'preact/hooks';
 
 import { choicesAt, spotAt, type Choice, type Spot } from './complete';
 import type { Schema } from './schema';
@@ -29,6 +29,8 @@ export function Completing(props: Props): JSX.Element {
   const open = useSignal<Open | null>(null);
   const picked = useSignal(0);
   const caret = useRef<number | null>(null);
+  /** Somebody looked before the shape was here, and whether by asking; answered when it comes. */
+  const early = useRef<{ readonly isAsked: boolean } | null>(null);
 
   // After a choice was put in, the cursor stands behind it.
   useLayoutEffect(() => {
@@ -39,13 +41,19 @@ export function Completing(props: Props): JSX.Element {
 
   const look = (isAsked: boolean): void => {
     const element = area.current;
-    if (element === null || schema === undefined) return;
+    if (element === null) return;
+    early.current = schema === undefined ? { isAsked } : null;
+    if (schema === undefined) return;
     const spot = spotAt(element.value, element.selectionStart);
     const choices = spot === undefined ? [] : choicesAt(schema, spot);
     const isBegun = spot !== undefined && spot.from < element.selectionStart;
     open.value = spot !== undefined && choices.length > 0 && (isAsked || isBegun) ? { spot, choices } : null;
     picked.value = 0;
   };
+
+  useEffect(() => {
+    if (early.current !== null) look(early.current.isAsked);
+  }, [schema]);
 
   const put = (choice: Choice | undefined): void => {
     const shown = open.value;
@@ -59,12 +67,16 @@ export function Completing(props: Props): JSX.Element {
     onChange(value.slice(0, from) + text + rest);
   };
 
+  const close = (): void => {
+    open.value = early.current = null;
+  };
+
   const onOpenKey = (key: string, { choices }: Open): boolean => {
     const many = choices.length;
     if (key === 'ArrowDown') picked.value = (picked.value + 1) % many;
     else if (key === 'ArrowUp') picked.value = (picked.value + many - 1) % many;
     else if (key === 'Enter' || key === 'Tab') put(choices[picked.value]);
-    else if (key === 'Escape') open.value = null;
+    else if (key === 'Escape') close();
     else return false;
     return true;
   };
@@ -76,8 +88,8 @@ export function Completing(props: Props): JSX.Element {
     const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey && !event.shiftKey;
     if (event.key === ' ' && event.ctrlKey) look(true);
     else if (shown !== null && isPlain && onOpenKey(event.key, shown)) event.stopPropagation();
-    else if (isPlain && event.key === 'ArrowUp' && isFirstLine(element) && onRecall('older')) open.value = null;
-    else if (isPlain && event.key === 'ArrowDown' && isLastLine(element) && onRecall('newer')) open.value = null;
+    else if (isPlain && event.key === 'ArrowUp' && isFirstLine(element) && onRecall('older')) close();
+    else if (isPlain && event.key === 'ArrowDown' && isLastLine(element) && onRecall('newer')) close();
     else return;
     event.preventDefault();
   };
@@ -103,12 +115,8 @@ export function Completing(props: Props): JSX.Element {
           look(false);
         }}
         onKeyDown={onKeyDown}
-        onClick={() => {
-          open.value = null;
-        }}
-        onBlur={() => {
-          open.value = null;
-        }}
+        onClick={close}
+        onBlur={close}
       />
       {shown !== null && (
         <ul

@@ -41,7 +41,7 @@ export function Composer({ hub, view }: Props): JSX.Element {
   const rawText = useSignal('{"type":"get_active_devices","payload":{}}');
   const outcome = useSignal<Outcome | null>(null);
   const problem = useSignal<{ field: 'type' | 'payload'; text: string } | null>(null);
-  const { requests, schema } = useShapes(type.value);
+  const { requests, schema } = useShapes(type.value, hub.live.value);
   /** The template that was filled in; a payload that somebody has changed is left alone. */
   const filled = useRef('{}');
   const area = useRef<HTMLTextAreaElement>(null);
@@ -237,7 +237,7 @@ function Answer({ type, text }: { readonly type: string; readonly text: string }
 }
 
 /** The requests that the server has, and the shape of the one that is written; empty where it does not say. */
-function useShapes(type: string): Shapes {
+function useShapes(type: string, isLive: boolean): Shapes {
   const requests = useSignal<readonly Request[]>([]);
   const shape = useSignal<{ readonly type: string; readonly schema: Schema } | null>(null);
   const name = type.trim();
@@ -246,10 +246,10 @@ function useShapes(type: string): Shapes {
       (found) => {
         requests.value = found;
       },
-      // Without the list nothing is completed, and the server judges.
+      // Without the list nothing is completed, and the server judges; it is asked again with the next connection.
       () => undefined,
     );
-  }, [requests]);
+  }, [requests, isLive]);
   const isKnown = requests.value.some((one) => one.type === name);
   useEffect(() => {
     if (!isKnown) return;
@@ -259,7 +259,7 @@ function useShapes(type: string): Shapes {
       },
       () => undefined,
     );
-  }, [name, isKnown, shape]);
+  }, [name, isKnown, isLive, shape]);
   return { requests: requests.value, schema: shape.value?.type === name ? shape.value.schema : undefined };
 }
 
