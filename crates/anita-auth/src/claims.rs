@@ -38,6 +38,15 @@ impl ClaimPath {
             Some(Value::Bool(_) | Value::Number(_) | Value::Object(_)) => Err(TokenError::Malformed),
         }
     }
+
+    /// The words of a claim that narrows. `null` is not the same as absent here: an issuer writes it for somebody for
+    /// whom nothing was filled in, and that must not mean everything.
+    fn narrowing(&self, claims: &Claims) -> Result<Option<Vec<String>>, TokenError> {
+        if self.find(claims).is_some_and(Value::is_null) {
+            return Err(TokenError::Malformed);
+        }
+        self.words(claims)
+    }
 }
 
 /// The value at a way: the whole way as a name first, then each part of it as the name of an object.
@@ -117,7 +126,7 @@ impl ClaimNames {
             let most = known.permissions_of(allowed.iter().map(String::as_str));
             permissions = permissions.intersection(most);
         }
-        let (devices, rooms) = (self.devices.words(claims)?, self.rooms.words(claims)?);
+        let (devices, rooms) = (self.devices.narrowing(claims)?, self.rooms.narrowing(claims)?);
         Ok(Rights { roles, permissions, devices, rooms })
     }
 }

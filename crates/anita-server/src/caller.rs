@@ -17,7 +17,7 @@ use crate::client_certificate::Presented;
 use crate::origin::{self, Origin};
 use crate::page_session::COOKIE;
 use crate::problem::Problem;
-use crate::server::{Plaintext, Server};
+use crate::server::{Plaintext, ProxyProtocol, Server};
 
 /// What is known of the connection under a request; the accept loop adds it.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +35,10 @@ impl Wire {
     /// say it: then it is nobody nearby.
     pub(crate) fn client_address(self, server: &Server, headers: &HeaderMap) -> Option<IpAddr> {
         let proxies = &server.settings.proxies;
+        if proxies.protocol == ProxyProtocol::Required {
+            // Such a proxy does not touch what passes through it: a header would be the client's own words.
+            return (!proxies.trusted.contains(self.address.to_canonical())).then_some(self.address);
+        }
         let lines = proxies.forwarded.header().map(|name| headers.get_all(name));
         let lines = lines.iter().flatten().map(HeaderValue::as_bytes);
         anita_forwarded::client_of(self.address, &proxies.trusted, proxies.forwarded, lines)

@@ -174,12 +174,17 @@ impl Session {
         let roles = principal.roles.join(" ");
         let rights =
             |it: &Principal| (it.permissions, it.roles.clone(), it.devices.clone(), it.rooms.clone());
-        let has_other_rights = self.principal().is_ok_and(|before| rights(before) != rights(&principal));
+        let (has_other_rights, has_other_token) = self.principal().map_or((false, false), |before| {
+            (rights(before) != rights(&principal), before.identity.token_id != principal.identity.token_id)
+        });
         self.phase = Phase::Live(Box::new(principal));
         if is_first {
             self.audit("sign in", &identity.noted(self.client_id()), "begun");
         } else if has_other_rights {
             self.audit("change rights", &identity.noted(&roles), "begun");
+        } else if has_other_token {
+            // The trail names the token by which the connection can be revoked.
+            self.audit("renew token", &identity.noted(self.client_id()), "begun");
         }
         for room in lost {
             self.leave(&room, now);

@@ -70,7 +70,8 @@ fn patterns_are_found_where_issuers_write_them_and_never_overlooked() {
     let found = found.unwrap();
     assert_eq!(found.devices.unwrap(), ["tag-1", "tag-2"]);
     assert_eq!(found.rooms.unwrap(), [""; 0], "an empty list is nothing, not everything");
-    for wrong in [json!(7), json!(true), json!({ "tag": 1 }), json!(["tag", 7])] {
+    // `null` is what an issuer writes for somebody for whom nothing was filled in; it was taken for everything once.
+    for wrong in [json!(null), json!(7), json!(true), json!({ "tag": 1 }), json!(["tag", 7])] {
         let found = rights(&names, &json!({ "https://example.com/devices": wrong }));
         assert_eq!(found.unwrap_err(), TokenError::Malformed, "{wrong}");
     }

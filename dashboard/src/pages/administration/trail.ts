@@ -28,6 +28,7 @@ export const ACTIONS = [
   'reload certificates',
   'reload keys',
   'remove device',
+  'renew token',
   'request',
   'revoke tokens',
   'sign in',
