@@ -287,3 +287,22 @@ async fn a_secret_is_rotated_without_a_restart() {
     assert_eq!(status(&new).await, 200);
     house.running.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_takes_another_token_with_the_same_rights_is_in_the_trail_with_the_id_that_ends_it() {
+    let house = House::open("").await;
+    let admin = token("root", "admin", "r");
+    let mut socket = house.with_token(&token("alice", "viewer", "k1")).await;
+    socket.welcomed().await;
+    let next = token("alice", "viewer", "k2");
+    socket.say(&json!({ "type": "authenticate", "payload": { "token": next } })).await;
+    // It was once told of the first token alone, whose revocation did not end this socket any more.
+    let is_renewal = |it: &Value| {
+        it["action"] == "renew token"
+            && it["object"].as_str().is_some_and(|object| object.ends_with("jti k2"))
+    };
+    house.until_trail("subject=alice", &admin, |entries| entries.iter().any(is_renewal)).await;
+    let answer = house.ask("POST", "/api/v1/revocations", &admin, r#"{"jti":"k2"}"#).await;
+    assert_eq!((answer.status, &answer.body["connections_closed"]), (201, &json!(1)));
+    house.running.stop().await.unwrap();
+}
